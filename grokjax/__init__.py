@@ -1,0 +1,51 @@
+"""grokjax: maps of grokking, hundreds of training runs at a time.
+
+An `Experiment` says which runs, `run` trains them, `load` reads what they left.
+Importing grokjax imports no JAX; only `run` does.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from grokjax.config import (
+    AdamW,
+    ConfigError,
+    Experiment,
+    ModularArithmetic,
+    Sweep,
+    Thresholds,
+    Transformer,
+    grid,
+    zipped,
+)
+
+if TYPE_CHECKING:
+    from grokjax.engine.sweep import run
+    from grokjax.results.load import Results, load
+
+__all__ = [
+    "AdamW",
+    "ConfigError",
+    "Experiment",
+    "ModularArithmetic",
+    "Results",
+    "Sweep",
+    "Thresholds",
+    "Transformer",
+    "grid",
+    "load",
+    "run",
+    "zipped",
+]
+__version__ = "0.1.0"
+
+_LATE = {"run": "grokjax.engine.sweep", "load": "grokjax.results.load"}
+_LATE["Results"] = _LATE["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the heavy rooms only when somebody asks for what is in them."""
+    if name not in _LATE:
+        raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_LATE[name]), name)

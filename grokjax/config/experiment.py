@@ -1,0 +1,159 @@
+"""The whole of an experiment: base configuration, sweep and thresholds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from grokjax.config.axes import Sweep
+from grokjax.config.fields import (
+    Config,
+    ConfigError,
+    leaves,
+    replace_paths,
+    require,
+    resolve_path,
+    traced,
+)
+from grokjax.config.parts import AdamW, ModularArithmetic, Transformer
+
+SECTIONS = ("task", "model", "optimizer")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Thresholds(Config):
+    """What counts as memorised, grokked and so on; stored with every result.
+
+    Accuracies are fractions of 1, `settle` counts log points, gaps are in steps.
+    """
+
+    memorised: float = 0.99
+    """Train accuracy at t_mem."""
+    grokked: float = 0.90
+    """Test accuracy at t_grok."""
+    also: tuple[float, ...] = (0.5, 0.95, 0.99)
+    """Further test accuracies whose crossing times are reported."""
+    settle: int = 10
+    """Log points that a sustained crossing lasts, at least."""
+    gap_rule: Literal["steps", "ratio"] = "steps"
+    """What tells grokking from comprehension: the gap in steps or t_grok / t_mem."""
+    gap_steps: int = 1000
+    """Liu et al. 2022, for their learning rate."""
+    gap_ratio: float = 5.0
+
+    def check(self) -> None:
+        for name in ("memorised", "grokked"):
+            value = getattr(self, name)
+            require(0 < value <= 1, name, value, "an accuracy threshold lies in (0, 1]")
+        for value in self.also:
+            require(0 < value <= 1, "also", value, "an accuracy threshold lies in (0, 1]")
+        require(self.settle >= 1, "settle", self.settle, "give 1 log point or more")
+        require(self.gap_steps >= 0, "gap_steps", self.gap_steps, "give 0 or more")
+        require(self.gap_ratio >= 1, "gap_ratio", self.gap_ratio, "give 1 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Config):
+    """A base configuration and the sweep over it.
+
+    With an empty sweep it is a single run, and each cell of a sweep is one.
+    """
+
+    task: ModularArithmetic = ModularArithmetic()
+    model: Transformer = Transformer()
+    optimizer: AdamW = AdamW()
+    train_fraction: float = traced(0.5)
+    """Share of the table's rows to train on; the rest is the test set."""
+    seed: int = traced(0)
+    """Of the initial weights."""
+    split_seed: int | None = traced(None)
+    """Of the train/test split; the seed when left out."""
+    steps: int = 20_000
+    """Budget of a run, in optimiser updates."""
+    log_every: int = 10
+    """Updates between two rows of the curves."""
+    dtype: Literal["float32", "float64"] = "float32"
+    thresholds: Thresholds = Thresholds()
+    sweep: Sweep = Sweep()
+
+    def __post_init__(self) -> None:
+        if isinstance(self.sweep, (list, tuple)):
+            object.__setattr__(self, "sweep", Sweep(tuple(self.sweep)))
+        super().__post_init__()
+
+    def check(self) -> None:
+        fraction, rows = self.train_fraction, self.task.n_rows
+        remedy = "the train fraction lies strictly between 0 and 1"
+        require(0 < fraction < 1, "train_fraction", fraction, remedy)
+        remedy = f"{self.n_train} of the table's {rows} rows to train on leave "
+        remedy += "none" if self.n_train < 1 else "no test row"
+        remedy += ", choose a larger fraction" if self.n_train < 1 else ", choose a smaller one"
+        require(0 < self.n_train < rows, "train_fraction", fraction, remedy)
+        for name in ("seed", "split_seed"):
+            value = getattr(self, name)
+            remedy = "give a seed between 0 and 2**32 - 1"
+            require(value is None or 0 <= value < 2**32, name, value, remedy)
+        require(self.log_every >= 1, "log_every", self.log_every, "give 1 step or more")
+        require(1 <= self.steps < 2**31, "steps", self.steps, "give 1 step or more, below 2**31")
+        remedy = f"the budget must be a multiple of log_every={self.log_every}"
+        require(self.steps % self.log_every == 0, "steps", self.steps, remedy)
+
+    @property
+    def n_train(self) -> int:
+        """Training rows: `round(train_fraction · rows)`."""
+        return round(self.train_fraction * self.task.n_rows)
+
+    def runs(self) -> list[Experiment]:
+        """Every distinct run of the sweep, resolved and checked, in the sweep's order."""
+        runs: dict[str, Experiment] = {}
+        for cell in self.sweep.cells:
+            values = {resolve_path(self, name): value for name, value in cell.items()}
+            for path in values:
+                if path.split(".")[0] in ("thresholds", "sweep"):
+                    raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
+            run = replace_paths(self, {**values, "sweep": Sweep()}).resolved()
+            runs.setdefault(run.run_id, run)
+        return list(runs.values())
+
+    def axes(self) -> dict[str, list[Any]]:
+        """Dotted path → the values it takes, for the fields that the sweep names."""
+        named = {resolve_path(self, name) for cell in self.sweep.cells for name in cell}
+        axes: dict[str, list[Any]] = {}
+        for run in self.runs():
+            for path, value in leaves(run).items():
+                if path in named or path.split(".")[0] in named:
+                    values = axes.setdefault(path, [])
+                    if value not in values:
+                        values.append(value)
+        return axes
+
+    def resolved(self) -> Experiment:
+        """The run with every derived default written out."""
+        width = self.model.head_width or self.model.width // self.model.heads
+        seed = self.seed if self.split_seed is None else self.split_seed
+        return replace_paths(self, {"model.head_width": width, "split_seed": seed})
+
+    def row(self) -> dict[str, Any]:
+        """The configuration of a run flat, as the `runs` table has it."""
+        row: dict[str, Any] = {}
+        for path, value in leaves(self).items():
+            head, _, rest = path.partition(".")
+            if head in SECTIONS:
+                row.setdefault(head, getattr(self, head).kind)
+            if head not in ("thresholds", "sweep"):
+                row[rest or head] = value
+        return row
+
+    @property
+    def run_id(self) -> str:
+        """Hash of the resolved configuration: the same run in any grid has the same id."""
+        return digest(self.resolved().row())
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """A short stable name for a mapping of plain values."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,55 @@
+"""What a sweep would do and cost, without doing it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jax
+
+from grokjax import display
+from grokjax.config import Experiment
+from grokjax.engine import cost, folder, plan
+from grokjax.results.store import Store
+
+MATMUL_SHARE = 0.25
+"""Share of the matrix-product rate that training steps were seen to reach."""
+BYTES_PER_CURVE_ROW = 32
+"""Measured on recorded sweeps, compressed."""
+
+
+def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bool) -> str:
+    """The dry run as text."""
+    folder.check_free(out)
+    old = None if overwrite else folder.earlier_start(experiment, out)
+    backend = jax.default_backend()
+    recorded = old["programs"] if old else {}
+    programs = plan.make(experiment, backend=backend, lanes=lanes, recorded=recorded)
+    ended = set() if overwrite else set(Store(out).ended()["run_id"])
+    runs = [run for program in programs for run in program.runs]
+    rate = cost.measured_matmul_rate() * MATMUL_SHARE
+    seconds = sum(
+        run.config.steps * cost.run_step_flops(program.spec) / rate
+        for program in programs
+        for run in program.runs
+        if run.run_id not in ended
+    )
+    rows = sum(run.log_points for run in runs)
+    lines = [f"{out}: {len(runs)} runs, {len(runs) - len(ended)} to do, {len(ended)} done"]
+    lines += [f"  {path}: {_listed(values)}" for path, values in experiment.axes().items()]
+    lines.append(f"{len(programs)} compiled programs on {backend}:")
+    for program in programs:
+        memory = program.lanes * cost.lane_bytes(program.spec)
+        smallest, largest = program.spec.train_rows
+        lines.append(
+            f"  {program.name}: {len(program.runs)} runs of {smallest}-{largest} training rows in "
+            f"{program.lanes} lanes, segments of {program.log_points} log points, "
+            f"about {memory / 2**20:.0f} MiB of activations"
+        )
+    lines.append(f"about {display.duration(seconds)} (counted FLOPs at this machine's rate now)")
+    lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk")
+    return "\n".join(lines)
+
+
+def _listed(values: list) -> str:
+    shown = [str(value) for value in values]
+    return ", ".join(shown if len(shown) <= 8 else [*shown[:3], "…", shown[-1]])

@@ -1,0 +1,99 @@
+"""A results folder as a sweep opens it: what may be there, who holds it, its manifest."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from grokjax.config import ConfigError, Experiment
+from grokjax.results import manifest
+
+WORK = ".work"
+OURS = (
+    "experiment.py",
+    "report.html",
+    "runs",
+    "curves",
+    "measures",
+    "snapshots",
+    "figures",
+    manifest.NAME,
+)
+"""What a sweep may have put into its folder; `remove_results` touches nothing else. The
+manifest comes last: it is what tells the folder from somebody else's."""
+
+
+def earlier_start(experiment: Experiment, folder: Path) -> dict[str, Any] | None:
+    """The manifest of an earlier start of this sweep, None where there is none.
+
+    Raises:
+      ConfigError: the folder holds another sweep, or something that is not ours.
+    """
+    old = manifest.read(folder)
+    if old is not None:
+        manifest.check_same_base(old, manifest.describe(experiment, folder.name), folder)
+    else:
+        check_free(folder)
+    return old
+
+
+def check_free(folder: Path) -> None:
+    """Refuse a folder with files of somebody else's."""
+    foreign = folder.exists() and not folder.is_dir()
+    if folder.is_dir() and not (folder / manifest.NAME).exists():
+        foreign = any(path.name != WORK for path in folder.iterdir())
+    if foreign:
+        raise ConfigError(
+            f"out={str(folder)!r}: it exists and is no results folder of grokjax, "
+            "choose a new folder."
+        )
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder against other processes; the lock of a dead one is free."""
+    (folder / WORK).mkdir(parents=True, exist_ok=True)
+    try:
+        lock = filelock.FileLock(folder / WORK / "lock", blocking=False).acquire()
+    except filelock.Timeout:
+        raise ConfigError(
+            f"out={str(folder)!r}: another process is running a sweep there, "
+            "wait for it or give another --out."
+        ) from None
+    with lock:
+        yield
+
+
+def remove_results(folder: Path) -> None:
+    """Remove what an earlier sweep wrote, but not the lock that is held."""
+    shutil.rmtree(folder / WORK / "checkpoints", ignore_errors=True)
+    for name in OURS:
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def write_manifest(
+    folder: Path,
+    experiment: Experiment,
+    old: dict[str, Any] | None,
+    programs: dict[str, Any],
+    device: str,
+    command: str,
+) -> None:
+    """The manifest of this start: a grid that grew keeps where and how it began."""
+    began = old or {**manifest.provenance(device, command), "programs": {}, "ticks": 0}
+    described = manifest.describe(experiment, folder.name)
+    if old:
+        for path, values in old["axes"].items():
+            new = described["axes"].setdefault(path, [])
+            described["axes"][path] = [*values, *(v for v in new if v not in values)]
+    programs = {**began["programs"], **programs}
+    manifest.write(folder, {**began, **described, "programs": programs})

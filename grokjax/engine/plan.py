@@ -1,0 +1,127 @@
+"""From an experiment to programs: which runs share a compilation, in how many lanes."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from grokjax.config import ConfigError, Experiment
+from grokjax.config.experiment import digest
+from grokjax.engine import cost
+from grokjax.training.spec import Hparams, Spec, spec_of
+
+CACHE_FRIENDLY_ACTIVATIONS = 2**21
+"""On a processor lanes gain nothing once their activations outgrow its caches: with two
+cores, 1 to 8 lanes of width 128 were within noise of each other and 4 to 8 lanes of
+width 32 to 48 took 15 to 50 % less time a run-step than one."""
+MOST_LANES = {"cpu": 8}
+MOST_LANES_ELSEWHERE = 256
+ACCELERATOR_BYTES = 4 * 2**30
+"""Activations that the lanes of a program may hold together on an accelerator."""
+TICK_FLOPS = {"cpu": 2.0e11}
+TICK_FLOPS_ELSEWHERE = 2.0e13
+"""Work of a segment, some seconds on common machines: what a kill loses at most, and
+large beside the tens of milliseconds that a commit costs. A constant and not a timing,
+so that the same sweep is cut in the same places every time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run and its name."""
+
+    run_id: str
+    config: Experiment
+
+    @property
+    def log_points(self) -> int:
+        """Rows of its curve: one before the first update and one after each `log_every`."""
+        return self.config.steps // self.config.log_every + 1
+
+    def hparams(self) -> Hparams:
+        """Its numbers, as NumPy scalars of the program's dtype."""
+        real = np.dtype(self.config.dtype).type
+        split_seed = self.config.seed if self.config.split_seed is None else self.config.split_seed
+        return Hparams(
+            optimizer={k: real(v) for k, v in self.config.optimizer.numbers().items()},
+            init_scale=real(self.config.model.init_scale),
+            n_train=np.int32(self.config.n_train),
+            seed=np.uint32(self.config.seed),
+            split_seed=np.uint32(split_seed),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """Runs that share a compiled program, in the order in which they enter its lanes."""
+
+    spec: Spec
+    runs: tuple[Run, ...]
+    lanes: int
+    log_points: int
+    """Rows of a segment."""
+
+    @property
+    def name(self) -> str:
+        """Short hash of the spec."""
+        return spec_name(self.spec)
+
+
+def spec_name(spec: Spec) -> str:
+    """Short hash of a spec."""
+    return digest(dataclasses.asdict(spec))
+
+
+def make(
+    experiment: Experiment,
+    *,
+    backend: str = "cpu",
+    lanes: int | None = None,
+    recorded: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Program]:
+    """The programs of an experiment.
+
+    Args:
+      experiment: with its sweep.
+      backend: JAX's name of the platform.
+      lanes: asked for by the user, for every program.
+      recorded: lanes and log points by program name, as an earlier start of the same
+        sweep chose them; they are kept, because bits depend on the number of lanes.
+    """
+    if lanes is not None and lanes < 1:
+        raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
+    groups: dict[Spec, list[Run]] = {}
+    for config in experiment.runs():
+        groups.setdefault(spec_of(config), []).append(Run(config.run_id, config))
+    programs = []
+    for spec, runs in groups.items():
+        shape = dict((recorded or {}).get(spec_name(spec), {}))
+        if shape and lanes not in (None, shape["lanes"]):
+            raise ConfigError(
+                f"lanes={lanes}: this sweep was started with {shape['lanes']} lanes, which its "
+                "bits depend on; go on without --lanes, or start over with --overwrite."
+            )
+        if not shape:
+            count = min(lanes or _fastest_lanes(spec, backend), len(runs))
+            shape = {"lanes": count, "log_points": _segment_log_points(spec, runs, count, backend)}
+        programs.append(Program(spec=spec, runs=tuple(runs), **shape))
+    return programs
+
+
+def _fastest_lanes(spec: Spec, backend: str) -> int:
+    if backend == "cpu":
+        wanted = CACHE_FRIENDLY_ACTIVATIONS // cost.activations(spec)
+    else:
+        wanted = ACCELERATOR_BYTES // cost.lane_bytes(spec)
+    return max(1, min(wanted, MOST_LANES.get(backend, MOST_LANES_ELSEWHERE)))
+
+
+def _segment_log_points(spec: Spec, runs: list[Run], lanes: int, backend: str) -> int:
+    """About one tick's work, and a whole number of segments in the longest run."""
+    total = max(run.log_points for run in runs)
+    log_point_flops = cost.run_step_flops(spec) * spec.log_every * lanes
+    wanted = max(1, TICK_FLOPS.get(backend, TICK_FLOPS_ELSEWHERE) / log_point_flops)
+    return math.ceil(total / math.ceil(total / wanted))

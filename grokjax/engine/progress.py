@@ -1,0 +1,91 @@
+"""What a sweep tells its display; no printing here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pandas as pd
+
+from grokjax.config import Thresholds
+from grokjax.engine.lanes import Occupant, Rows
+from grokjax.engine.plan import Run
+
+
+class Progress:
+    """Counters of a running sweep. Runs that ended in an earlier start count as finished."""
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._levels = {
+            "memorised": ("train_accuracy", thresholds.memorised),
+            "grokked": ("test_accuracy", thresholds.grokked),
+        }
+        self._seen: dict[str, set[str]] = {name: set() for name in self._levels}
+        self._steps: dict[str, int] = {}
+        self._began = time.monotonic()
+        self._trained_steps, self._trained_seconds = 0, 0.0
+        self.activity = "starting"
+        self.runs = self.finished = self.failed = 0
+        self.total_run_steps = 0
+
+    def start(self, runs: list[Run], ended: pd.DataFrame, running: list[Occupant]) -> None:
+        """Begin with these runs, of which some have ended or begun in an earlier start."""
+        known = {run.run_id: run.config.steps for run in runs}
+        ended = ended[ended["run_id"].isin(list(known))]
+        self.runs, self.total_run_steps = len(known), sum(known.values())
+        self.finished, self.failed = len(ended), int((ended["status"] == "failed").sum())
+        self._steps = {run_id: known[run_id] for run_id in ended["run_id"]}
+        self._steps |= {occupant.run.run_id: occupant.step for occupant in running}
+        for name, column in (("memorised", "t_mem"), ("grokked", "t_grok")):
+            self._seen[name] = set(ended["run_id"][ended[column].notna()])
+
+    def observe(self, rows: list[Rows], seconds: float) -> None:
+        """Take in a tick: its rows, and how long it took."""
+        before = self.run_steps
+        for of_run in rows:
+            run_id = of_run.occupant.run.run_id
+            self._steps[run_id] = int(of_run.step[-1])
+            for name, (metric, level) in self._levels.items():
+                if (of_run.metrics[metric] >= level).any():
+                    self._seen[name].add(run_id)
+        self._trained_steps += self.run_steps - before
+        self._trained_seconds += seconds
+
+    def end(self, runs: list[Run], failed: bool) -> None:
+        """Take in runs that have ended; what they leave of their budgets is not to be done."""
+        self.finished += len(runs)
+        self.failed += failed * len(runs)
+        self._steps |= {run.run_id: run.config.steps for run in runs}
+
+    @property
+    def run_steps(self) -> int:
+        """Updates done, all runs together."""
+        return sum(self._steps.values())
+
+    @property
+    def memorised(self) -> int:
+        """Runs seen above the memorisation threshold."""
+        return len(self._seen["memorised"])
+
+    @property
+    def grokked(self) -> int:
+        """Runs seen above the grokking threshold."""
+        return len(self._seen["grokked"])
+
+    @property
+    def rate(self) -> float | None:
+        """Run-steps per second of this start, compilation left out."""
+        return self._trained_steps / self._trained_seconds if self._trained_seconds else None
+
+    @property
+    def eta_seconds(self) -> float | None:
+        """Seconds to go at this rate, or None before there is one."""
+        return (self.total_run_steps - self.run_steps) / self.rate if self.rate else None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this start."""
+        return time.monotonic() - self._began
+
+
+Report = Callable[[Progress], None]

@@ -1,0 +1,86 @@
+"""A sweep from an experiment to a finished folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from grokjax.config import Experiment
+from grokjax.engine import folder as folders
+from grokjax.engine import plan
+from grokjax.engine.progress import Report
+from grokjax.engine.trainer import Trainer
+from grokjax.results.load import Results, load
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    lanes: int | None = None,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
+    report: Report = lambda progress: None,
+    stop: threading.Event | None = None,
+    source: str | None = None,
+    command: str = "grokjax.run",
+) -> Results:
+    """Train every run of the experiment that is not in `out` yet.
+
+    Args:
+      experiment: what to run.
+      out: results folder; left out, the results are only returned.
+      lanes: runs trained at once; left out, the planner chooses.
+      overwrite: remove the results in `out` first.
+      retry_failed: train runs again that an error ended.
+      fail_fast: raise the first error instead of recording it.
+      report: called with the counters after every tick.
+      stop: when it is set, the sweep commits its tick and returns.
+      source: text of the experiment file, kept with the results.
+      command: how the sweep was started, for the manifest.
+
+    Returns:
+      The results so far, which is all of them unless `stop` was set.
+
+    Raises:
+      ConfigError: a value cannot work, or `out` holds something else; nothing was changed.
+    """
+    if out is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            options: dict[str, Any] = {"lanes": lanes, "fail_fast": fail_fast}
+            inside = Path(temporary) / "sweep"
+            results = run(experiment, inside, report=report, stop=stop, **options)
+            _ = results.runs, results.curves, results.measures  # read before the folder goes
+            return results
+    folder, stop = Path(out), stop or threading.Event()
+
+    def prepare() -> tuple[dict[str, Any] | None, list[plan.Program]]:
+        old = None if overwrite else folders.earlier_start(experiment, folder)
+        backend = jax.default_backend()
+        recorded = old["programs"] if old else {}
+        return old, plan.make(experiment, backend=backend, lanes=lanes, recorded=recorded)
+
+    folders.check_free(folder)
+    prepare()  # refuse what cannot work before anything is written, the lock included
+    with folders.locked(folder):
+        old, programs = prepare()
+        if overwrite:
+            folders.remove_results(folder)
+        trainer = Trainer(folder, experiment, programs, report, stop, fail_fast)
+        trainer.recover()
+        shapes = {p.name: {"lanes": p.lanes, "log_points": p.log_points} for p in programs}
+        device = jax.devices()[0].device_kind
+        folders.write_manifest(folder, experiment, old, shapes, device, command)
+        if source is not None:
+            (folder / "experiment.py").write_text(source, encoding="utf-8")
+        finished = trainer.train(retry_failed)
+        if finished:
+            trainer.finish()
+            shutil.rmtree(folder / folders.WORK)
+    return load(folder)

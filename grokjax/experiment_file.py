@@ -1,0 +1,74 @@
+"""Running an experiment file, the one kind of code that a user hands to grokjax."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from pathlib import Path
+
+from grokjax.config import ConfigError, Experiment
+from grokjax.config.fields import field_types, suggestion
+
+NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def read(path: Path) -> tuple[Experiment, str]:
+    """The `experiment` that the file defines, and the file's text.
+
+    Raises:
+      ConfigError: there is no such file, it fails, or it defines no experiment.
+    """
+    try:
+        source = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
+    namespace = {"__name__": "__experiment__", "__file__": str(path)}
+    try:
+        exec(compile(source, str(path), "exec"), namespace)
+    except ConfigError as error:
+        raise ConfigError(f"{where(error, path)}: {error}") from None
+    except Exception as error:
+        raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
+    experiment = namespace.get("experiment")
+    if not isinstance(experiment, Experiment):
+        raise ConfigError(
+            f"experiment={experiment!r}: {path} must define `experiment = grokjax.Experiment(...)`."
+        )
+    return experiment, source
+
+
+def where(error: BaseException, path: Path) -> str:
+    """File and line of the experiment that an error came from."""
+    if isinstance(error, SyntaxError):
+        return f"{path}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return f"{path}, line {lines[-1]}" if lines else str(path)
+
+
+def explain(error: Exception) -> str:
+    """One sentence; an unknown field is the error worth a suggestion."""
+    unknown = re.search(
+        r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)
+    )
+    classes = {cls.__name__: cls for cls in _config_classes()}
+    if isinstance(error, TypeError) and unknown and unknown[1] in classes:
+        known = field_types(classes[unknown[1]])
+        return f"{unknown[2]}: {unknown[1]} has no such field, {suggestion(unknown[2], known)}."
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+
+
+def _config_classes() -> list[type]:
+    parts = [kind for kind in field_types(Experiment).values() if isinstance(kind, type)]
+    return [Experiment, *parts]
+
+
+def default_folder(path: Path) -> Path:
+    """`results/NAME` for `NAME.py`."""
+    if not NAME.fullmatch(path.stem):
+        raise ConfigError(
+            f"FILE={path.name!r}: the name becomes a folder, use at most 64 of A-Z a-z 0-9 . _ -, "
+            "or give --out."
+        )
+    return Path("results") / path.stem

@@ -1,0 +1,1 @@
+"""Figures for papers: functions from DataFrames to matplotlib figures. No JAX, no files."""

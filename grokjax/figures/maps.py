@@ -1,0 +1,188 @@
+"""Heat maps of cells over two axes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from grokjax.figures import style
+
+LABELS = {
+    "weight_decay": "weight decay",
+    "train_fraction": "train fraction",
+    "learning_rate": "learning rate",
+    "init_scale": "initial scale",
+    "t_grok": "median $t_{\\mathrm{grok}}$ (steps)",
+    "t_grok_sustained": "median sustained $t_{\\mathrm{grok}}$ (steps)",
+    "t_mem": "median $t_{\\mathrm{mem}}$ (steps)",
+    "grok_gap": "median gap $t_{\\mathrm{grok}} - t_{\\mathrm{mem}}$ (steps)",
+}
+MOST_ANNOTATED = 9
+"""Columns of a map beyond which numbers no longer fit into its cells."""
+
+
+def probability_map(cells: pd.DataFrame, x: str, y: str) -> Figure:
+    """Share of runs that grokked within their budget, with counts in the cells."""
+    with style.paper():
+        return _map(
+            cells,
+            x,
+            y,
+            values=cells["p_grok"],
+            norm=Normalize(0, 1),
+            colours=style.PROBABILITY_MAP,
+            label="runs that grokked",
+            text=lambda cell: f"{cell.n_grokked}/{cell.n}",
+        )
+
+
+def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
+    """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there."""
+    seen = cells["median"].dropna()
+    low, high = (max(seen.min(), 1), max(seen.max(), 2)) if len(seen) else (1, 10)
+    wide = high / low > 3
+    with style.paper():
+        return _map(
+            cells,
+            x,
+            y,
+            values=cells["median"],
+            norm=LogNorm(low, high) if wide else Normalize(low, high if high > low else low + 1),
+            colours=style.TIME_MAP,
+            label=LABELS.get(metric, metric),
+            text=lambda cell: f">{steps(cell.budget)}" if cell.censored else steps(cell.median),
+        )
+
+
+def steps(number: float) -> str:
+    """A number of steps in at most four characters."""
+    if np.isnan(number):
+        return ""
+    if number < 1000:
+        return f"{number:.0f}"
+    return f"{number / 1000:.2g}k" if number < 9950 else f"{number / 1000:.0f}k"
+
+
+@dataclasses.dataclass(frozen=True)
+class AxisScale:
+    """Where the cells of one axis lie: on a log, linear or ordinal scale."""
+
+    name: str
+    kind: str
+    values: list
+    positions: np.ndarray
+    edges: np.ndarray
+
+    @classmethod
+    def of(cls, column: pd.Series) -> AxisScale:
+        """The scale that suits the values: log when they grow by factors."""
+        values = sorted(column.unique())
+        numeric = pd.api.types.is_numeric_dtype(column)
+        positions = np.array(values, float) if numeric else np.arange(len(values), dtype=float)
+        if numeric and len(values) > 2 and positions[0] > 0 and _geometric(positions):
+            return cls(
+                str(column.name), "log", values, positions, 10 ** _edges(np.log10(positions))
+            )
+        if numeric and _even(positions):
+            return cls(str(column.name), "linear", values, positions, _edges(positions))
+        places = np.arange(len(values), dtype=float)
+        return cls(str(column.name), "ordinal", values, places, _edges(places))
+
+    def apply(self, axis: Axes, which: str) -> None:
+        """Set scale, ticks and label of the `which` axis, "x" or "y"."""
+        if self.kind == "log":
+            getattr(axis, f"set_{which}scale")("log")
+        shown = slice(None, None, max(1, -(-len(self.values) // 8)))
+        ticks = {
+            "ticks": self.positions[shown],
+            "labels": [
+                f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in self.values[shown]
+            ],
+        }
+        getattr(axis, f"set_{which}ticks")(**ticks)
+        getattr(axis, f"set_{which}ticks")([], minor=True)
+        getattr(axis, f"set_{which}label")(LABELS.get(self.name, self.name.replace("_", " ")))
+
+
+def _geometric(values: np.ndarray) -> bool:
+    """Whether steps are evener in the logarithm, over at least a factor of four."""
+    if values[-1] / values[0] < 4:
+        return False
+    linear, logarithmic = np.diff(values), np.diff(np.log(values))
+    return np.ptp(logarithmic) / logarithmic.mean() < np.ptp(linear) / linear.mean()
+
+
+def _even(values: np.ndarray) -> bool:
+    return len(values) < 3 or np.diff(values).max() < 4 * np.diff(values).min()
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Cell borders halfway between neighbours."""
+    if len(centres) == 1:
+        half = 0.5 * abs(centres[0]) or 0.5
+        return np.array([centres[0] - half, centres[0] + half])
+    middles = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+
+
+def _map(
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    values: pd.Series,
+    norm: Normalize,
+    colours: str,
+    label: str,
+    text: Callable,
+) -> Figure:
+    across, up = AxisScale.of(cells[x]), AxisScale.of(cells[y])
+    figure = Figure(figsize=(style.COLUMN, 0.78 * style.COLUMN))
+    axis = figure.subplots()
+    grid = np.full((len(up.values), len(across.values)), np.nan)
+    spots = [(up.values.index(b), across.values.index(a)) for a, b in zip(cells[x], cells[y])]
+    for spot, value in zip(spots, values, strict=True):
+        grid[spot] = value
+    image = axis.pcolormesh(
+        across.edges, up.edges, np.ma.masked_invalid(grid), cmap=colours, norm=norm
+    )
+    annotated = len(across.values) <= MOST_ANNOTATED and len(up.values) <= MOST_ANNOTATED
+    for (row, column), cell, value in zip(spots, cells.itertuples(), values, strict=True):
+        if cell.censored and np.isnan(value):
+            corner = across.edges[column], up.edges[row]
+            size = np.diff(across.edges)[column], np.diff(up.edges)[row]
+            hatched = {"facecolor": style.CENSORED, "edgecolor": "0.55", "hatch": "////", "lw": 0}
+            axis.add_patch(Rectangle(corner, *size, **hatched))
+        if annotated:
+            dark = not np.isnan(value) and sum(image.to_rgba(value)[:3]) < 1.5
+            box = (
+                {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 1}
+                if np.isnan(value)
+                else None
+            )
+            axis.text(
+                across.positions[column],
+                up.positions[row],
+                text(cell),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if dark else "black",
+                bbox=box,
+            )
+    across.apply(axis, "x")
+    up.apply(axis, "y")
+    axis.spines[["top", "right"]].set_visible(True)
+    bar = figure.colorbar(image, ax=axis, label=label, pad=0.02)
+    bar.outline.set_linewidth(0.6)
+    if values.isna().any() and cells["censored"].any():
+        patch = Patch(facecolor=style.CENSORED, edgecolor="0.55", hatch="////", lw=0)
+        figure.legend([patch], ["median beyond the budget"], loc="outside upper right")
+    return figure

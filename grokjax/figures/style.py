@@ -1,0 +1,61 @@
+"""How every figure looks: sizes of a paper column, fonts, colours that all eyes tell apart."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+COLUMN = 3.35
+"""Width of one paper column, in inches."""
+PAGE = 6.9
+"""Width of two, in inches."""
+
+TRAIN, TEST = "#0072B2", "#D55E00"
+"""Okabe and Ito's blue and vermillion; they also differ in grey."""
+PROBABILITY_MAP, TIME_MAP = "Blues", "cividis_r"
+CENSORED = "#E6E6E6"
+
+_RC = {
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "mathtext.fontset": "dejavusans",
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "hatch.linewidth": 0.4,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+}
+
+
+@contextlib.contextmanager
+def paper() -> Iterator[None]:
+    """Draw in the style of a paper."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """The figure as PNG and PDF; without dates, so that equal figures are equal files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
+    with paper():
+        figure.savefig(paths[0], metadata={"Software": None})
+        figure.savefig(paths[1], metadata={"CreationDate": None})
+    return paths

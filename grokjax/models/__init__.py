@@ -1,0 +1,9 @@
+"""Networks as pure functions of (network, parameters, tokens).
+
+May import config and JAX, and nothing of training or the engine. `init` and `apply`
+are all that the rest of grokjax knows of Flax.
+"""
+
+from grokjax.models.transformer import Network, apply, init
+
+__all__ = ["Network", "apply", "init"]

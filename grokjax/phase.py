@@ -1,0 +1,104 @@
+"""`python -m grokjax.phase RESULTS`: a table of cells and the figures of a phase diagram."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from grokjax.analysis.phase import TIMES, cells
+from grokjax.config import ConfigError
+from grokjax.results.load import Results, load
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m grokjax.phase", description=__doc__)
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="folder that a sweep wrote")
+    parser.add_argument("--x", default="weight_decay", help="column across (weight_decay)")
+    parser.add_argument("--y", default="train_fraction", help="column up (train_fraction)")
+    parser.add_argument("--metric", default="t_grok", help=f"time to map: {', '.join(TIMES)}")
+    parser.add_argument("--out", type=Path, help="folder for the figures (RESULTS/figures)")
+    given = parser.parse_args(arguments)
+    try:
+        show(load(given.results), given.x, given.y, given.metric, given.out)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def show(
+    results: Results,
+    x: str = "weight_decay",
+    y: str = "train_fraction",
+    metric: str = "t_grok",
+    out: Path | None = None,
+) -> None:
+    """Print the table of cells and write the figures."""
+    print(table(results.runs, x, y, metric))
+    for path in write_figures(results, x, y, metric, out):
+        print(f"wrote {path}")
+
+
+def table(runs: pd.DataFrame, x: str, y: str, metric: str) -> str:
+    """The cells as text: how many grokked, and the median time or that it is censored."""
+    found = cells(runs, x, y, metric)
+    found["text"] = [
+        f"{c.n_grokked}/{c.n} {f'>{c.budget}' if c.censored else '-' if pd.isna(c.median) else f'{c.median:.0f}'}"
+        for c in found.itertuples()
+    ]
+    wide = found.pivot(index=y, columns=x, values="text").sort_index(ascending=False).fillna("")
+    note = f"grokked/runs and median {metric}; > marks cells censored at their budget"
+    return f"{wide.to_string()}\n{note}"
+
+
+def write_figures(
+    results: Results, x: str, y: str, metric: str, out: Path | None = None
+) -> list[Path]:
+    """Every figure that the sweep has the axes for, as PNG and PDF."""
+    from grokjax.figures import style
+
+    folder = out or results.path / "figures"
+    paths: list[Path] = []
+    for name, figure in figures(results, x, y, metric).items():
+        paths += style.save(figure, folder, name)
+    return paths
+
+
+def figures(results: Results, x: str, y: str, metric: str) -> dict[str, Figure]:
+    """Name → figure: maps where both axes vary, and the curves of telling cells."""
+    from grokjax.figures.curves import learning_curves
+    from grokjax.figures.maps import probability_map, time_map
+
+    runs = results.runs[results.runs["status"] != "failed"]
+    made: dict[str, Figure] = {}
+    if runs[x].nunique() > 1 and runs[y].nunique() > 1:
+        made["p_grok"] = probability_map(cells(runs, x, y), x, y)
+        for time in dict.fromkeys([metric, "grok_gap"]):
+            made[time] = time_map(cells(runs, x, y, time), x, y, time)
+    made["curves"] = learning_curves(results.curves, telling_cells(runs, x, y))
+    return made
+
+
+def telling_cells(runs: pd.DataFrame, x: str, y: str) -> dict[str, pd.DataFrame]:
+    """Up to three cells: fully censored, largest gap, smallest gap among those that grok."""
+    gaps = cells(runs, x, y, "grok_gap").sort_values([y, x])
+    grokking = gaps[(gaps["p_grok"] >= 0.5) & gaps["median"].notna()].sort_values("median")
+    censored = gaps[gaps["n_grokked"] == 0]
+    chosen = [censored.tail(1), grokking.tail(1), grokking.head(1)]
+    found = pd.concat([c for c in chosen if len(c)]).drop_duplicates([x, y])
+    return {
+        f"{x} {a:g}, {y} {b:g}".replace("_", " "): runs[(runs[x] == a) & (runs[y] == b)]
+        for a, b in zip(found[x], found[y], strict=True)
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

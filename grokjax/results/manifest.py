@@ -1,0 +1,111 @@
+"""`sweep.json`: what was run, with what, and on what."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grokjax.config import ConfigError, Experiment
+from grokjax.config.fields import leaves
+from grokjax.results.files import write_json
+from grokjax.results.schema import SCHEMA_VERSION
+
+NAME = "sweep.json"
+_PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a results folder, or None where there is none."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path}: not a readable manifest ({error}), restore the file.") from None
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        found = manifest.get("schema_version")
+        raise ConfigError(
+            f"{path}: schema_version={found!r}, but this grokjax reads {SCHEMA_VERSION}; "
+            "use the grokjax that wrote it."
+        )
+    return manifest
+
+
+def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Replace the manifest."""
+    write_json(folder / NAME, manifest)
+
+
+def base_of(experiment: Experiment) -> dict[str, Any]:
+    """Dotted path → value of the base configuration, thresholds included."""
+    return {path: value for path, value in _plain(leaves(experiment)).items() if path != "sweep"}
+
+
+def describe(experiment: Experiment, name: str) -> dict[str, Any]:
+    """The part of a manifest that says what is run."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "base": base_of(experiment),
+        "axes": _plain(experiment.axes()),
+        "thresholds": _plain(leaves(experiment.thresholds)),
+    }
+
+
+def provenance(device: str, command: str) -> dict[str, Any]:
+    """The part of a manifest that says with what and where it was run."""
+    versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    return {
+        "command": command,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "git": git_state(Path(__file__).parent),
+        "versions": {"python": platform.python_version(), **versions},
+        "device": {"kind": device, "cpus": os.cpu_count(), "machine": platform.machine()},
+        # XLA's own default for matrix products: float32 throughout on a CPU.
+        "matmul_precision": "default",
+    }
+
+
+def git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and dirty flag of the checkout that holds `folder`, if it is one."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def check_same_base(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+    """Refuse to mix two base configurations in one folder.
+
+    A field that either sweep has as an axis may differ: that is a grid that grew.
+    """
+    axes = set(old["axes"]) | set(new["axes"])
+    paths = sorted((set(old["base"]) | set(new["base"])) - axes)
+    changed = [
+        f"{path}: {old['base'].get(path)!r} → {new['base'].get(path)!r}"
+        for path in paths
+        if old["base"].get(path) != new["base"].get(path)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{folder}: the results there have another base configuration ({'; '.join(changed)}); "
+            "choose another --out, or replace them with --overwrite."
+        )
+
+
+def _plain(value: Any) -> Any:
+    """As JSON gives it back, so that manifests compare equal after a round trip."""
+    return json.loads(json.dumps(value, default=str))

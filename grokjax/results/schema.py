@@ -1,0 +1,101 @@
+"""The columns of the tables; other programs rely on them."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from grokjax.config import Config, Experiment, Thresholds
+from grokjax.config.fields import field_types
+
+SCHEMA_VERSION = 1
+METRICS = (
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "weight_norm",
+    "grad_norm",
+    "update_norm",
+)
+CLOCK_COLUMNS = ("wall_s",)
+"""What two otherwise identical sweeps may differ in."""
+
+CURVES = pa.schema(
+    [("run_id", pa.string()), ("step", pa.int64())] + [(name, pa.float64()) for name in METRICS]
+)
+
+
+def onset_columns(thresholds: Thresholds) -> dict[str, pa.DataType]:
+    """Columns that `analysis.onset` computes from a run's curve."""
+    times = ["t_mem", "t_grok", "t_grok_sustained"]
+    for threshold in thresholds.also:
+        times += [f"t_grok_{100 * threshold:g}", f"t_grok_{100 * threshold:g}_sustained"]
+    finals = [f"final_{name}" for name in METRICS[:4]]
+    return {
+        **dict.fromkeys([*times, "grok_gap"], pa.int64()),
+        **dict.fromkeys(["grok_ratio", "transition_width"], pa.float64()),
+        "phase": pa.string(),
+        **dict.fromkeys([*finals, "max_test_accuracy"], pa.float64()),
+    }
+
+
+def runs_schema(experiment: Experiment) -> pa.Schema:
+    """A row a run: what ended it, its configuration, its onsets."""
+    columns: dict[str, pa.DataType] = {
+        **dict.fromkeys(["run_id", "status", "stop_reason", "error"], pa.string()),
+        "last_step": pa.int64(),
+        **_config_columns(experiment),
+        **dict.fromkeys(["n_rows", "n_train", "n_test"], pa.int64()),
+        "chance": pa.float64(),
+        "lanes": pa.int64(),
+        **onset_columns(experiment.thresholds),
+        "wall_s": pa.float64(),
+    }
+    return pa.schema(list(columns.items()))
+
+
+def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
+    types_: dict[str, pa.DataType] = {}
+    for name, annotation in field_types(Experiment).items():
+        value = getattr(experiment, name)
+        if name in ("thresholds", "sweep"):
+            continue
+        if isinstance(value, Config):
+            types_[name] = pa.string()
+            types_ |= {k: _arrow_type(t) for k, t in field_types(type(value)).items()}
+        else:
+            types_[name] = _arrow_type(annotation)
+    return types_
+
+
+def _arrow_type(annotation: object) -> pa.DataType:
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        (annotation,) = [t for t in typing.get_args(annotation) if t is not type(None)]
+    plain: dict[object, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    return plain.get(annotation, pa.string())
+
+
+def runs_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows of `runs`, in a form that pandas reads back with nullable integers."""
+    frame = pd.DataFrame(rows, columns=schema.names)
+    integers = [field.name for field in schema if field.type == pa.int64()]
+    frame = frame.astype(dict.fromkeys(integers, "Int64"))
+    return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+
+
+def curves_table(pieces: list[tuple[str, np.ndarray, dict[str, np.ndarray]]]) -> pa.Table:
+    """Rows of `curves` from pieces of runs: run id, steps `[K]`, metrics each `[K]`."""
+    if not pieces:
+        return CURVES.empty_table()
+    ids = np.repeat([run_id for run_id, _, _ in pieces], [len(step) for _, step, _ in pieces])
+    columns = [ids, np.concatenate([step for _, step, _ in pieces])]
+    for name in METRICS:
+        values = np.concatenate([metrics[name] for _, _, metrics in pieces])
+        columns.append(values.astype(np.float64))
+    return pa.Table.from_arrays([pa.array(column) for column in columns], schema=CURVES)

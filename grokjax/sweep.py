@@ -1,0 +1,204 @@
+"""`python -m grokjax.sweep FILE`: train the runs of an experiment file.
+
+Exit status: 0 all runs finished, 1 some failed, 2 bad usage or configuration,
+130 and 143 stopped by SIGINT and SIGTERM after a commit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import shlex
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from grokjax import display, experiment_file
+from grokjax.config import ConfigError, Experiment, Sweep
+from grokjax.config.fields import leaves
+
+if TYPE_CHECKING:
+    from grokjax.results.load import Results
+
+USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How to run; what to run is in FILE."""
+
+    out: Path | None = None
+    """Results folder; results/<file stem> when left out."""
+    dry_run: bool = False
+    """Print what would be done, train nothing and write nothing."""
+    overwrite: bool = False
+    """Remove the results in the folder first."""
+    retry_failed: bool = False
+    """Train again the runs that an error ended."""
+    fail_fast: bool = False
+    """Stop at the first error instead of recording it."""
+    lanes: int | None = None
+    """Runs trained at once; the planner chooses when left out."""
+    quiet: bool = False
+    """Print nothing while training."""
+    json: bool = False
+    """Print the progress as JSON lines."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit status."""
+    try:
+        return _main(arguments)
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _main(arguments: list[str]) -> int:
+    path, rest = _split(arguments)
+    if path is None:
+        parse(Experiment(), ["--help"])
+        return 0
+    experiment, source = experiment_file.read(path)
+    options, experiment = parse(experiment, rest)
+    if options.quiet and options.json:
+        raise ConfigError("quiet=True: it contradicts --json, give one of the two.")
+    if options.out is not None and not experiment_file.NAME.fullmatch(options.out.name):
+        raise ConfigError(
+            f"out={str(options.out)!r}: name the folder with at most 64 of A-Z a-z 0-9 . _ -."
+        )
+    folder = options.out or experiment_file.default_folder(path)
+    experiment.runs()  # a bad cell is refused before JAX is imported
+    if options.dry_run:
+        from grokjax.engine.dry_run import describe
+
+        print(describe(experiment, folder, options.lanes, options.overwrite))
+        return 0
+    command = shlex.join(["python", "-m", "grokjax.sweep", *arguments])
+    return _train(experiment, folder, options, source, command)
+
+
+def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
+    """FILE, wherever it stands, and the rest; no FILE where help is asked for without one."""
+    files = [word for word in arguments if word.endswith(".py")] or [
+        word for word in arguments[:1] if not word.startswith("-")
+    ]
+    if files:
+        at = arguments.index(files[0])
+        return Path(files[0]), arguments[:at] + arguments[at + 1 :]
+    if {"-h", "--help"} & set(arguments):
+        return None, []
+    raise ConfigError(f"FILE: no experiment file is given, usage: {USAGE}.")
+
+
+def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
+    """Options, and the experiment with the fields that the command line overrides."""
+    hidden = ("sweep", Annotated[Sweep, tyro.conf.Suppress], experiment.sweep)
+    overridable = dataclasses.make_dataclass(
+        "Overrides", [hidden], bases=(Experiment,), frozen=True, kw_only=True
+    )
+    fields = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment)}
+    command = dataclasses.make_dataclass(
+        "Command",
+        [
+            ("options", Annotated[Options, tyro.conf.arg(name="")], Options()),
+            ("experiment", Annotated[overridable, tyro.conf.arg(name="")], overridable(**fields)),
+        ],
+        frozen=True,
+    )
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            parsed = tyro.cli(
+                command,
+                args=arguments,
+                prog=USAGE.removesuffix(" [options] [field overrides]"),
+                description="Train the runs of an experiment file. Any field of it can be overridden.",
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code:
+            raise ConfigError(_one_sentence(messages.getvalue())) from None
+        raise
+    changed = {name: getattr(parsed.experiment, name) for name in fields if name != "sweep"}
+    overridden = dataclasses.replace(experiment, **changed)
+    _refuse_axes(experiment, overridden)
+    return parsed.options, overridden
+
+
+def _refuse_axes(before: Experiment, after: Experiment) -> None:
+    """An override of a swept field would be lost without a word."""
+    old, new = leaves(before), leaves(after)
+    for path in before.axes():
+        if old[path] != new[path]:
+            raise ConfigError(
+                f"{path}={new[path]!r}: the field is an axis of the sweep, edit FILE."
+            )
+
+
+def _one_sentence(message: str) -> str:
+    """The first paragraph of tyro's message, without its frame."""
+    message = re.sub(r"Error parsing experiment[.\w]*: ", "", message)
+    lines = [line.strip("╭╮╰╯│─ ") for line in message.splitlines()]
+    paragraph: list[str] = []
+    for line in lines[1:]:
+        if not line:
+            break
+        paragraph.append(line)
+    sentence = re.sub(r"\s+", " ", " ".join(paragraph)).rstrip(".")
+    return f"{sentence}; see --help."
+
+
+def _train(
+    experiment: Experiment, folder: Path, options: Options, source: str, command: str
+) -> int:
+    import grokjax
+
+    stop, caught = threading.Event(), []
+
+    def request_stop(number: int, frame: object) -> None:
+        caught.append(number)
+        stop.set()
+
+    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with display.choose(options.quiet, options.json) as show:
+            results = grokjax.run(
+                experiment,
+                folder,
+                lanes=options.lanes,
+                overwrite=options.overwrite,
+                retry_failed=options.retry_failed,
+                fail_fast=options.fail_fast,
+                report=show,
+                stop=stop,
+                source=source,
+                command=command,
+            )
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if caught:
+        print(f"stopped after a commit; the same command goes on from there: {command}")
+        return 128 + caught[0]
+    _finish(results, options.quiet or options.json)
+    return 1 if (results.runs["status"] == "failed").any() else 0
+
+
+def _finish(results: Results, silent: bool) -> None:
+    from grokjax import phase
+
+    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
+        phase.show(results)
+        for name in ("runs", "curves"):
+            print(f"wrote {results.path / name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""What is compiled (`Spec`) and what is data (`Hparams`)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+
+from grokjax.config import AdamW, Experiment, ModularArithmetic, Transformer
+
+PADDING = 1.1
+"""Largest ratio of padded to real training rows in a program."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """Everything that shapes the compiled program; runs that share it share a compilation."""
+
+    task: ModularArithmetic
+    model: Transformer
+    optimizer: AdamW
+    log_every: int
+    dtype: str
+    train_rows: tuple[int, int]
+    """Smallest and largest number of training rows of its runs."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Hparams:
+    """The numbers of one run, as arrays; under vmap each has a leading axis of lanes."""
+
+    optimizer: dict[str, jax.Array]
+    init_scale: jax.Array
+    n_train: jax.Array
+    seed: jax.Array
+    split_seed: jax.Array
+
+
+def spec_of(run: Experiment) -> Spec:
+    """The program that a run belongs to."""
+    return Spec(
+        task=run.task,
+        model=run.model.static(),
+        optimizer=run.optimizer.static(),
+        log_every=run.log_every,
+        dtype=run.dtype,
+        train_rows=row_bucket(run.n_train, run.task.n_rows),
+    )
+
+
+def row_bucket(n_train: int, n_rows: int) -> tuple[int, int]:
+    """The range of training-set sizes whose runs share a program.
+
+    The bucket depends on nothing but the run itself, so a run's arithmetic, and
+    with it every bit of its curve, is the same in whatever grid it stands.
+    """
+    low, high = 1, 16
+    while high < n_train:
+        low, high = high + 1, max(high + 1, int(high * PADDING))
+    return low, min(high, n_rows - 1)

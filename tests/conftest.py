@@ -1,0 +1,43 @@
+"""Small experiments that the tests share."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+import grokjax
+from grokjax import tasks
+from grokjax.engine.plan import Run
+
+
+@pytest.fixture
+def tiny():
+    """A run that takes milliseconds a hundred steps."""
+    return grokjax.Experiment(
+        task=grokjax.ModularArithmetic("sub", p=7),
+        model=grokjax.Transformer(width=8, heads=2, mlp_width=16),
+        optimizer=grokjax.AdamW(learning_rate=1e-2, weight_decay=0.5),
+        steps=200,
+        log_every=10,
+    )
+
+
+def hparams(experiment):
+    """The traced numbers of one run."""
+    return Run("test", experiment.resolved()).hparams()
+
+
+def network_inputs(experiment):
+    """All tokens of the experiment's table."""
+    return tasks.build(experiment.task).tokens
+
+
+def in_float64(experiment):
+    """The same experiment in double precision."""
+    return dataclasses.replace(experiment, dtype="float64")
+
+
+def to_numpy(tree):
+    """A pytree of device arrays as NumPy arrays."""
+    return jax.tree.map(np.asarray, tree)

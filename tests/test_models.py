@@ -1,0 +1,139 @@
+"""The transformer against an independent NumPy one, over its options."""
+
+import dataclasses
+import itertools
+
+import jax
+import numpy as np
+import pytest
+import reference
+from conftest import hparams, in_float64, to_numpy
+
+import grokjax
+from grokjax import models, tasks
+from grokjax.training import run as training
+from grokjax.training.spec import spec_of
+
+OPTIONS = {
+    "activation": ["relu", "gelu", "silu", "square"],
+    "norm": ["none", "pre", "post", "rms"],
+    "biases": [False, True],
+    "causal": [True, False],
+    "readout": ["last", "mean"],
+    "tied": [False, True],
+    "init": ["normal", "lecun", "torch"],
+    "layers": [1, 2],
+    "head_width": [None, 3],
+}
+
+
+def variants():
+    """Every value of every option, and every pair of norm, readout, mask and depth."""
+    singles = [{name: value} for name, values in OPTIONS.items() for value in values]
+    names = ["norm", "readout", "causal", "layers", "biases"]
+    products = [
+        dict(zip(names, values, strict=True))
+        for values in itertools.product(*(OPTIONS[name] for name in names))
+    ]
+    finals = [{"norm": norm, "final_norm": True, "biases": True} for norm in ("pre", "post", "rms")]
+    return singles + products + finals
+
+
+def built(experiment):
+    """Spec, parameters away from their special starting values, tokens and targets."""
+    experiment = in_float64(experiment)
+    spec, table = spec_of(experiment), tasks.build(experiment.task)
+    with jax.enable_x64(True):
+        state = training.init(spec, hparams(experiment))
+    rng = np.random.default_rng(0)
+    params = jax.tree.map(lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape), state.params)
+    return spec, params, table
+
+
+@pytest.mark.parametrize("options", variants(), ids=str)
+def test_logits_equal_the_numpy_reference(tiny, options):
+    experiment = dataclasses.replace(tiny, model=dataclasses.replace(tiny.model, **options))
+    spec, params, table = built(experiment)
+    with jax.enable_x64(True):
+        found = models.apply(training.network(spec), params, table.tokens)
+    expected = reference.logits(experiment.model, params, table.tokens, table.n_classes)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("text", ["a b", "a b =", "a op b ="])
+def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
+    task = dataclasses.replace(tiny.task, p=3, format=text)
+    model = dataclasses.replace(tiny.model, activation="gelu", norm="pre", biases=True, layers=2)
+    experiment = dataclasses.replace(tiny, task=task, model=model, train_fraction=0.5)
+    spec, params, table = built(experiment)
+    hp = hparams(in_float64(experiment))
+    with jax.enable_x64(True):
+        train, _ = training.split(spec, hp)
+        zero = training.init(spec, hp)
+        rates = {**hp.optimizer, "learning_rate": np.float64(0)}
+        state = dataclasses.replace(zero, params=jax.tree.map(np.asarray, params))
+        _, info = training.step(spec, dataclasses.replace(hp, optimizer=rates), train, state)
+    real = np.asarray(train.weights) > 0
+    rows = np.asarray(train.tokens)[real], np.asarray(train.targets)[real]
+
+    def loss(params):
+        logits = reference.logits(model, params, rows[0], table.n_classes)
+        return reference.cross_entropy(logits, rows[1])
+
+    assert float(info.train_loss) == pytest.approx(loss(params), rel=1e-12)
+    leaves, tree = jax.tree.flatten(params)
+    squares, epsilon = 0.0, 1e-6
+    for at, leaf in enumerate(leaves):
+        for index in np.ndindex(leaf.shape):
+            ends = []
+            for shift in (epsilon, -epsilon):
+                moved = [x.copy() for x in leaves]
+                moved[at][index] += shift
+                ends.append(loss(jax.tree.unflatten(tree, moved)))
+            squares += ((ends[0] - ends[1]) / (2 * epsilon)) ** 2
+    assert float(info.grad_norm) == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("family", "role", "deviation"),
+    [
+        ("normal", ("mlp_0", "in", "weight"), 1 / np.sqrt(64)),
+        ("normal", ("mlp_0", "out", "weight"), 1 / np.sqrt(64)),
+        ("normal", ("embed",), 1 / np.sqrt(64)),
+        ("lecun", ("mlp_0", "out", "weight"), 1 / np.sqrt(256)),
+        ("lecun", ("attention_0", "output", "weight"), 1 / np.sqrt(32)),
+        ("lecun", ("embed",), 1 / np.sqrt(64)),
+        ("torch", ("mlp_0", "out", "weight"), 1 / np.sqrt(3 * 256)),
+        ("torch", ("mlp_0", "in", "bias"), 1 / np.sqrt(3 * 64)),
+        ("torch", ("embed",), 1.0),
+    ],
+)
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_initial_weights_have_the_spread_of_their_family(family, role, deviation, scale):
+    model = grokjax.Transformer(
+        width=64, heads=4, head_width=8, mlp_width=256, biases=True, init=family, init_scale=scale
+    )
+    experiment = grokjax.Experiment(task=grokjax.ModularArithmetic("add", p=97), model=model)
+    found = to_numpy(training.init(spec_of(experiment), hparams(experiment)).params)
+    for name in role:
+        found = found[name]
+    error = 4 * scale * deviation / np.sqrt(2 * found.size)
+    assert found.std() == pytest.approx(scale * deviation, abs=error)
+    assert abs(found.mean()) < 5 * scale * deviation / np.sqrt(found.size)
+
+
+def test_init_scale_leaves_the_gains_of_norms_at_one(tiny):
+    model = dataclasses.replace(tiny.model, norm="pre", final_norm=True, init_scale=3.0)
+    experiment = dataclasses.replace(tiny, model=model)
+    params = to_numpy(training.init(spec_of(experiment), hparams(experiment)).params)
+    np.testing.assert_array_equal(params["norm_mlp_0"]["scale"], 1)
+    np.testing.assert_array_equal(params["final_norm"]["scale"], 1)
+
+
+def test_float64_starts_from_the_same_network_as_float32(tiny):
+    single = to_numpy(training.init(spec_of(tiny), hparams(tiny)).params)
+    double = in_float64(tiny)
+    with jax.enable_x64(True):
+        twice = to_numpy(training.init(spec_of(double), hparams(double)).params)
+    jax.tree.map(np.testing.assert_array_equal, single, twice)
+    assert {leaf.dtype for leaf in jax.tree.leaves(twice)} == {np.dtype("float64")}
