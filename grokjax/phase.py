@@ -50,11 +50,13 @@ def show(
 def table(runs: pd.DataFrame, x: str, y: str, metric: str) -> str:
     """The cells as text: how many grokked, and the median time or that it is censored."""
     found = cells(runs, x, y, metric)
-    found["text"] = [
-        f"{c.n_grokked}/{c.n} {f'>{c.budget}' if c.censored else '-' if pd.isna(c.median) else f'{c.median:.0f}'}"
-        for c in found.itertuples()
-    ]
-    wide = found.pivot(index=y, columns=x, values="text").sort_index(ascending=False).fillna("")
+    median = found["median"].map("{:.0f}".format)
+    median = median.mask(found["censored"], ">" + found["budget"].astype(str))
+    median = median.mask(found["median"].isna() & ~found["censored"], "-")
+    counts = found["n_grokked"].astype(str) + "/" + found["n"].astype(str)
+    found["text"] = counts + " " + median
+    wide = found.pivot_table(index=y, columns=x, values="text", aggfunc="first")
+    wide = wide.sort_index(ascending=False).fillna("")
     note = f"grokked/runs and median {metric}; > marks cells censored at their budget"
     return f"{wide.to_string()}\n{note}"
 

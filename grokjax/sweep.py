@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -115,11 +115,11 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
-            parsed = tyro.cli(
+            parsed: Any = tyro.cli(
                 command,
                 args=arguments,
                 prog=USAGE.removesuffix(" [options] [field overrides]"),
-                description="Train the runs of an experiment file. Any field of it can be overridden.",
+                description="Train the runs of an experiment file; its fields can be overridden.",
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as stop:

@@ -40,9 +40,10 @@ def summarise(
         name = f"t_grok_{100 * level:g}"
         columns[name] = first_crossing(step, test, level)
         columns[f"{name}_sustained"] = sustained_crossing(step, test, level, thresholds.settle)
-    both = t_mem is not None and t_grok is not None
-    columns["grok_gap"] = t_grok - t_mem if both else None
-    columns["grok_ratio"] = t_grok / t_mem if both and t_mem > 0 else None
+    columns["grok_gap"] = columns["grok_ratio"] = None
+    if t_mem is not None and t_grok is not None:
+        columns["grok_gap"] = t_grok - t_mem
+        columns["grok_ratio"] = t_grok / t_mem if t_mem > 0 else None
     columns["transition_width"] = transition_width(step, test, t_mem, t_grok, chance)
     columns["phase"] = phase(t_mem, t_grok, thresholds)
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):

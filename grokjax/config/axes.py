@@ -37,7 +37,9 @@ class Sweep:
 def grid(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]) -> Sweep:
     """The product of the axes, the last one fastest. Dotted names go in the mapping."""
     values = _values({**(axes or {}), **named})
-    return Sweep(tuple(dict(zip(values, cell)) for cell in itertools.product(*values.values())))
+    return Sweep(
+        tuple(dict(zip(values, cell, strict=True)) for cell in itertools.product(*values.values()))
+    )
 
 
 def zipped(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]) -> Sweep:
@@ -46,7 +48,8 @@ def zipped(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[An
     lengths = {name: len(axis) for name, axis in values.items()}
     if len(set(lengths.values())) > 1:
         raise ConfigError(f"zipped: the axes differ in length ({lengths}), make them equal.")
-    return Sweep(tuple(dict(zip(values, cell)) for cell in zip(*values.values())))
+    rows = zip(*values.values(), strict=True)
+    return Sweep(tuple(dict(zip(values, row, strict=True)) for row in rows))
 
 
 def _values(axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:

@@ -40,8 +40,8 @@ def suggestion(name: str, known: typing.Iterable[str]) -> str:
 
 
 @functools.cache
-def field_types(cls: type) -> Mapping[str, Any]:
-    """Field name → resolved annotation."""
+def field_types(cls: Any) -> Mapping[str, Any]:
+    """Field name → resolved annotation of a dataclass."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
@@ -87,7 +87,8 @@ class Config:
     kind: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        for name, kind in field_types(type(self)).items():
+        cls: Any = type(self)
+        for name, kind in field_types(cls).items():
             object.__setattr__(self, name, coerce(getattr(self, name), kind, name))
         self.check()
 

@@ -43,14 +43,16 @@ class Run:
 
     def hparams(self) -> Hparams:
         """Its numbers, as NumPy scalars of the program's dtype."""
-        real = np.dtype(self.config.dtype).type
+        real: Any = np.dtype(self.config.dtype).type
+        whole: Any = np.int32
+        seed: Any = np.uint32
         split_seed = self.config.seed if self.config.split_seed is None else self.config.split_seed
         return Hparams(
             optimizer={k: real(v) for k, v in self.config.optimizer.numbers().items()},
             init_scale=real(self.config.model.init_scale),
-            n_train=np.int32(self.config.n_train),
-            seed=np.uint32(self.config.seed),
-            split_seed=np.uint32(split_seed),
+            n_train=whole(self.config.n_train),
+            seed=seed(self.config.seed),
+            split_seed=seed(split_seed),
         )
 
 

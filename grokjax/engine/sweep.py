@@ -15,6 +15,7 @@ from grokjax.engine import folder as folders
 from grokjax.engine import plan
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
+from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
 
 
@@ -78,7 +79,7 @@ def run(
         device = jax.devices()[0].device_kind
         folders.write_manifest(folder, experiment, old, shapes, device, command)
         if source is not None:
-            (folder / "experiment.py").write_text(source, encoding="utf-8")
+            write_text(folder / "experiment.py", source)
         finished = trainer.train(retry_failed)
         if finished:
             trainer.finish()

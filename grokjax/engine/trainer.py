@@ -73,7 +73,9 @@ class Trainer:
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
         self.progress.start(runs, self._store.ended(), list(filter(None, self._running(runs))))
-        for program in self._programs:
+        # The program with runs in the checkpoint goes first: a grid that grew may have put
+        # another in front of it, and the next commit replaces the checkpoint.
+        for program in sorted(self._programs, key=lambda p: p.name != self._note["program"]):
             if self._stop.is_set():
                 return False
             todo = [run for run in program.runs if run.run_id not in self._done]
@@ -81,6 +83,8 @@ class Trainer:
                 continue
             try:
                 self._train_program(program, todo)
+            except OSError:  # a full disk, say, is no result of the runs
+                raise
             except Exception as error:
                 if self._fail_fast:
                     raise

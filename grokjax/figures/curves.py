@@ -51,7 +51,7 @@ def _draw(axis: Axes, rows: pd.DataFrame, what: str) -> None:
     for split, (colour, dashes) in SPLITS.items():
         table = rows.pivot_table(index="step", columns="run_id", values=f"{split}_{what}")
         if what == "loss":
-            table = table.clip(lower=np.finfo(np.float32).tiny)
+            table = table.clip(lower=float(np.finfo(np.float32).tiny))
         axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)
         axis.plot(table.index, table.median(axis=1), color=colour, ls=dashes)
 

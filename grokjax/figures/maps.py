@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,13 @@ LABELS = {
     "t_mem": "median $t_{\\mathrm{mem}}$ (steps)",
     "grok_gap": "median gap $t_{\\mathrm{grok}} - t_{\\mathrm{mem}}$ (steps)",
 }
+HATCHED: dict[str, Any] = {
+    "facecolor": style.CENSORED,
+    "edgecolor": "0.55",
+    "hatch": "////",
+    "linewidth": 0,
+}
+MOST_TICKS = 8
 MOST_ANNOTATED = 9
 """Columns of a map beyond which numbers no longer fit into its cells."""
 
@@ -76,37 +84,30 @@ class AxisScale:
 
     name: str
     kind: str
-    values: list
+    levels: list
     positions: np.ndarray
     edges: np.ndarray
 
     @classmethod
     def of(cls, column: pd.Series) -> AxisScale:
-        """The scale that suits the values: log when they grow by factors."""
-        values = sorted(column.unique())
-        numeric = pd.api.types.is_numeric_dtype(column)
-        positions = np.array(values, float) if numeric else np.arange(len(values), dtype=float)
-        if numeric and len(values) > 2 and positions[0] > 0 and _geometric(positions):
-            return cls(
-                str(column.name), "log", values, positions, 10 ** _edges(np.log10(positions))
-            )
-        if numeric and _even(positions):
-            return cls(str(column.name), "linear", values, positions, _edges(positions))
-        places = np.arange(len(values), dtype=float)
-        return cls(str(column.name), "ordinal", values, places, _edges(places))
+        """The scale that suits the levels: log when they grow by factors."""
+        levels, name = sorted(column.unique()), str(column.name)
+        places = np.arange(len(levels), dtype=float)
+        if pd.api.types.is_numeric_dtype(column):
+            numbers = np.array(levels, float)
+            if len(levels) > 2 and numbers[0] > 0 and _geometric(numbers):
+                return cls(name, "log", levels, numbers, 10 ** _edges(np.log10(numbers)))
+            if _even(numbers):
+                return cls(name, "linear", levels, numbers, _edges(numbers))
+        return cls(name, "ordinal", levels, places, _edges(places))
 
     def apply(self, axis: Axes, which: str) -> None:
         """Set scale, ticks and label of the `which` axis, "x" or "y"."""
         if self.kind == "log":
             getattr(axis, f"set_{which}scale")("log")
-        shown = slice(None, None, max(1, -(-len(self.values) // 8)))
-        ticks = {
-            "ticks": self.positions[shown],
-            "labels": [
-                f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in self.values[shown]
-            ],
-        }
-        getattr(axis, f"set_{which}ticks")(**ticks)
+        every = -(-len(self.levels) // MOST_TICKS)
+        labels = [f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in self.levels]
+        getattr(axis, f"set_{which}ticks")(self.positions[::every], labels[::every])
         getattr(axis, f"set_{which}ticks")([], minor=True)
         getattr(axis, f"set_{which}label")(LABELS.get(self.name, self.name.replace("_", " ")))
 
@@ -141,32 +142,29 @@ def _map(
     norm: Normalize,
     colours: str,
     label: str,
-    text: Callable,
+    text: Callable[[Any], str],
 ) -> Figure:
     across, up = AxisScale.of(cells[x]), AxisScale.of(cells[y])
     figure = Figure(figsize=(style.COLUMN, 0.78 * style.COLUMN))
     axis = figure.subplots()
-    grid = np.full((len(up.values), len(across.values)), np.nan)
-    spots = [(up.values.index(b), across.values.index(a)) for a, b in zip(cells[x], cells[y])]
-    for spot, value in zip(spots, values, strict=True):
-        grid[spot] = value
-    image = axis.pcolormesh(
-        across.edges, up.edges, np.ma.masked_invalid(grid), cmap=colours, norm=norm
+    grid = np.full((len(up.levels), len(across.levels)), np.nan)
+    rows, columns = (
+        [up.levels.index(v) for v in cells[y]],
+        [across.levels.index(v) for v in cells[x]],
     )
-    annotated = len(across.values) <= MOST_ANNOTATED and len(up.values) <= MOST_ANNOTATED
-    for (row, column), cell, value in zip(spots, cells.itertuples(), values, strict=True):
-        if cell.censored and np.isnan(value):
+    grid[rows, columns] = values
+    shown = np.ma.masked_invalid(grid)
+    image = axis.pcolormesh(across.edges, up.edges, shown, cmap=colours, norm=norm)
+    annotated = max(grid.shape) <= MOST_ANNOTATED
+    for row, column, cell in zip(rows, columns, cells.itertuples(), strict=True):
+        value = grid[row, column]
+        hatched = bool(cell.censored) and np.isnan(value)
+        if hatched:
             corner = across.edges[column], up.edges[row]
-            size = np.diff(across.edges)[column], np.diff(up.edges)[row]
-            hatched = {"facecolor": style.CENSORED, "edgecolor": "0.55", "hatch": "////", "lw": 0}
-            axis.add_patch(Rectangle(corner, *size, **hatched))
+            width, height = np.diff(across.edges)[column], np.diff(up.edges)[row]
+            axis.add_patch(Rectangle(corner, width, height, **HATCHED))
         if annotated:
             dark = not np.isnan(value) and sum(image.to_rgba(value)[:3]) < 1.5
-            box = (
-                {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 1}
-                if np.isnan(value)
-                else None
-            )
             axis.text(
                 across.positions[column],
                 up.positions[row],
@@ -175,7 +173,9 @@ def _map(
                 va="center",
                 fontsize=7,
                 color="white" if dark else "black",
-                bbox=box,
+                bbox={"facecolor": style.CENSORED, "edgecolor": "none", "pad": 1}
+                if hatched
+                else None,
             )
     across.apply(axis, "x")
     up.apply(axis, "y")
@@ -183,6 +183,5 @@ def _map(
     bar = figure.colorbar(image, ax=axis, label=label, pad=0.02)
     bar.outline.set_linewidth(0.6)
     if values.isna().any() and cells["censored"].any():
-        patch = Patch(facecolor=style.CENSORED, edgecolor="0.55", hatch="////", lw=0)
-        figure.legend([patch], ["median beyond the budget"], loc="outside upper right")
+        figure.legend([Patch(**HATCHED)], ["median beyond the budget"], loc="outside upper right")
     return figure

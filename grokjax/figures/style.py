@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ TRAIN, TEST = "#0072B2", "#D55E00"
 PROBABILITY_MAP, TIME_MAP = "Blues", "cividis_r"
 CENSORED = "#E6E6E6"
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.size": 8,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],

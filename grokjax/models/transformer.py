@@ -144,4 +144,6 @@ def init(network: Network, key: jax.Array, tokens: jax.Array, scale: jax.Array) 
 
 def apply(network: Network, params: dict, tokens: jax.Array) -> jax.Array:
     """Logits `[N, C]` for tokens `[N, T]`."""
-    return network.apply({"params": params}, tokens)
+    logits = network.apply({"params": params}, tokens)
+    assert isinstance(logits, jax.Array)  # apply also returns mutated collections if asked
+    return logits

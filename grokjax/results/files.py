@@ -16,9 +16,9 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Have `write` fill a temporary file, and give it its name once it is on the disk."""
     temporary = path.with_name(f".{path.name}.tmp")
     write(temporary)
-    with open(temporary, "rb") as file:
+    with temporary.open("rb") as file:
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
     sync_folder(path.parent)
 
 
@@ -48,4 +48,13 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
 def write_json(path: Path, value: Any) -> None:
     """Indented JSON, one trailing newline."""
     text = json.dumps(value, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write_text(text, encoding="utf-8") and None)
+    write_text(path, text)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file in UTF-8."""
+
+    def write(file: Path) -> None:
+        file.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)

@@ -68,7 +68,8 @@ def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
             continue
         if isinstance(value, Config):
             types_[name] = pa.string()
-            types_ |= {k: _arrow_type(t) for k, t in field_types(type(value)).items()}
+            part: Any = type(value)
+            types_ |= {k: _arrow_type(t) for k, t in field_types(part).items()}
         else:
             types_[name] = _arrow_type(annotation)
     return types_

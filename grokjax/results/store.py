@@ -9,7 +9,6 @@ When the sweep is complete `compact` merges the parts of each folder into one.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -98,7 +97,7 @@ class Store:
             write_atomically(merged, merge)
             for span in spans:
                 if self._path(name, *span) != merged:
-                    os.unlink(self._path(name, *span))
+                    self._path(name, *span).unlink()
             sync_folder(merged.parent)
 
     def _path(self, name: str, first: int, last: int) -> Path:

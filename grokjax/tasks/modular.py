@@ -12,7 +12,7 @@ Operation = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def divide(x: np.ndarray, y: np.ndarray, p: int) -> np.ndarray:
-    """x · y⁻¹ for a prime p, with 0⁻¹ taken as 0; callers leave y = 0 out."""
+    """Quotients x · y⁻¹ for a prime p, with 0⁻¹ taken as 0; callers leave y = 0 out."""
     inverse = np.array([0] + [pow(value, -1, p) for value in range(1, p)])
     return x * inverse[y]
 

@@ -28,7 +28,7 @@ class Spec:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The numbers of one run, as arrays; under vmap each has a leading axis of lanes."""
+    """The numbers of one run; the lanes hold a stack of them."""
 
     optimizer: dict[str, jax.Array]
     init_scale: jax.Array
