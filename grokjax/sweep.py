@@ -160,7 +160,8 @@ def _train(
 ) -> int:
     import grokjax
 
-    stop, caught = threading.Event(), []
+    stop, caught = threading.Event(), list[int]()
+    silent = options.quiet or options.json
 
     def request_stop(number: int, frame: object) -> None:
         caught.append(number)
@@ -184,20 +185,21 @@ def _train(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if caught:
-        print(f"stopped after a commit; the same command goes on from there: {command}")
+    if caught and len(results.runs) < len(experiment.runs()):
+        print(f"stopped after a commit; the same command goes on: {command}", file=sys.stderr)
         return 128 + caught[0]
-    _finish(results, options.quiet or options.json)
+    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
+        _finish(results)
     return 1 if (results.runs["status"] == "failed").any() else 0
 
 
-def _finish(results: Results, silent: bool) -> None:
+def _finish(results: Results) -> None:
+    """The table of cells, the figures and where everything is."""
     from grokjax import phase
 
-    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
-        phase.show(results)
-        for name in ("runs", "curves"):
-            print(f"wrote {results.path / name}")
+    phase.show(results)
+    for name in ("runs", "curves"):
+        print(f"wrote {results.path / name}")
 
 
 if __name__ == "__main__":

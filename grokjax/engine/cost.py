@@ -13,6 +13,10 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.training.spec import Spec
 
+NOMINAL_FLOP_RATE, NOMINAL_FLOP_RATE_ELSEWHERE = {"cpu": 4e10}, 5e12
+RUN_STEP_OVERHEAD = {"cpu": 1e-4}
+"""Seconds that the smallest networks take an update, on two cores of a common server."""
+
 
 def forward_flops(model: Transformer, positions: int, n_classes: int) -> int:
     """Multiplications and additions of the matrix products of one row's forward pass."""
@@ -34,6 +38,15 @@ def run_step_flops(spec: Spec) -> float:
     smallest, largest = spec.train_rows
     test_rows = spec.task.n_rows - smallest
     return forward * (3 * largest + test_rows / spec.log_every)
+
+
+def nominal_run_step_seconds(spec: Spec, backend: str) -> float:
+    """What an update of one run takes on a common machine, to within a factor of a few.
+
+    A constant and not a timing, so that the same sweep is cut in the same places every time.
+    """
+    rate = NOMINAL_FLOP_RATE.get(backend, NOMINAL_FLOP_RATE_ELSEWHERE)
+    return run_step_flops(spec) / rate + RUN_STEP_OVERHEAD.get(backend, 0.0)
 
 
 def activations(spec: Spec) -> int:

@@ -27,8 +27,9 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
     ended = set() if overwrite else set(Store(out).ended()["run_id"])
     runs = [run for program in programs for run in program.runs]
     rate = cost.measured_matmul_rate() * MATMUL_SHARE
+    overhead = cost.RUN_STEP_OVERHEAD.get(backend, 0.0)
     seconds = sum(
-        run.config.steps * cost.run_step_flops(program.spec) / rate
+        run.config.steps * (cost.run_step_flops(program.spec) / rate + overhead)
         for program in programs
         for run in program.runs
         if run.run_id not in ended

@@ -22,11 +22,9 @@ MOST_LANES = {"cpu": 8}
 MOST_LANES_ELSEWHERE = 256
 ACCELERATOR_BYTES = 4 * 2**30
 """Activations that the lanes of a program may hold together on an accelerator."""
-TICK_FLOPS = {"cpu": 2.0e11}
-TICK_FLOPS_ELSEWHERE = 2.0e13
-"""Work of a segment, some seconds on common machines: what a kill loses at most, and
-large beside the tens of milliseconds that a commit costs. A constant and not a timing,
-so that the same sweep is cut in the same places every time."""
+TICK_SECONDS = 5.0
+"""Nominal time of a segment: what a kill loses at most and a signal waits for, and large
+beside the tens of milliseconds that a commit costs."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +122,5 @@ def _fastest_lanes(spec: Spec, backend: str) -> int:
 def _segment_log_points(spec: Spec, runs: list[Run], lanes: int, backend: str) -> int:
     """About one tick's work, and a whole number of segments in the longest run."""
     total = max(run.log_points for run in runs)
-    log_point_flops = cost.run_step_flops(spec) * spec.log_every * lanes
-    wanted = max(1, TICK_FLOPS.get(backend, TICK_FLOPS_ELSEWHERE) / log_point_flops)
-    return math.ceil(total / math.ceil(total / wanted))
+    seconds = lanes * spec.log_every * cost.nominal_run_step_seconds(spec, backend)
+    return math.ceil(total / math.ceil(total / max(1, TICK_SECONDS / seconds)))

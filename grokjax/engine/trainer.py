@@ -12,6 +12,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from grokjax import tasks
@@ -24,6 +25,9 @@ from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.results import manifest, schema
 from grokjax.results.store import Store
+
+DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
+"""What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
 
 
 class Trainer:
@@ -73,6 +77,7 @@ class Trainer:
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
         self.progress.start(runs, self._store.ended(), list(filter(None, self._running(runs))))
+        self._report(self.progress)
         # The program with runs in the checkpoint goes first: a grid that grew may have put
         # another in front of it, and the next commit replaces the checkpoint.
         for program in sorted(self._programs, key=lambda p: p.name != self._note["program"]):
@@ -83,9 +88,7 @@ class Trainer:
                 continue
             try:
                 self._train_program(program, todo)
-            except OSError:  # a full disk, say, is no result of the runs
-                raise
-            except Exception as error:
+            except DEVICE_ERRORS as error:
                 if self._fail_fast:
                     raise
                 self._record_failure(program, error)

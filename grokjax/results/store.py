@@ -60,7 +60,7 @@ class Store:
 
     def curves(self, run_ids: Collection[str]) -> pd.DataFrame:
         """What the curves of these runs hold so far, in the order of their steps."""
-        wanted = pc.field("run_id").isin(list(run_ids))
+        wanted = _is_one_of(run_ids)
         parts = [
             pq.read_table(self._path("curves", *span), filters=wanted).to_pandas()
             for span in self._parts("curves")
@@ -74,7 +74,7 @@ class Store:
             for span in self._parts(name):
                 path = self._path(name, *span)
                 table = pq.read_table(path)
-                kept = table.filter(~pc.field("run_id").isin(list(run_ids)))
+                kept = table.filter(~_is_one_of(run_ids))
                 if kept.num_rows == 0:
                     path.unlink()
                 elif kept.num_rows < table.num_rows:
@@ -107,6 +107,10 @@ class Store:
         folder = self.folder / name
         matches = [_PART.fullmatch(p.name) for p in folder.iterdir()] if folder.exists() else []
         return sorted((int(m[1]), int(m[2])) for m in matches if m)
+
+
+def _is_one_of(run_ids: Collection[str]) -> pc.Expression:
+    return pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
 
 
 def _batched(paths, rows: int = 250_000):

@@ -1,0 +1,269 @@
+"""The command: forty bad inputs, and what a person sees of good ones."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from grokjax import sweep
+from grokjax.engine import trainer
+
+HEADER = '''"""A test."""
+from grokjax import *
+task = ModularArithmetic("sub", p=7)
+model = Transformer(width=8, heads=2, mlp_width=16)
+'''
+GOOD = "experiment = Experiment(task=task, model=model, steps=20, sweep=grid(seed=range(2)))"
+
+
+def experiment(fields):
+    """An experiment file with these keyword arguments."""
+    return f"experiment = Experiment(task=task, model=model, {fields})"
+
+
+BAD_FILES = {
+    "train_fraction=0.0": ("train_fraction=0.0", experiment("train_fraction=0.0")),
+    "train_fraction=1.0": ("train_fraction=1.0", experiment("train_fraction=1.0")),
+    "train_fraction negative": ("train_fraction=-0.5", experiment("train_fraction=-0.5")),
+    "no training row": ("train_fraction=0.001", experiment("train_fraction=0.001")),
+    "no test row": ("train_fraction=0.999", experiment("train_fraction=0.999")),
+    "train_fraction text": ("train_fraction='half'", experiment("train_fraction='half'")),
+    "train_fraction nan": ("train_fraction=nan", experiment("train_fraction=float('nan')")),
+    "p of 1": ("p=1", 'experiment = Experiment(task=ModularArithmetic("add", p=1))'),
+    "p negative": ("p=-3", 'experiment = Experiment(task=ModularArithmetic("add", p=-3))'),
+    "p fractional": ("p=7.5", 'experiment = Experiment(task=ModularArithmetic("add", p=7.5))'),
+    "p huge": ("p=10000", 'experiment = Experiment(task=ModularArithmetic("add", p=10_000))'),
+    "composite division": ("p=12", 'experiment = Experiment(task=ModularArithmetic("div", p=12))'),
+    "composite conditional": ("p=9", 'experiment = Experiment(task=ModularArithmetic("div_odd_sub_even", 9))'),
+    "unknown op": ("op='pow'", 'experiment = Experiment(task=ModularArithmetic("pow"))'),
+    "unknown format": ("format='a+b'", 'experiment = Experiment(task=ModularArithmetic("add", 7, "a+b"))'),
+    "width by heads": ("width=10", "experiment = Experiment(model=Transformer(width=10, heads=4))"),
+    "no layers": ("layers=0", "experiment = Experiment(model=Transformer(layers=0))"),
+    "no heads": ("heads=0", "experiment = Experiment(model=Transformer(heads=0))"),
+    "head width": ("head_width=0", "experiment = Experiment(model=Transformer(head_width=0))"),
+    "mlp width": ("mlp_width=-1", "experiment = Experiment(model=Transformer(mlp_width=-1))"),
+    "activation": ("activation='tanh'", "experiment = Experiment(model=Transformer(activation='tanh'))"),
+    "norm": ("norm='batch'", "experiment = Experiment(model=Transformer(norm='batch'))"),
+    "final norm of none": ("final_norm=True", "experiment = Experiment(model=Transformer(final_norm=True))"),
+    "flag as number": ("causal=1", "experiment = Experiment(model=Transformer(causal=1))"),
+    "number as flag": ("layers=True", "experiment = Experiment(model=Transformer(layers=True))"),
+    "init": ("init='zeros'", "experiment = Experiment(model=Transformer(init='zeros'))"),
+    "init scale": ("init_scale=0", "experiment = Experiment(model=Transformer(init_scale=0))"),
+    "learning rate": ("learning_rate=0.0", experiment("optimizer=AdamW(learning_rate=0.0)")),
+    "weight decay": ("weight_decay=-1.0", experiment("optimizer=AdamW(weight_decay=-1)")),
+    "beta": ("b2=1.0", experiment("optimizer=AdamW(b2=1.0)")),
+    "eps": ("eps=0.0", experiment("optimizer=AdamW(eps=0)")),
+    "warmup": ("warmup_steps=-1", experiment("optimizer=AdamW(warmup_steps=-1)")),
+    "steps": ("steps=0", experiment("steps=0")),
+    "log_every": ("log_every=0", experiment("log_every=0")),
+    "budget between rows": ("steps=25", experiment("steps=25")),
+    "seed": ("seed=-1", experiment("seed=-1")),
+    "split seed": ("split_seed=4294967296", experiment("split_seed=2**32")),
+    "dtype": ("dtype='bfloat16'", experiment("dtype='bfloat16'")),
+    "threshold": ("grokked=1.5", experiment("thresholds=Thresholds(grokked=1.5)")),
+    "settle": ("settle=0", experiment("thresholds=Thresholds(settle=0)")),
+    "part of the wrong kind": ("model=", "experiment = Experiment(model=AdamW())"),
+    "unknown field": ("witdh", "experiment = Experiment(model=Transformer(witdh=8))"),
+    "unknown axis": ("weight_decoy", experiment("sweep=grid(weight_decoy=[1])")),
+    "empty axis": ("weight_decay=[]", experiment("sweep=grid(weight_decay=[])")),
+    "axis without a list": ("weight_decay=1.0", experiment("sweep=grid(weight_decay=1.0)")),
+    "axis of text": ("op='add'", experiment("sweep=grid(op='add')")),
+    "bad value in an axis": ("train_fraction=1.5", experiment("sweep=grid(train_fraction=[0.5, 1.5])")),
+    "ill-typed value in an axis": ("weight_decay='1'", experiment("sweep=grid(weight_decay=['1'])")),
+    "axis of a threshold": ("thresholds.settle", experiment("sweep=grid({'thresholds.settle': [1]})")),
+    "uneven zip": ("zipped", experiment("sweep=zipped(width=[8, 16], heads=[2])")),
+    "sweep of nothing": ("sweep=", experiment("sweep=[]")),
+    "sweep of numbers": ("sweep=", experiment("sweep=3")),
+    "no experiment": ("experiment=None", "x = 1"),
+    "wrong experiment": ("experiment=3", "experiment = 3"),
+    "syntax": ("line 5", "experiment = ("),
+    "exception": ("ZeroDivisionError", "experiment = 1 / 0"),
+}  # fmt: skip
+
+BAD_FLAGS = {
+    "unknown flag": ("--nope", ["--nope"]),
+    "unknown field": ("--optimizer.momentum", ["--optimizer.momentum", "0.9"]),
+    "ill-typed": ("--optimizer.b2", ["--optimizer.b2", "high"]),
+    "out of range": ("b2=1.5", ["--optimizer.b2", "1.5"]),
+    "missing value": ("--out", ["--out"]),
+    "choice": ("--model.activation", ["--model.activation", "tanh"]),
+    "swept field": ("seed=7", ["--seed", "7"]),
+    "lanes": ("lanes=0", ["--lanes", "0"]),
+    "quiet and json": ("quiet", ["--quiet", "--json"]),
+    "folder name": ("out=", ["--out", "a b?"]),
+    "odd budget": ("steps=33", ["--steps", "33"]),
+}
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty folder to work in, where nothing may compile."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(trainer, "Lanes", None)
+    return tmp_path
+
+
+def refused(capsys, workplace, arguments, named):
+    """The command exits with 2 and one sentence, and leaves no trace."""
+    before = {p: p.stat().st_mtime_ns for p in workplace.rglob("*")}
+    assert sweep.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert named in printed.err
+    assert printed.err.startswith("error: ")
+    assert printed.err.count("\n") == 1, printed.err
+    assert "Traceback" not in printed.err
+    assert {p: p.stat().st_mtime_ns for p in workplace.rglob("*")} == before
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(capsys, workplace, case):
+    named, text = BAD_FILES[case]
+    (workplace / "bad.py").write_text(HEADER + text)
+    refused(capsys, workplace, ["bad.py"], named)
+
+
+@pytest.mark.parametrize("case", BAD_FLAGS)
+def test_bad_flags(capsys, workplace, case):
+    named, arguments = BAD_FLAGS[case]
+    (workplace / "good.py").write_text(HEADER + GOOD)
+    refused(capsys, workplace, ["good.py", *arguments], named)
+
+
+@pytest.mark.parametrize("arguments", [[], ["nowhere.py"], ["."], ["--dry-run"]])
+def test_no_file(capsys, workplace, arguments):
+    refused(capsys, workplace, arguments, "FILE")
+
+
+def test_a_file_whose_name_is_no_folder_name(capsys, workplace):
+    (workplace / "my sweep.py").write_text(HEADER + GOOD)
+    refused(capsys, workplace, ["my sweep.py"], "my sweep.py")
+
+
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, workplace):
+    (workplace / "good.py").write_text(HEADER + GOOD)
+    assert sweep.main(["--dry-run", "good.py"]) == 0
+    printed = capsys.readouterr().out
+    for word in ("2 runs", "2 to do", "seed: 0, 1", "1 compiled program", "lanes", "MiB", "about"):
+        assert word in printed
+    assert [p.name for p in workplace.iterdir()] == ["good.py"]
+
+
+def test_overrides_reach_the_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.py").write_text(HEADER + GOOD)
+    arguments = ["good.py", "--optimizer.weight-decay", "0.25", "--task.p", "5", "--json"]
+    assert sweep.main(arguments) == 0
+    runs = pd.read_parquet("results/good/runs")
+    assert set(runs["weight_decay"]) == {0.25}
+    assert set(runs["p"]) == {5}
+    assert (tmp_path / "results" / "good" / "experiment.py").read_text() == HEADER + GOOD
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[-1]["finished"] == lines[-1]["runs"] == 2
+    assert lines[-1]["run_steps"] == lines[-1]["total_run_steps"] == 40
+    assert sweep.main(["good.py", "--optimizer.weight-decay", "0.25", "--task.p", "5"]) == 0
+    assert "nothing to train" in capsys.readouterr().out
+
+
+def test_an_experiment_file_is_run_once_and_results_never(tmp_path, monkeypatch):
+    import grokjax
+
+    monkeypatch.chdir(tmp_path)
+    counted = (
+        HEADER
+        + "import pathlib; pathlib.Path('count').open('a').close(); pathlib.Path('count').write_text(pathlib.Path('count').read_text() + 'x')\n"
+        + GOOD
+    )
+    (tmp_path / "good.py").write_text(counted)
+    assert sweep.main(["good.py", "--quiet"]) == 0
+    _ = grokjax.load("results/good").runs
+    assert (tmp_path / "count").read_text() == "x"
+
+
+@pytest.mark.parametrize("arguments", [["grokjax.sweep", "--help"], ["grokjax.phase", "--help"]])
+def test_help_imports_no_jax(arguments):
+    script = (
+        "import runpy, sys; sys.argv = sys.argv[1:]\n"
+        "try: runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert 'jax' not in sys.modules and 'matplotlib' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_after_a_commit(tmp_path, number, status):
+    long = GOOD.replace("steps=20", "steps=2_000_000")
+    (tmp_path / "long.py").write_text(HEADER + long)
+    command = [sys.executable, "-m", "grokjax.sweep", "long.py", "--json"]
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=tmp_path, text=True, **both)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("{") and json.loads(line)["run_steps"] > 0:
+            os.kill(process.pid, number)
+            break
+    rest = process.stdout.read()
+    assert process.wait() == status
+    assert re.search("the same command goes on", rest)
+    assert (tmp_path / "results" / "long" / ".work" / "checkpoints").exists()
+
+
+DRIVER = """
+import sys
+from grokjax import sweep
+from grokjax.engine import plan
+plan.TICK_SECONDS = 0.3
+sys.exit(sweep.main(sys.argv[1:]))
+"""
+
+
+def test_kill_9_at_ten_random_moments(tmp_path):
+    """Tables equal an uninterrupted sweep's bit for bit, clock columns aside."""
+    text = HEADER + experiment(
+        "steps=4000, sweep=grid(weight_decay=[0.1, 1.0], train_fraction=[0.4, 0.6], seed=range(3))"
+    ).replace("task=task", "task=ModularArithmetic('sub', p=17)")
+    (tmp_path / "kill.py").write_text(text)
+
+    def start(out):
+        command = [sys.executable, "-c", DRIVER, "kill.py", "--quiet", "--lanes", "3", "--out", out]
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+
+    def same_tables():
+        for name in ("runs", "curves"):
+            found, expected = (
+                pd.read_parquet(tmp_path / out / name) for out in ("killed", "whole")
+            )
+            assert len(expected) == {"runs": 12, "curves": 12 * 401}[name]
+            found, expected = (t.drop(columns="wall_s", errors="ignore") for t in (found, expected))
+            pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+    began = time.monotonic()
+    assert start("whole").wait() == 0
+    whole = time.monotonic() - began
+    moments, killed = random.Random(0), 0
+    while killed < 10:
+        process = start("killed")
+        try:
+            assert process.wait(timeout=moments.uniform(0.1, 0.7) * whole) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            killed += 1
+        else:  # it got to its end between two kills: compare, and kill another one
+            same_tables()
+            shutil.rmtree(tmp_path / "killed")
+    assert start("killed").wait() == 0
+    same_tables()

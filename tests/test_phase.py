@@ -1,0 +1,165 @@
+"""Cells, their medians under censoring, and what the command draws and prints."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+import grokjax
+from grokjax import phase
+from grokjax.analysis.phase import cells, kaplan_meier_median
+
+
+def runs_table(rows):
+    """A runs table of (weight decay, fraction, t_mem, t_grok, last step)."""
+    frame = pd.DataFrame(
+        rows, columns=["weight_decay", "train_fraction", "t_mem", "t_grok", "last_step"]
+    )
+    frame = frame.astype(dict.fromkeys(["t_mem", "t_grok", "last_step"], "Int64"))
+    frame["grok_gap"] = frame["t_grok"] - frame["t_mem"]
+    return frame.assign(status="done", run_id=[f"{i:04d}" for i in range(len(frame))])
+
+
+def test_median_of_censored_times():
+    """Worked by hand: deaths at 1, 3, 5 of five, censored at 2 and 4; S = .8, .533, 0."""
+    times, seen = np.array([1.0, 2, 3, 4, 5]), np.array([True, False, True, False, True])
+    assert kaplan_meier_median(times, seen) == 5
+
+
+@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
+def test_without_censoring_the_median_is_the_lower_sample_median(values):
+    times = np.array(values, float)
+    expected = np.sort(times)[(len(times) - 1) // 2]
+    assert kaplan_meier_median(times, np.ones(len(times), bool)) == expected
+
+
+@given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), min_size=1, max_size=30))
+def test_dropping_censored_runs_never_makes_the_median_later(sample):
+    times = np.array([t for t, _ in sample], float)
+    seen = np.array([s for _, s in sample])
+    censored, dropped = (
+        kaplan_meier_median(times, seen),
+        kaplan_meier_median(times[seen], seen[seen]),
+    )
+    assert censored is None or dropped <= censored
+
+
+def test_cells_count_censor_and_take_medians():
+    table = runs_table(
+        [(1.0, 0.5, 100, 1000, 5000), (1.0, 0.5, 100, 2000, 5000), (1.0, 0.5, 100, None, 5000)]
+        + [(1.0, 0.3, 100, None, 5000)] * 2
+        + [(0.1, 0.5, 100, 4000, 5000), (0.1, 0.5, None, None, 5000)]
+    )
+    found = cells(table, "weight_decay", "train_fraction").set_index(
+        ["weight_decay", "train_fraction"]
+    )
+    assert found.loc[(1.0, 0.5), ["n", "n_grokked", "median"]].tolist() == [3, 2, 2000]
+    assert found.loc[(1.0, 0.5), "p_grok"] == pytest.approx(2 / 3)
+    assert found.loc[(1.0, 0.3), "censored"]
+    assert np.isnan(found.loc[(1.0, 0.3), "median"])
+    assert found.loc[(0.1, 0.5), "median"] == 4000  # half of them have, by then
+    gaps = cells(table, "weight_decay", "train_fraction", "grok_gap")
+    gaps = gaps.set_index(["weight_decay", "train_fraction"])
+    assert gaps.loc[(1.0, 0.5), "median"] == 1900
+
+
+def test_failed_runs_do_not_count():
+    table = runs_table([(1.0, 0.5, 100, 1000, 5000), (1.0, 0.5, None, None, None)])
+    table.loc[1, "status"] = "failed"
+    assert cells(table, "weight_decay", "train_fraction")["n"].tolist() == [1]
+
+
+@pytest.mark.parametrize("name", ["weight_decoy", "run"])
+def test_an_unknown_column_is_named(name):
+    table = runs_table([(1.0, 0.5, 100, 1000, 5000)])
+    with pytest.raises(grokjax.ConfigError, match=name):
+        cells(table, name, "train_fraction")
+
+
+def synthetic_results(folder, weight_decays, fractions, budget=5000, seeds=3):
+    """A results folder whose runs grok at a time that the cell decides."""
+    rng, step = np.random.default_rng(0), np.arange(0, budget + 1, 50)
+    rows, curves = [], []
+    for decay in weight_decays:
+        for fraction in fractions:
+            for seed in range(seeds):
+                t_grok = 400 / (max(decay, 0.01) * fraction**3) * rng.uniform(0.8, 1.2)
+                t_grok = int(50 * np.ceil(t_grok / 50))
+                rows.append((decay, fraction, 100, t_grok if t_grok <= budget else None, budget))
+                rise = expit((step - t_grok) / 60)
+                curves.append(
+                    pd.DataFrame(
+                        {
+                            "run_id": f"{len(rows) - 1:04d}",
+                            "step": step,
+                            "train_accuracy": np.minimum(1, step / 100),
+                            "test_accuracy": 0.02 + 0.98 * rise,
+                            "train_loss": 4 * np.exp(-step / 60),
+                            "test_loss": 8 * (1 - rise) + 1e-3,
+                            "seed": seed,
+                        }
+                    )
+                )
+    for name, frame in (("runs", runs_table(rows)), ("curves", pd.concat(curves))):
+        (folder / name).mkdir(parents=True)
+        frame.to_parquet(folder / name / "00000000-00000000.parquet")
+    (folder / "sweep.json").write_text('{"schema_version": 1}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("weight_decays", "fractions", "expected"),
+    [
+        ([0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7], {"p_grok", "t_grok", "grok_gap", "curves"}),
+        ([0.0, 1.0], [0.3, 0.7], {"p_grok", "t_grok", "grok_gap", "curves"}),
+        ([1.0], [0.5], {"curves"}),
+    ],
+)
+def test_the_command_draws_what_the_axes_allow(
+    tmp_path, capsys, weight_decays, fractions, expected
+):
+    folder = synthetic_results(tmp_path / "sweep", weight_decays, fractions)
+    assert phase.main([str(folder)]) == 0
+    printed = capsys.readouterr().out
+    for name in expected:
+        for kind in ("png", "pdf"):
+            path = folder / "figures" / f"{name}.{kind}"
+            assert path.stat().st_size > 5000
+            assert str(path) in printed
+    assert len(list((folder / "figures").iterdir())) == 2 * len(expected)
+
+
+def test_the_table_marks_censored_cells(tmp_path):
+    results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
+    text = phase.table(results.runs, "weight_decay", "train_fraction", "t_grok")
+    assert "0/3 >5000" in text
+    assert "3/3 " in text
+
+
+def test_figures_of_equal_tables_are_equal_files(tmp_path):
+    results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
+    once, twice = (
+        phase.write_figures(results, "weight_decay", "train_fraction", "t_grok", tmp_path / name)
+        for name in ("once", "twice")
+    )
+    for a, b in zip(once, twice, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["{}", "--x", "nothing"], "nothing"),
+        (["{}", "--metric", "status"], "status"),
+        (["nowhere"], "nowhere"),
+    ],
+)
+def test_bad_arguments_get_a_sentence_and_status_2(tmp_path, capsys, arguments, named):
+    folder = synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3])
+    assert phase.main([word.format(folder) for word in arguments]) == 2
+    message = capsys.readouterr().err
+    assert named in message
+    assert message.count("\n") == 1
+    assert not (folder / "figures").exists()
