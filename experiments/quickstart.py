@@ -18,8 +18,8 @@ experiment = Experiment(
     task=ModularArithmetic("sub", p=53),
     model=Transformer(layers=1, width=32, heads=4, mlp_width=128),
     optimizer=AdamW(learning_rate=1e-2, b2=0.98),
-    steps=2500,
+    steps=3000,
     log_every=10,
     thresholds=Thresholds(gap_rule="ratio", gap_ratio=5),
-    sweep=grid(train_fraction=[0.3, 0.5, 0.7], weight_decay=[0.3, 1.0, 2.0], seed=range(3)),
+    sweep=grid(train_fraction=[0.3, 0.45, 0.6], weight_decay=[0.25, 0.5, 1.0], seed=range(3)),
 )

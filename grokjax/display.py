@@ -130,7 +130,7 @@ def describe(progress: Progress) -> str:
         parts.append(f"{progress.failed} failed")
     if progress.rate and progress.eta_seconds is not None:
         parts += [f"{si(progress.rate)}/s", f"ETA {duration(progress.eta_seconds)}"]
-    if progress.finished == progress.runs and not progress.rate:
+    if progress.finished == progress.runs and progress.activity == "starting":
         return f"nothing to train: all {progress.runs} runs had ended; refreshing the figures"
     if progress.activity != "training":
         parts.append(progress.activity)

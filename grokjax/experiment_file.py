@@ -28,7 +28,7 @@ def read(path: Path) -> tuple[Experiment, str]:
         exec(compile(source, str(path), "exec"), namespace)
     except ConfigError as error:
         raise ConfigError(f"{where(error, path)}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
     experiment = namespace.get("experiment")
     if not isinstance(experiment, Experiment):
@@ -47,7 +47,7 @@ def where(error: BaseException, path: Path) -> str:
     return f"{path}, line {lines[-1]}" if lines else str(path)
 
 
-def explain(error: Exception) -> str:
+def explain(error: BaseException) -> str:
     """One sentence; an unknown field is the error worth a suggestion."""
     unknown = re.search(
         r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)

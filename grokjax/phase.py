@@ -42,7 +42,15 @@ def show(
     out: Path | None = None,
 ) -> None:
     """Print the table of cells and write the figures."""
-    print(table(results.runs, x, y, metric))
+    runs = results.runs[results.runs["status"] != "failed"]
+    if runs.empty:
+        print("every run failed: there is nothing to map; see the column `error` of the runs")
+        return
+    print(table(runs, x, y, metric))
+    pooled = [path.split(".")[-1] for path in results.manifest.get("axes", {})]
+    pooled = [name for name in pooled if name not in (x, y, "seed", "split_seed")]
+    if pooled:
+        print(f"each cell pools runs that differ in {', '.join(pooled)}")
     for path in write_figures(results, x, y, metric, out):
         print(f"wrote {path}")
 
@@ -51,13 +59,13 @@ def table(runs: pd.DataFrame, x: str, y: str, metric: str) -> str:
     """The cells as text: how many grokked, and the median time or that it is censored."""
     found = cells(runs, x, y, metric)
     median = found["median"].map("{:.0f}".format)
-    median = median.mask(found["censored"], ">" + found["budget"].astype(str))
+    median = median.mask(found["censored"], found["bound"].map(">{:.0f}".format))
     median = median.mask(found["median"].isna() & ~found["censored"], "-")
     counts = found["n_grokked"].astype(str) + "/" + found["n"].astype(str)
     found["text"] = counts + " " + median
     wide = found.pivot_table(index=y, columns=x, values="text", aggfunc="first")
     wide = wide.sort_index(ascending=False).fillna("")
-    note = f"grokked/runs and median {metric}; > marks cells censored at their budget"
+    note = f"grokked/runs and median {metric}; > marks cells censored at their budgets"
     return f"{wide.to_string()}\n{note}"
 
 
@@ -68,6 +76,8 @@ def write_figures(
     from grokjax.figures import style
 
     folder = out or results.path / "figures"
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     paths: list[Path] = []
     for name, figure in figures(results, x, y, metric).items():
         paths += style.save(figure, folder, name)
@@ -90,14 +100,18 @@ def figures(results: Results, x: str, y: str, metric: str) -> dict[str, Figure]:
 
 
 def telling_cells(runs: pd.DataFrame, x: str, y: str) -> dict[str, pd.DataFrame]:
-    """Up to three cells: fully censored, largest gap, smallest gap among those that grok."""
+    """Up to three cells: one that only memorises, the largest gap, the smallest gap."""
+    from grokjax.figures.maps import level_text
+
     gaps = cells(runs, x, y, "grok_gap").sort_values([y, x])
     grokking = gaps[(gaps["p_grok"] >= 0.5) & gaps["median"].notna()].sort_values("median")
-    censored = gaps[gaps["n_grokked"] == 0]
-    chosen = [censored.tail(1), grokking.tail(1), grokking.head(1)]
-    found = pd.concat([c for c in chosen if len(c)]).drop_duplicates([x, y])
+    memorising = gaps[(gaps["n_grokked"] == 0) & gaps["censored"]]
+    chosen = [memorising.tail(1), grokking.tail(1), grokking.head(1)]
+    found = pd.concat([c for c in chosen if len(c)] or [gaps.head(3)]).drop_duplicates([x, y])
     return {
-        f"{x} {a:g}, {y} {b:g}".replace("_", " "): runs[(runs[x] == a) & (runs[y] == b)]
+        f"{x} {level_text(a)}, {y} {level_text(b)}".replace("_", " "): runs[
+            (runs[x] == a) & (runs[y] == b)
+        ]
         for a, b in zip(found[x], found[y], strict=True)
     }
 

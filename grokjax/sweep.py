@@ -46,7 +46,7 @@ class Options:
     lanes: int | None = None
     """Runs trained at once; the planner chooses when left out."""
     quiet: bool = False
-    """Print nothing while training."""
+    """Print nothing but errors."""
     json: bool = False
     """Print the progress as JSON lines."""
 
@@ -185,12 +185,13 @@ def _train(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    if caught and len(results.runs) < len(experiment.runs()):
+    wanted = results.runs[results.runs["run_id"].isin([run.run_id for run in experiment.runs()])]
+    if caught and len(wanted) < len(experiment.runs()):
         print(f"stopped after a commit; the same command goes on: {command}", file=sys.stderr)
         return 128 + caught[0]
     with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
         _finish(results)
-    return 1 if (results.runs["status"] == "failed").any() else 0
+    return 1 if (wanted["status"] == "failed").any() else 0
 
 
 def _finish(results: Results) -> None:

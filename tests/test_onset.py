@@ -141,6 +141,14 @@ def test_width_starts_at_the_plateau_and_not_at_zero():
     assert onsets(test)["transition_width"] == pytest.approx(2 * np.log(9) / 0.02, rel=2e-2)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nine_rows_of_ten_are_at_the_threshold_in_any_precision(dtype):
+    """Else a resumed run, whose curve comes from a float64 column, could grok later."""
+    right = np.where(STEPS < 3000, 4, 180)
+    exact = (right.astype(np.float32) / np.float32(200)).astype(dtype)
+    assert onsets(exact)["t_grok"] == 3000
+
+
 def test_thresholds_name_their_columns():
     thresholds = dataclasses.replace(Thresholds(), also=(0.75, 0.995))
     found = summarise(curve(logistic(1000, 0.02)), 0.02, thresholds)

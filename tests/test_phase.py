@@ -19,7 +19,9 @@ def runs_table(rows):
     )
     frame = frame.astype(dict.fromkeys(["t_mem", "t_grok", "last_step"], "Int64"))
     frame["grok_gap"] = frame["t_grok"] - frame["t_mem"]
-    return frame.assign(status="done", run_id=[f"{i:04d}" for i in range(len(frame))])
+    return frame.assign(
+        status="done", steps=frame["last_step"], run_id=[f"{i:04d}" for i in range(len(frame))]
+    )
 
 
 def test_median_of_censored_times():
@@ -63,6 +65,22 @@ def test_cells_count_censor_and_take_medians():
     gaps = cells(table, "weight_decay", "train_fraction", "grok_gap")
     gaps = gaps.set_index(["weight_decay", "train_fraction"])
     assert gaps.loc[(1.0, 0.5), "median"] == 1900
+
+
+def test_diverged_runs_have_not_grokked_by_their_budget():
+    """Their early end is no reason to believe that they would have grokked like the others."""
+    table = runs_table([(1.0, 0.5, 40, 900, 1000)] + [(1.0, 0.5, 40, None, 50)] * 4)
+    table["steps"] = 1000
+    table.loc[1:, "status"] = "diverged"
+    (cell,) = cells(table, "weight_decay", "train_fraction").to_dict("records")
+    assert cell["censored"]
+    assert cell["bound"] == 1000
+
+
+def test_a_censored_gap_is_bounded_by_what_was_seen_of_it():
+    table = runs_table([(1.0, 0.5, 400, None, 1000)] * 3)
+    (cell,) = cells(table, "weight_decay", "train_fraction", "grok_gap").to_dict("records")
+    assert cell["bound"] == 600
 
 
 def test_failed_runs_do_not_count():
@@ -131,6 +149,34 @@ def test_the_command_draws_what_the_axes_allow(
     assert len(list((folder / "figures").iterdir())) == 2 * len(expected)
 
 
+def test_axes_may_be_names_flags_or_a_single_cell(tmp_path, capsys):
+    folder = synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7])
+    runs = pd.read_parquet(folder / "runs")
+    runs["norm"] = np.where(runs["weight_decay"] > 0.5, "pre", "none")
+    runs["causal"] = runs["train_fraction"] > 0.5
+    runs.to_parquet(folder / "runs" / "00000000-00000000.parquet")
+    assert phase.main([str(folder), "--x", "norm", "--y", "causal"]) == 0
+    assert phase.main([str(folder), "--x", "norm", "--y", "run_id"]) == 0
+    assert "pre" in capsys.readouterr().out
+
+
+def test_one_cell_in_which_a_minority_groks_has_its_curves(tmp_path):
+    folder = synthetic_results(tmp_path / "sweep", [1.0], [0.5])
+    runs = pd.read_parquet(folder / "runs")
+    runs.loc[1:, ["t_grok", "grok_gap"]] = None
+    runs.to_parquet(folder / "runs" / "00000000-00000000.parquet")
+    assert phase.main([str(folder)]) == 0
+    assert (folder / "figures" / "curves.pdf").exists()
+
+
+def test_when_every_run_failed_the_command_says_so(tmp_path, capsys):
+    folder = synthetic_results(tmp_path / "sweep", [1.0], [0.5])
+    runs = pd.read_parquet(folder / "runs").assign(status="failed")
+    runs.to_parquet(folder / "runs" / "00000000-00000000.parquet")
+    assert phase.main([str(folder)]) == 0
+    assert "every run failed" in capsys.readouterr().out
+
+
 def test_the_table_marks_censored_cells(tmp_path):
     results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
     text = phase.table(results.runs, "weight_decay", "train_fraction", "t_grok")
@@ -153,6 +199,8 @@ def test_figures_of_equal_tables_are_equal_files(tmp_path):
     [
         (["{}", "--x", "nothing"], "nothing"),
         (["{}", "--metric", "status"], "status"),
+        (["{}", "--x", "train_fraction"], "train_fraction"),
+        (["{}", "--out", "{}/sweep.json"], "sweep.json"),
         (["nowhere"], "nowhere"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
@@ -292,6 +293,59 @@ def test_a_manifest_says_how_the_results_came_about(tiny, tmp_path):
     assert manifest["device"]["kind"]
     (program,) = manifest["programs"].values()
     assert program["lanes"] == 2
+
+
+def test_provenance_is_in_every_file_and_every_start_in_the_manifest(tiny, tmp_path):
+    import pyarrow.parquet as pq
+
+    folder = tmp_path / "sweep"
+    grokjax.run(swept(tiny, seed=[0]), folder, command="the first")
+    grokjax.run(swept(tiny, seed=[0, 1]), folder, command="the second")
+    starts = json.loads((folder / "sweep.json").read_text())["starts"]
+    assert [start["command"] for start in starts] == ["the first", "the second"]
+    for path in folder.rglob("*.parquet"):
+        noted = json.loads(pq.read_schema(path).metadata[b"grokjax"])
+        assert {"git", "versions", "device", "matmul_precision"} <= set(noted)
+
+
+def test_the_same_command_resumes_whatever_lanes_it_asks_for(tiny, small_ticks, tmp_path):
+    experiment = swept(tiny, seed=[0, 1], train_fraction=[0.3, 0.9])
+    with pytest.MonkeyPatch.context() as patch:
+        crash_before_nth_write(patch, 3, after=True)
+        with pytest.raises(Killed):
+            grokjax.run(experiment, tmp_path / "sweep", lanes=8)
+    assert len(grokjax.run(experiment, tmp_path / "sweep", lanes=8).runs) == 4
+    with pytest.raises(grokjax.ConfigError, match="lanes=3"):
+        grokjax.run(experiment, tmp_path / "sweep", lanes=3)
+
+
+def test_lost_checkpoints_are_not_taken_for_an_empty_folder(tiny, small_ticks, tmp_path):
+    folder = tmp_path / "sweep"
+    with pytest.MonkeyPatch.context() as patch:
+        crash_before_nth_write(patch, 8, after=True)
+        with pytest.raises(Killed):
+            grokjax.run(swept(tiny, seed=[0, 1, 2]), folder, lanes=2)
+    shutil.rmtree(folder / ".work")
+    before = len(list(folder.rglob("*.parquet")))
+    with pytest.raises(grokjax.ConfigError, match="checkpoints"):
+        grokjax.run(swept(tiny, seed=[0, 1, 2]), folder, lanes=2)
+    assert len(list(folder.rglob("*.parquet"))) == before > 2
+
+
+def test_a_crash_while_checkpoints_are_removed_leaves_a_finished_sweep(tiny, tmp_path, monkeypatch):
+    folder, remove = tmp_path / "sweep", shutil.rmtree
+
+    def deadly(path, *args, **kwargs):
+        if path.name == "doomed":
+            raise Killed
+        remove(path, *args, **kwargs)
+
+    monkeypatch.setattr(shutil, "rmtree", deadly)
+    with pytest.raises(Killed):
+        grokjax.run(swept(tiny, seed=[0]), folder)
+    monkeypatch.undo()
+    assert len(grokjax.run(swept(tiny, seed=[0]), folder).runs) == 1
+    assert not (folder / ".work").exists()
 
 
 def test_without_a_folder_the_results_are_only_returned(tiny, tmp_path, monkeypatch):

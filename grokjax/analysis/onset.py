@@ -28,7 +28,10 @@ def summarise(
       thresholds: what counts as memorised and grokked.
     """
     step = np.asarray(curve["step"])
-    train, test = np.asarray(curve["train_accuracy"]), np.asarray(curve["test_accuracy"])
+    # Thresholds are compared in float32, in which 9 rows of 10 are ≥ 0.9 whether the
+    # curve comes from a float32 network or from the float64 column of a table.
+    train = np.asarray(curve["train_accuracy"], np.float32)
+    test = np.asarray(curve["test_accuracy"], np.float32)
     t_mem = first_crossing(step, train, thresholds.memorised)
     t_grok = first_crossing(step, test, thresholds.grokked)
     columns: dict[str, Any] = {
@@ -44,11 +47,12 @@ def summarise(
     if t_mem is not None and t_grok is not None:
         columns["grok_gap"] = t_grok - t_mem
         columns["grok_ratio"] = t_grok / t_mem if t_mem > 0 else None
-    columns["transition_width"] = transition_width(step, test, t_mem, t_grok, chance)
+    rise = np.asarray(curve["test_accuracy"], np.float64)
+    columns["transition_width"] = transition_width(step, rise, t_mem, t_grok, chance)
     columns["phase"] = phase(t_mem, t_grok, thresholds)
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
         columns[f"final_{name}"] = float(curve[name][-1])
-    columns["max_test_accuracy"] = float(np.nanmax(test)) if np.isfinite(test).any() else None
+    columns["max_test_accuracy"] = float(np.nanmax(rise)) if np.isfinite(rise).any() else None
     return columns
 
 

@@ -22,9 +22,11 @@ def cells(runs: pd.DataFrame, x: str, y: str, metric: str = "t_grok") -> pd.Data
 
     Columns: `x`, `y`, `n` runs, `n_grokked`, `p_grok`, `median` of the metric (missing
     where fewer than half of the runs have crossed), `censored` (whether it is missing
-    for that reason) and `n_censored`, `budget` (the largest step reached). Failed runs
-    are left out; diverged ones are censored where they ended.
+    for that reason) and `n_censored`, `bound` (the longest that a run was followed without
+    crossing). Failed runs are left out.
     """
+    if x == y:
+        raise ConfigError(f"x={x!r}: it is the y axis too, choose two columns.")
     for name in (x, y, metric):
         if name not in runs.columns:
             known = ", ".join(sorted(runs.columns))
@@ -46,25 +48,27 @@ def cells(runs: pd.DataFrame, x: str, y: str, metric: str = "t_grok") -> pd.Data
                 "median": median,
                 "censored": bool(len(times)) and median is None,
                 "n_censored": int((~seen).sum()),
-                "budget": int(group["last_step"].max()),
+                "bound": float(times[~seen].max(initial=0)),
             }
         )
-    columns = [x, y, "n", "n_grokked", "p_grok", "median", "censored", "n_censored", "budget"]
+    columns = [x, y, "n", "n_grokked", "p_grok", "median", "censored", "n_censored", "bound"]
     return pd.DataFrame(rows, columns=columns).astype({"median": "float64"})
 
 
 def censored_times(runs: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
     """Times `[n]` of a metric and whether each was seen; an unseen one is a lower bound.
 
+    A run is followed to its last step. One that diverged will not cross any more, so it
+    counts as not having crossed by its budget: its end is no accident of the observation.
     A gap starts when a run memorises, so runs that never did tell nothing about it.
     """
     origin = TIMES[metric]
     if origin is not None:
         runs = runs[runs[origin].notna()]
     start = runs[origin].astype("float64") if origin else 0.0
-    bound = runs["last_step"].astype("float64") - start
+    followed = runs["last_step"].where(runs["status"] != "diverged", runs["steps"])
     times = runs[metric].astype("float64")
-    return times.fillna(bound).to_numpy(), times.notna().to_numpy()
+    return times.fillna(followed.astype("float64") - start).to_numpy(), times.notna().to_numpy()
 
 
 def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:

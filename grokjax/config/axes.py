@@ -23,7 +23,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         cells = tuple(self.cells) if isinstance(self.cells, (list, tuple)) else None
-        if not cells or not all(isinstance(cell, Mapping) for cell in cells):
+        if not cells or not all(
+            isinstance(c, Mapping) and all(isinstance(k, str) for k in c) for c in cells
+        ):
             raise ConfigError(f"sweep={self.cells!r}: give grid(...), or a list of dictionaries.")
         object.__setattr__(self, "cells", cells)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import struct
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -100,6 +101,10 @@ class Experiment(Config):
         require(1 <= self.steps < 2**31, "steps", self.steps, "give 1 step or more, below 2**31")
         remedy = f"the budget must be a multiple of log_every={self.log_every}"
         require(self.steps % self.log_every == 0, "steps", self.steps, remedy)
+        if self.dtype == "float32":
+            for part in (self.model, self.optimizer):
+                for name, value in part.numbers().items():
+                    _check_in_float32(part, name, value)
 
     @property
     def n_train(self) -> int:
@@ -111,6 +116,8 @@ class Experiment(Config):
         runs: dict[str, Experiment] = {}
         for cell in self.sweep.cells:
             values = {resolve_path(self, name): value for name, value in cell.items()}
+            if len(values) < len(cell):
+                raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
             for path in values:
                 if path.split(".")[0] in ("thresholds", "sweep"):
                     raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
@@ -151,6 +158,16 @@ class Experiment(Config):
     def run_id(self) -> str:
         """Hash of the resolved configuration: the same run in any grid has the same id."""
         return digest(self.resolved().row())
+
+
+def _check_in_float32(part: Config, name: str, value: float) -> None:
+    """Refuse a number that makes sense until the program rounds it: b2 = 0.99999999 is 1."""
+    try:
+        rounded = type(value)(struct.unpack("f", struct.pack("f", value))[0])
+        dataclasses.replace(part, **{name: rounded})
+    except (ConfigError, OverflowError):
+        remedy = "float32 cannot hold it, choose another value or dtype='float64'"
+        raise ConfigError(f"{name}={value!r}: {remedy}.") from None
 
 
 def digest(value: Mapping[str, Any]) -> str:

@@ -59,7 +59,12 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
         (kind,) = [option for option in options if option is not type(None)]
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
-        require(value in choices, name, value, f"choose from {', '.join(map(repr, choices))}")
+        require(
+            isinstance(value, str) and value in choices,
+            name,
+            value,
+            f"choose from {', '.join(map(repr, choices))}",
+        )
         return value
     if typing.get_origin(kind) is tuple:
         require(isinstance(value, (tuple, list)), name, value, "give a tuple")
@@ -68,6 +73,7 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
     if hasattr(value, "item") and getattr(value, "shape", None) == ():
         value = value.item()
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) < 2**1000, name, value, "give a number that a float can hold")
         value = float(value)
     matches = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     require(matches, name, value, f"expected {_kind_name(kind)}, not {type(value).__name__}")
@@ -153,5 +159,7 @@ def replace_paths(config: Any, values: Mapping[str, Any]) -> Any:
         else:
             changes[head] = value
     for head, inner in nested.items():
-        changes[head] = replace_paths(changes.get(head, getattr(config, head)), inner)
+        part = changes.get(head, getattr(config, head))
+        require(isinstance(part, Config), head, part, f"{next(iter(inner))} is a field of a part")
+        changes[head] = replace_paths(part, inner)
     return dataclasses.replace(config, **changes)

@@ -24,8 +24,9 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
     backend = jax.default_backend()
     recorded = old["programs"] if old else {}
     programs = plan.make(experiment, backend=backend, lanes=lanes, recorded=recorded)
-    ended = set() if overwrite else set(Store(out).ended()["run_id"])
     runs = [run for program in programs for run in program.runs]
+    ended = set() if overwrite else set(Store(out).ended()["run_id"])
+    ended &= {run.run_id for run in runs}
     rate = cost.measured_matmul_rate() * MATMUL_SHARE
     overhead = cost.RUN_STEP_OVERHEAD.get(backend, 0.0)
     seconds = sum(

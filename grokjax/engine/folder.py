@@ -57,13 +57,17 @@ def check_free(folder: Path) -> None:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the folder against other processes; the lock of a dead one is free."""
-    (folder / WORK).mkdir(parents=True, exist_ok=True)
     try:
+        (folder / WORK).mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / WORK / "lock", blocking=False).acquire()
     except filelock.Timeout:
         raise ConfigError(
             f"out={str(folder)!r}: another process is running a sweep there, "
             "wait for it or give another --out."
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"out={str(folder)!r}: {error.strerror}, give a folder that can be written to."
         ) from None
     with lock:
         yield
@@ -71,7 +75,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def remove_results(folder: Path) -> None:
     """Remove what an earlier sweep wrote, but not the lock that is held."""
-    shutil.rmtree(folder / WORK / "checkpoints", ignore_errors=True)
+    drop_checkpoints(folder)
     for name in OURS:
         path = folder / name
         if path.is_dir():
@@ -80,20 +84,32 @@ def remove_results(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def drop_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints, at once for every reader: half of one could not be read."""
+    checkpoints, doomed = folder / WORK / "checkpoints", folder / WORK / "doomed"
+    if doomed.exists():
+        shutil.rmtree(doomed)
+    if checkpoints.exists():
+        checkpoints.rename(doomed)
+        shutil.rmtree(doomed)
+
+
 def write_manifest(
     folder: Path,
     experiment: Experiment,
     old: dict[str, Any] | None,
     programs: dict[str, Any],
-    device: str,
-    command: str,
+    provenance: dict[str, Any],
 ) -> None:
-    """The manifest of this start: a grid that grew keeps where and how it began."""
-    began = old or {**manifest.provenance(device, command), "programs": {}, "ticks": 0}
+    """The manifest of this start; a sweep that goes on or grows keeps the earlier starts."""
     described = manifest.describe(experiment, folder.name)
+    starts = [*old["starts"], provenance] if old else [provenance]
     if old:
         for path, values in old["axes"].items():
             new = described["axes"].setdefault(path, [])
             described["axes"][path] = [*values, *(v for v in new if v not in values)]
-    programs = {**began["programs"], **programs}
-    manifest.write(folder, {**began, **described, "programs": programs})
+        programs = {**old["programs"], **programs}
+    ticks = old["ticks"] if old else 0
+    manifest.write(
+        folder, {**described, **starts[0], "starts": starts, "programs": programs, "ticks": ticks}
+    )

@@ -7,8 +7,10 @@ neither its lane, nor its neighbours, nor the moment it entered.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections import deque
+from collections.abc import Iterator
 from functools import partial
 
 import jax
@@ -19,6 +21,9 @@ from grokjax.engine.plan import Program, Run
 from grokjax.training import run as training
 from grokjax.training.run import State
 from grokjax.training.spec import Hparams, Spec
+
+MATMUL_PRECISION = "highest"
+"""Matrix products in full float32: recent accelerators default to less."""
 
 
 @dataclasses.dataclass
@@ -126,8 +131,11 @@ class Lanes:
     def _stacked_hparams(self) -> Hparams:
         return jax.tree.map(lambda *lanes: np.stack(lanes), *self._hparams)
 
-    def _precision(self):
-        return jax.enable_x64(self.program.spec.dtype == "float64")
+    @contextlib.contextmanager
+    def _precision(self) -> Iterator[None]:
+        double = self.program.spec.dtype == "float64"
+        with jax.enable_x64(double), jax.default_matmul_precision(MATMUL_PRECISION):
+            yield
 
 
 def _refill(spec: Spec, hp: Hparams, fresh: jax.Array, state: State) -> State:

@@ -18,8 +18,7 @@ CACHE_FRIENDLY_ACTIVATIONS = 2**21
 """On a processor lanes gain nothing once their activations outgrow its caches: with two
 cores, 1 to 8 lanes of width 128 were within noise of each other and 4 to 8 lanes of
 width 32 to 48 took 15 to 50 % less time a run-step than one."""
-MOST_LANES = {"cpu": 8}
-MOST_LANES_ELSEWHERE = 256
+MOST_LANES, MOST_LANES_ELSEWHERE = 8, 256
 ACCELERATOR_BYTES = 4 * 2**30
 """Activations that the lanes of a program may hold together on an accelerator."""
 TICK_SECONDS = 5.0
@@ -70,6 +69,11 @@ class Program:
         return spec_name(self.spec)
 
 
+def shape(program: Program) -> dict[str, int]:
+    """What the manifest keeps of a program, so that a later start cuts it the same way."""
+    return {"lanes": program.lanes, "log_points": program.log_points}
+
+
 def spec_name(spec: Spec) -> str:
     """Short hash of a spec."""
     return digest(dataclasses.asdict(spec))
@@ -98,25 +102,32 @@ def make(
         groups.setdefault(spec_of(config), []).append(Run(config.run_id, config))
     programs = []
     for spec, runs in groups.items():
-        shape = dict((recorded or {}).get(spec_name(spec), {}))
-        if shape and lanes not in (None, shape["lanes"]):
-            raise ConfigError(
-                f"lanes={lanes}: this sweep was started with {shape['lanes']} lanes, which its "
-                "bits depend on; go on without --lanes, or start over with --overwrite."
-            )
-        if not shape:
-            count = min(lanes or _fastest_lanes(spec, backend), len(runs))
-            shape = {"lanes": count, "log_points": _segment_log_points(spec, runs, count, backend)}
-        programs.append(Program(spec=spec, runs=tuple(runs), **shape))
+        kept = (recorded or {}).get(spec_name(spec))
+        if kept is None:
+            count = min(lanes or _fastest_lanes(spec, len(runs), backend), len(runs))
+            log_points = _segment_log_points(spec, runs, count, backend)
+        else:
+            count, log_points = kept["lanes"], kept["log_points"]
+            if lanes not in (None, count, kept["asked_lanes"]):
+                raise ConfigError(
+                    f"lanes={lanes}: this sweep was started with {count} lanes, which its bits "
+                    "depend on; go on without --lanes, or start over with --overwrite."
+                )
+        programs.append(Program(spec, tuple(runs), count, log_points))
     return programs
 
 
-def _fastest_lanes(spec: Spec, backend: str) -> int:
+def _fastest_lanes(spec: Spec, n_runs: int, backend: str) -> int:
     if backend == "cpu":
-        wanted = CACHE_FRIENDLY_ACTIVATIONS // cost.activations(spec)
+        most = min(CACHE_FRIENDLY_ACTIVATIONS // cost.activations(spec), MOST_LANES)
     else:
-        wanted = ACCELERATOR_BYTES // cost.lane_bytes(spec)
-    return max(1, min(wanted, MOST_LANES.get(backend, MOST_LANES_ELSEWHERE)))
+        most = min(ACCELERATOR_BYTES // cost.lane_bytes(spec), MOST_LANES_ELSEWHERE)
+
+    def lane_steps(lanes: int) -> float:
+        """Cost of all runs: idle lanes in the last wave count, few lanes are a little slower."""
+        return math.ceil(n_runs / lanes) * lanes * (1 + 0.15 / lanes)
+
+    return min(range(1, max(1, most) + 1), key=lambda lanes: (lane_steps(lanes), -lanes))
 
 
 def _segment_log_points(spec: Spec, runs: list[Run], lanes: int, backend: str) -> int:

@@ -13,8 +13,10 @@ import jax
 from grokjax.config import Experiment
 from grokjax.engine import folder as folders
 from grokjax.engine import plan
+from grokjax.engine.lanes import MATMUL_PRECISION
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
+from grokjax.results import manifest
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
 
@@ -73,15 +75,18 @@ def run(
         old, programs = prepare()
         if overwrite:
             folders.remove_results(folder)
-        trainer = Trainer(folder, experiment, programs, report, stop, fail_fast)
-        trainer.recover()
-        shapes = {p.name: {"lanes": p.lanes, "log_points": p.log_points} for p in programs}
         device = jax.devices()[0].device_kind
-        folders.write_manifest(folder, experiment, old, shapes, device, command)
-        if source is not None:
-            write_text(folder / "experiment.py", source)
+        provenance = manifest.provenance(device, MATMUL_PRECISION, command)
+        trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
+        trainer.recover()
+        if trainer.todo(retry_failed):
+            shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
+            folders.write_manifest(folder, experiment, old, shapes, provenance)
+            if source is not None:
+                write_text(folder / "experiment.py", source)
         finished = trainer.train(retry_failed)
         if finished:
             trainer.finish()
+            folders.drop_checkpoints(folder)
             shutil.rmtree(folder / folders.WORK)
     return load(folder)

@@ -41,10 +41,11 @@ class Trainer:
         report: Report,
         stop: threading.Event,
         fail_fast: bool,
+        provenance: dict[str, Any],
     ) -> None:
         self._folder, self._experiment, self._programs = folder, experiment, programs
         self._report, self._stop, self._fail_fast = report, stop, fail_fast
-        self._store = Store(folder)
+        self._store = Store(folder, provenance)
         self._runs_schema = schema.runs_schema(experiment)
         self._checkpoints = Checkpoints(folder / WORK / "checkpoints")
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
@@ -60,16 +61,32 @@ class Trainer:
             self._tick = (manifest.read(self._folder) or {"ticks": 0})["ticks"] - 1
         else:
             self._tick, self._note = latest, self._checkpoints.note(latest)
-        known = {run.run_id for program in self._programs for run in program.runs}
+        if self._store.last_tick() > self._tick + 1:
+            raise ConfigError(
+                f"out={str(self._folder)!r}: the checkpoints of this unfinished sweep are gone, "
+                "restore its .work folder, or start over with --overwrite."
+            )
+        known = self._run_ids()
         running = {lane["run_id"] for lane in self._note["lanes"] if lane}
+        names = {program.name for program in self._programs}
+        if running and self._note["program"] not in names:
+            known = set()  # this grokjax would train them by another program
         if not running <= known:
             raise ConfigError(
                 f"sweep: {len(running - known)} unfinished runs in {self._folder} are no longer in "
-                "the grid; finish them with the earlier grid, or start over with --overwrite."
+                "the grid, or come from another grokjax; finish them as they were started, "
+                "or start over with --overwrite."
             )
 
+    def todo(self, retry_failed: bool) -> bool:
+        """Whether any run is left to train."""
+        ended = self._store.ended()
+        if retry_failed:
+            ended = ended[ended["status"] != "failed"]
+        return not self._run_ids() <= set(ended["run_id"])
+
     def train(self, retry_failed: bool) -> bool:
-        """Train what is left; False when `stop` was set before the end."""
+        """Train what is left; False when `stop` ended it before the last run."""
         self._store.recover(self._tick)
         if retry_failed:
             ended = self._store.ended()
@@ -92,7 +109,7 @@ class Trainer:
                 if self._fail_fast:
                     raise
                 self._record_failure(program, error)
-        return not self._stop.is_set()
+        return self._run_ids() <= self._done
 
     def finish(self) -> None:
         """Merge the parts and let the manifest say how far the ticks went."""
@@ -117,12 +134,18 @@ class Trainer:
             for occupant, _ in ended:
                 lanes.release(occupant)
             note, arrays = self._describe(lanes), lanes.arrays()
-            lanes.fill(waiting)
-            goes_on = lanes.busy and not self._stop.is_set()
-            if goes_on:
-                lanes.advance()
+            failure = None
+            try:
+                lanes.fill(waiting)
+                goes_on = lanes.busy and not self._stop.is_set()
+                if goes_on:
+                    lanes.advance()
+            except DEVICE_ERRORS as error:  # what the last segment did is still to be kept
+                failure = error
             self._commit(rows, [self._row(*end, program.lanes) for end in ended], note, arrays)
             self._report(self.progress)
+            if failure is not None:
+                raise failure
             if not goes_on:
                 return
 
@@ -200,6 +223,9 @@ class Trainer:
         self._commit([], rows, {"program": None, "lanes": []}, [np.zeros(1)])
         self.progress.end(left, failed=True)
         self._report(self.progress)
+
+    def _run_ids(self) -> set[str]:
+        return {run.run_id for program in self._programs for run in program.runs}
 
     def _describe(self, lanes: Lanes) -> dict[str, Any]:
         """Who is in which lane, for the checkpoint."""

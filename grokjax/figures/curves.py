@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from grokjax.analysis.phase import censored_times, kaplan_meier_median
 from grokjax.figures import style
 
+SMALLEST_LOSS = 1e-9
+"""Below this a mean loss in float32 is rounding, down to an exact zero."""
 SPLITS = {"train": (style.TRAIN, "--"), "test": (style.TEST, "-")}
 
 
@@ -19,7 +21,7 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
     Args:
       curves: of all runs of the groups, as the curves table has them.
       groups: title → rows of the runs table. Dotted and solid vertical lines mark the
-        median t_mem and t_grok of the runs that have them.
+        Kaplan–Meier medians of t_mem and t_grok, where half of the runs got there.
     """
     wide = len(groups) > 1
     with style.paper():
@@ -37,6 +39,8 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
                 _mark(axis, runs)
         axes[0, 0].set(ylabel="accuracy", ylim=(-0.03, 1.03))
         axes[1, 0].set_ylabel("loss (nats)")
+        lowest, highest = axes[1, 0].get_ylim()
+        axes[1, 0].set_ylim(max(lowest, SMALLEST_LOSS), highest)
         handles = [Line2D([], [], color=c, ls=ls, label=name) for name, (c, ls) in SPLITS.items()]
         handles += [
             Line2D([], [], color="0.4", lw=0.8, ls=":", label="$t_{\\mathrm{mem}}$"),
@@ -50,14 +54,12 @@ def _draw(axis: Axes, rows: pd.DataFrame, what: str) -> None:
     rows = rows[rows["step"] > 0]  # step 0 has no place on a log axis
     for split, (colour, dashes) in SPLITS.items():
         table = rows.pivot_table(index="step", columns="run_id", values=f"{split}_{what}")
-        if what == "loss":
-            table = table.clip(lower=float(np.finfo(np.float32).tiny))
         axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)
         axis.plot(table.index, table.median(axis=1), color=colour, ls=dashes)
 
 
 def _mark(axis: Axes, runs: pd.DataFrame) -> None:
     for name, dashes in (("t_mem", ":"), ("t_grok", "-")):
-        time = runs[name].dropna().astype("float64").median()
-        if time > 0:
+        time = kaplan_meier_median(*censored_times(runs, name))
+        if time:
             axis.axvline(time, color="0.4", lw=0.8, ls=dashes, zorder=0)

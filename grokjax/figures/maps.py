@@ -53,29 +53,45 @@ def probability_map(cells: pd.DataFrame, x: str, y: str) -> Figure:
 
 def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
     """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there."""
-    seen = cells["median"].dropna()
-    low, high = (max(seen.min(), 1), max(seen.max(), 2)) if len(seen) else (1, 10)
+    # A gap is negative where a run generalises before it has memorised. Such a cell has
+    # the colour of the smallest positive time, and its own number in it.
+    positive = cells["median"][cells["median"] > 0]
+    low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
     wide = high / low > 3
     with style.paper():
         return _map(
             cells,
             x,
             y,
-            values=cells["median"],
-            norm=LogNorm(low, high) if wide else Normalize(low, high if high > low else low + 1),
+            values=cells["median"].clip(lower=low),
+            norm=LogNorm(low, high) if wide else Normalize(low, max(high, low + 1)),
             colours=style.TIME_MAP,
             label=LABELS.get(metric, metric),
-            text=lambda cell: f">{steps(cell.budget)}" if cell.censored else steps(cell.median),
+            text=lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
+            ticks=_round_numbers(low, high) if wide else None,
         )
 
 
 def steps(number: float) -> str:
-    """A number of steps in at most four characters."""
+    """A number of steps in at most four characters; a dash where there is none."""
     if np.isnan(number):
-        return ""
+        return "–"
     if number < 1000:
         return f"{number:.0f}"
     return f"{number / 1000:.2g}k" if number < 9950 else f"{number / 1000:.0f}k"
+
+
+def level_text(level: object) -> str:
+    """A level of an axis as a label has it."""
+    plain = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
+    return f"{level:g}" if plain else str(level)
+
+
+def _round_numbers(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two numbers."""
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    numbers = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+    return [number for number in numbers if low <= number <= high]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +122,7 @@ class AxisScale:
         if self.kind == "log":
             getattr(axis, f"set_{which}scale")("log")
         every = -(-len(self.levels) // MOST_TICKS)
-        labels = [f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in self.levels]
+        labels = [level_text(level) for level in self.levels]
         getattr(axis, f"set_{which}ticks")(self.positions[::every], labels[::every])
         getattr(axis, f"set_{which}ticks")([], minor=True)
         getattr(axis, f"set_{which}label")(LABELS.get(self.name, self.name.replace("_", " ")))
@@ -143,6 +159,7 @@ def _map(
     colours: str,
     label: str,
     text: Callable[[Any], str],
+    ticks: list[float] | None = None,
 ) -> Figure:
     across, up = AxisScale.of(cells[x]), AxisScale.of(cells[y])
     figure = Figure(figsize=(style.COLUMN, 0.78 * style.COLUMN))
@@ -182,6 +199,9 @@ def _map(
     axis.spines[["top", "right"]].set_visible(True)
     bar = figure.colorbar(image, ax=axis, label=label, pad=0.02)
     bar.outline.set_linewidth(0.6)
+    if ticks is not None:
+        bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
+        bar.set_ticks([], minor=True)
     if values.isna().any() and cells["censored"].any():
         figure.legend([Patch(**HATCHED)], ["median beyond the budget"], loc="outside upper right")
     return figure

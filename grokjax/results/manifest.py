@@ -30,8 +30,8 @@ def read(folder: Path) -> dict[str, Any] | None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: not a readable manifest ({error}), restore the file.") from None
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        found = manifest.get("schema_version")
+    found = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if found != SCHEMA_VERSION:
         raise ConfigError(
             f"{path}: schema_version={found!r}, but this grokjax reads {SCHEMA_VERSION}; "
             "use the grokjax that wrote it."
@@ -60,8 +60,8 @@ def describe(experiment: Experiment, name: str) -> dict[str, Any]:
     }
 
 
-def provenance(device: str, command: str) -> dict[str, Any]:
-    """The part of a manifest that says with what and where it was run."""
+def provenance(device: str, matmul_precision: str, command: str) -> dict[str, Any]:
+    """With what and where a start of a sweep was run."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
         "command": command,
@@ -69,8 +69,7 @@ def provenance(device: str, command: str) -> dict[str, Any]:
         "git": git_state(Path(__file__).parent),
         "versions": {"python": platform.python_version(), **versions},
         "device": {"kind": device, "cpus": os.cpu_count(), "machine": platform.machine()},
-        # XLA's own default for matrix products: float32 throughout on a CPU.
-        "matmul_precision": "default",
+        "matmul_precision": matmul_precision,
     }
 
 

@@ -4,14 +4,17 @@ A *tick* is one segment of training and the unit of commitment. Its rows go into
 `runs/` and `curves/` under names that hold the ticks they cover, `FIRST-LAST.parquet`,
 before the checkpoint of that tick is saved. Redone work rewrites the same names, and
 `recover` drops what lies beyond the newest checkpoint, so no row is lost or doubled.
-When the sweep is complete `compact` merges the parts of each folder into one.
+When the sweep is complete `compact` merges the parts of each folder into one. A crash
+between the merge and the removal of its parts leaves rows twice until the next start.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -27,14 +30,20 @@ _PART = re.compile(r"(\d{8})-(\d{8})\.parquet")
 class Store:
     """Writes and repairs the tables under `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, provenance: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self._provenance = {"grokjax": json.dumps(provenance or {})}
 
     def commit(self, tick: int, tables: dict[str, pa.Table]) -> None:
         """Write a tick's rows; tables without rows leave no file."""
         for name, table in tables.items():
             if table.num_rows:
-                write_table(self._path(name, tick, tick), table)
+                metadata = {**(table.schema.metadata or {}), **self._provenance}
+                write_table(self._path(name, tick, tick), table.replace_schema_metadata(metadata))
+
+    def last_tick(self) -> int:
+        """The last tick that any part covers, committed or not; -1 without parts."""
+        return max((last for name in TABLES for _, last in self._parts(name)), default=-1)
 
     def recover(self, committed: int) -> None:
         """Drop parts beyond the last committed tick, and leftovers of an interrupted merge."""
