@@ -220,14 +220,13 @@ def test_a_signal_stops_after_a_commit(tmp_path, number, status):
     (tmp_path / "long.py").write_text(HEADER + long)
     command = [sys.executable, "-m", "grokjax.sweep", "long.py", "--json"]
     both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(command, cwd=tmp_path, text=True, **both)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("{") and json.loads(line)["run_steps"] > 0:
-            os.kill(process.pid, number)
-            break
-    rest = process.stdout.read()
-    assert process.wait() == status
+    with subprocess.Popen(command, cwd=tmp_path, text=True, **both) as process:
+        for line in process.stdout:
+            if line.startswith("{") and json.loads(line)["run_steps"] > 0:
+                os.kill(process.pid, number)
+                break
+        rest = process.stdout.read()
+    assert process.returncode == status
     assert re.search("the same command goes on", rest)
     assert (tmp_path / "results" / "long" / ".work" / "checkpoints").exists()
 
