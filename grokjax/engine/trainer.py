@@ -66,11 +66,13 @@ class Trainer:
                 f"out={str(self._folder)!r}: the checkpoints of this unfinished sweep are gone, "
                 "restore its .work folder, or start over with --overwrite."
             )
-        known = self._run_ids()
+        known = {
+            run.run_id
+            for program in self._programs
+            if program.name == self._note["program"]
+            for run in program.runs
+        }
         running = {lane["run_id"] for lane in self._note["lanes"] if lane}
-        names = {program.name for program in self._programs}
-        if running and self._note["program"] not in names:
-            known = set()  # this grokjax would train them by another program
         if not running <= known:
             raise ConfigError(
                 f"sweep: {len(running - known)} unfinished runs in {self._folder} are no longer in "

@@ -77,7 +77,7 @@ def steps(number: float) -> str:
     if np.isnan(number):
         return "–"
     if number < 1000:
-        return f"{number:.0f}"
+        return f"{number:.0f}".replace("-", "−")
     return f"{number / 1000:.2g}k" if number < 9950 else f"{number / 1000:.0f}k"
 
 
@@ -188,9 +188,9 @@ def _map(
                 text(cell),
                 ha="center",
                 va="center",
-                fontsize=7,
+                fontsize=6.5,
                 color="white" if dark else "black",
-                bbox={"facecolor": style.CENSORED, "edgecolor": "none", "pad": 1}
+                bbox={"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
                 if hatched
                 else None,
             )
@@ -202,6 +202,11 @@ def _map(
     if ticks is not None:
         bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
         bar.set_ticks([], minor=True)
-    if values.isna().any() and cells["censored"].any():
-        figure.legend([Patch(**HATCHED)], ["median beyond the budget"], loc="outside upper right")
+    legend = {}
+    if (cells["censored"] & values.isna()).any():
+        legend["median beyond the budget"] = Patch(**HATCHED)
+    if (~cells["censored"] & values.isna()).any():
+        legend["–  none memorised"] = Patch(visible=False)
+    if legend:
+        figure.legend(legend.values(), legend.keys(), loc="outside upper right", ncols=2)
     return figure
