@@ -31,6 +31,8 @@ def main(arguments: list[str]) -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader, `head` say, has seen enough; the figures are written
+        sys.stderr.close()
     return 0
 
 
