@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from grokjax.config import ConfigError
 
@@ -73,6 +72,8 @@ def censored_times(runs: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndar
 
 def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:
     """Smallest time by which half of the runs have crossed, None where it is not reached."""
+    from scipy import stats  # half a second that `--help` need not wait for
+
     if not seen.any():
         return None
     sample = stats.CensoredData(uncensored=times[seen], right=times[~seen])
