@@ -108,7 +108,7 @@ def write_manifest(
         for path, values in old["axes"].items():
             new = described["axes"].setdefault(path, [])
             described["axes"][path] = [*values, *(v for v in new if v not in values)]
-        programs = {**old["programs"], **programs}
+        programs = {**programs, **old["programs"]}  # what was chosen first stays
     ticks = old["ticks"] if old else 0
     manifest.write(
         folder, {**described, **starts[0], "starts": starts, "programs": programs, "ticks": ticks}

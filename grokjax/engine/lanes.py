@@ -26,7 +26,7 @@ MATMUL_PRECISION = "highest"
 """Matrix products in full float32: recent accelerators default to less."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Occupant:
     """A run in a lane, and how far it is."""
 
