@@ -11,11 +11,12 @@ from grokjax.config import Experiment
 from grokjax.engine import cost, folder, plan
 from grokjax.results.store import Store
 
-MATMUL_SHARE = 0.35
-"""Share of the matrix-product rate that training steps reach: 0.3 was measured for width 32 and
-0.7 for width 128, on two cores with 160 GFLOP/s (2026-11-21)."""
-BYTES_PER_CURVE_ROW = 32
-"""Measured on recorded sweeps, compressed."""
+MATMUL_SHARE = 0.4
+"""Share of the matrix-product rate that training steps reach. On two cores with 200 GFLOP/s it was
+0.26 for `quickstart` (width 32) and 0.62 for `reference_p53` (width 128), so an estimate is good to
+a factor of two (2026-11-21)."""
+BYTES_PER_CURVE_ROW = 22
+"""Compressed; the three sweeps under results/recorded have 20.4 to 22.1."""
 
 
 def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bool) -> str:
@@ -48,7 +49,7 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
             f"{program.lanes} lanes, segments of {program.log_points} log points, "
             f"about {memory / 2**20:.0f} MiB of activations"
         )
-    lines.append(f"about {display.duration(seconds)} (counted FLOPs at this machine's rate now)")
+    lines.append(f"about {display.duration(seconds)} (within a factor of two, by counted FLOPs)")
     lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk")
     return "\n".join(lines)
 

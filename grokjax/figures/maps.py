@@ -165,10 +165,8 @@ def _map(
     figure = Figure(figsize=(style.COLUMN, 0.78 * style.COLUMN))
     axis = figure.subplots()
     grid = np.full((len(up.levels), len(across.levels)), np.nan)
-    rows, columns = (
-        [up.levels.index(v) for v in cells[y]],
-        [across.levels.index(v) for v in cells[x]],
-    )
+    rows = [up.levels.index(level) for level in cells[y]]
+    columns = [across.levels.index(level) for level in cells[x]]
     grid[rows, columns] = values
     shown = np.ma.masked_invalid(grid)
     image = axis.pcolormesh(across.edges, up.edges, shown, cmap=colours, norm=norm)
@@ -182,6 +180,7 @@ def _map(
             axis.add_patch(Rectangle(corner, width, height, **HATCHED))
         if annotated:
             dark = not np.isnan(value) and sum(image.to_rgba(value)[:3]) < 1.5
+            plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
             axis.text(
                 across.positions[column],
                 up.positions[row],
@@ -190,9 +189,7 @@ def _map(
                 va="center",
                 fontsize=6.5,
                 color="white" if dark else "black",
-                bbox={"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
-                if hatched
-                else None,
+                bbox=plate if hatched else None,
             )
     across.apply(axis, "x")
     up.apply(axis, "y")
