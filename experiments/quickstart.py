@@ -20,6 +20,7 @@ experiment = Experiment(
     model=Transformer(layers=1, width=32, heads=4, mlp_width=128),
     optimizer=AdamW(learning_rate=1e-2, b2=0.98),
     steps=2500,
+    settle_steps=300,
     log_every=10,
     thresholds=Thresholds(gap_rule="ratio", gap_ratio=5),
     sweep=grid(train_fraction=[0.4, 0.5, 0.6], weight_decay=[0.2, 0.5, 1.0], seed=range(3)),

@@ -19,6 +19,7 @@ experiment = Experiment(
     model=Transformer(layers=1, width=32, heads=4, mlp_width=128),
     optimizer=AdamW(learning_rate=1e-2, b2=0.98),
     steps=4000,
+    settle_steps=500,
     log_every=20,
     thresholds=Thresholds(gap_rule="ratio", gap_ratio=5),
     sweep=grid(

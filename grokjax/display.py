@@ -119,7 +119,9 @@ def counters(progress: Progress) -> dict[str, Any]:
 
 
 def describe(progress: Progress) -> str:
-    """The counters in a line."""
+    """The counters in a line; before they are known, what is going on."""
+    if not progress.runs:
+        return progress.activity
     parts = [
         f"{progress.memorised}/{progress.runs} memorised",
         f"{progress.grokked} grokked",

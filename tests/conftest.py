@@ -11,6 +11,10 @@ from grokjax import tasks
 from grokjax.engine.plan import Run
 
 
+# Before anything asks JAX for its devices: the tests of several devices need four.
+jax.config.update("jax_num_cpu_devices", 4)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def compilation_cache(tmp_path_factory):
     """Compile equal programs of different tests once."""

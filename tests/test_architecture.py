@@ -23,6 +23,7 @@ FLOORS = {
     "grokjax.phase": 3,
     "grokjax.engine": 4,
     "grokjax.sweep": 5,
+    "grokjax.bench": 5,
 }
 """Every room imports from its own floor's room and from lower floors only."""
 

@@ -55,7 +55,9 @@ def test_logits_equal_the_numpy_reference(tiny, options):
     experiment = dataclasses.replace(tiny, model=dataclasses.replace(tiny.model, **options))
     spec, params, table = built(experiment)
     with jax.enable_x64(True):
-        found = models.apply(training.network(spec), params, table.tokens)
+        found = models.apply(
+            training.network(spec), params, training.layout(spec), np.arange(len(table.tokens))
+        )
     expected = reference.logits(experiment.model, params, table.tokens, table.n_classes)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
@@ -74,7 +76,7 @@ def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
         state = dataclasses.replace(zero, params=jax.tree.map(np.asarray, params))
         _, info = training.step(spec, dataclasses.replace(hp, optimizer=rates), train, state)
     real = np.asarray(train.weights) > 0
-    rows = np.asarray(train.tokens)[real], np.asarray(train.targets)[real]
+    rows = table.tokens[np.asarray(train.index)[real]], np.asarray(train.targets)[real]
 
     def loss(params):
         logits = reference.logits(model, params, rows[0], table.n_classes)

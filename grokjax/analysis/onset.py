@@ -75,6 +75,30 @@ def sustained_crossing(
     return int(step[start]) if len(step) - start > settle else None
 
 
+def settling(
+    curve: Mapping[str, np.ndarray], thresholds: Thresholds, settle_steps: int, since: int | None
+) -> tuple[int | None, int | None]:
+    """The stop rule: a run has settled after `settle_steps` updates above both thresholds.
+
+    Args:
+      curve: `step`, `train_accuracy` and `test_accuracy`, each `[K]`: the next log points.
+      thresholds: `memorised` for the training set, `grokked` for the test set.
+      settle_steps: how long both must be reached, at every log point.
+      since: step of the log point since which they have been, if they are.
+
+    Returns:
+      The same for the last log point, and the index of the one at which the run settled.
+    """
+    step = np.asarray(curve["step"])
+    calm = np.asarray(curve["train_accuracy"], np.float32) >= np.float32(thresholds.memorised)
+    calm &= np.asarray(curve["test_accuracy"], np.float32) >= np.float32(thresholds.grokked)
+    for at in range(len(step)):
+        since = None if not calm[at] else int(step[at]) if since is None else since
+        if since is not None and step[at] - since >= settle_steps:
+            return since, at
+    return since, None
+
+
 def transition_width(
     step: np.ndarray, test: np.ndarray, t_mem: int | None, t_grok: int | None, chance: float
 ) -> float | None:

@@ -74,9 +74,18 @@ class Experiment(Config):
     """Of the train/test split; the seed when left out."""
     steps: int = 20_000
     """Budget of a run, in optimiser updates."""
+    settle_steps: int | None = 2000
+    """A run ends early once train and test accuracy have been at or above the thresholds
+    `memorised` and `grokked` at every log point of so many updates; None: never early."""
     log_every: int = 10
     """Updates between two rows of the curves."""
     dtype: Literal["float32", "float64"] = "float32"
+    """Of parameters, activations and optimiser."""
+    loss_dtype: Literal["float32", "float64"] | None = None
+    """Of the softmax and the loss; `dtype` when left out."""
+    matmul_precision: Literal["highest", "high", "default"] = "highest"
+    """Of matrix products, as JAX names them: on recent GPUs `highest` is float32, `high` three
+    passes and `default` one pass of a shorter format (TF32). Processors always do `highest`."""
     thresholds: Thresholds = Thresholds()
     sweep: Sweep = Sweep()
 
@@ -101,6 +110,11 @@ class Experiment(Config):
         require(1 <= self.steps < 2**31, "steps", self.steps, "give 1 step or more, below 2**31")
         remedy = f"the budget must be a multiple of log_every={self.log_every}"
         require(self.steps % self.log_every == 0, "steps", self.steps, remedy)
+        name, settle = "settle_steps", self.settle_steps
+        require(settle is None or settle >= 0, name, settle, "give 0 steps or more, or None")
+        remedy = "a float64 network needs a float64 loss, leave it out"
+        narrow = self.dtype == "float64" and self.loss_dtype == "float32"
+        require(not narrow, "loss_dtype", self.loss_dtype, remedy)
         if self.dtype == "float32":
             for part in (self.model, self.optimizer):
                 for name, value in part.numbers().items():
@@ -141,7 +155,9 @@ class Experiment(Config):
         """The run with every derived default written out."""
         width = self.model.head_width or self.model.width // self.model.heads
         seed = self.seed if self.split_seed is None else self.split_seed
-        return replace_paths(self, {"model.head_width": width, "split_seed": seed})
+        loss_dtype = self.loss_dtype or self.dtype
+        derived = {"model.head_width": width, "split_seed": seed, "loss_dtype": loss_dtype}
+        return replace_paths(self, derived)
 
     def row(self) -> dict[str, Any]:
         """The configuration of a run flat, as the `runs` table has it."""

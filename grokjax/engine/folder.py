@@ -11,6 +11,8 @@ from typing import Any
 import filelock
 
 from grokjax.config import ConfigError, Experiment
+from grokjax.engine import plan
+from grokjax.engine.plan import Program
 from grokjax.results import manifest
 
 WORK = ".work"
@@ -113,3 +115,11 @@ def write_manifest(
     manifest.write(
         folder, {**described, **starts[0], "starts": starts, "programs": programs, "ticks": ticks}
     )
+
+
+def record_shape(folder: Path, program: Program) -> None:
+    """Let the manifest say that a program had to be shaped anew."""
+    found = manifest.read(folder)
+    assert found is not None  # written when the sweep was opened
+    found["programs"][program.name] |= plan.shape(program)
+    manifest.write(folder, found)

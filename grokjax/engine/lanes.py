@@ -2,7 +2,8 @@
 
 The only place that vmaps and the only place that compiles. Between segments finished
 runs leave their lanes and waiting ones take them; what a run computes depends on
-neither its lane, nor its neighbours, nor the moment it entered.
+neither its lane, nor its neighbours, nor the moment it entered. Several devices hold
+equal shares of the lanes and never speak to each other.
 """
 
 from __future__ import annotations
@@ -10,20 +11,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
+from grokjax.analysis import onset
+from grokjax.config import Thresholds
 from grokjax.engine.plan import Program, Run
 from grokjax.training import run as training
 from grokjax.training.run import State
 from grokjax.training.spec import Hparams, Spec
 
-MATMUL_PRECISION = "highest"
-"""Matrix products in full float32: recent accelerators default to less."""
+DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
+"""What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
+
+
+COMPILER_OPTIONS: dict[str, dict[str, str | bool]] = {
+    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""}
+}
+"""XLA's default kernels for products and sums on processors took steps of these networks 5 to
+25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2)."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -34,6 +46,8 @@ class Occupant:
     step: int = 0
     """Of the next row."""
     wall_s: float = 0.0
+    calm_since: int | None = None
+    """Step since which it has been above the thresholds of the stop rule."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,28 +57,32 @@ class Rows:
     occupant: Occupant
     step: np.ndarray  # [K]
     metrics: dict[str, np.ndarray]  # each [K]
-    diverged: bool
-    """Whether the last row is of a network that is no longer finite."""
+    stop_reason: str | None
+    """Why the last row is the run's last, if it is: diverged, budget or settled."""
 
 
 class Lanes:
-    """The device's side of one program."""
+    """The devices' side of one program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, thresholds: Thresholds) -> None:
         self.program = program
         self.occupants: list[Occupant | None] = [None] * program.lanes
+        self._thresholds = thresholds
         self._hparams = [program.runs[0].hparams()] * program.lanes
-        with self._precision():
-            shapes = jax.eval_shape(partial(training.init, program.spec), program.runs[0].hparams())
-            stacked = jax.tree.map(lambda x: jnp.zeros((program.lanes, *x.shape), x.dtype), shapes)
-            self._state: State = stacked
-            fresh = np.zeros(program.lanes, bool)
+        self._sharding = _sharding(program.devices)
+        with self._modes():
+            init = partial(training.init, program.spec)
+            shapes = jax.eval_shape(jax.vmap(init), self._stacked_hparams())
+            self._state: State = jax.tree.map(
+                lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), shapes
+            )
+            fresh = jax.device_put(np.zeros(program.lanes, bool), self._sharding)
             refill = partial(_refill, program.spec)
             segment = partial(training.segment, program.spec, program.log_points)
-            hparams = self._stacked_hparams()
             # Compiled ahead: a call whose shapes had changed would fail, never recompile.
-            self._refill = _compile(refill, (2,), hparams, fresh, self._state)
-            self._segment = _compile(segment, (1,), hparams, self._state)
+            hparams = self._stacked_hparams()
+            self._refill = self._compile(refill, hparams, fresh, self._state)
+            self._segment = self._compile(segment, hparams, self._state)
         self._metrics: training.Metrics | None = None
 
     @property
@@ -82,33 +100,51 @@ class Lanes:
                 self._hparams[lane] = run.hparams()
                 fresh[lane] = True
         if fresh.any():
-            with self._precision():
-                self._state = self._refill(self._stacked_hparams(), fresh, self._state)
+            with self._modes():
+                fresh_lanes = jax.device_put(fresh, self._sharding)
+                self._state = self._refill(self._stacked_hparams(), fresh_lanes, self._state)
 
     def advance(self) -> None:
         """Start a segment; returns before it is done."""
-        with self._precision():
+        with self._modes():
             self._state, self._metrics = self._segment(self._stacked_hparams(), self._state)
 
     def collect(self) -> list[Rows]:
         """Wait for the segment and take its rows, cut at each run's end."""
         assert self._metrics is not None  # a segment was started
         columns = {name: np.asarray(v) for name, v in self._metrics.columns().items()}
+        log_every = self.program.spec.log_every
         collected = []
         for lane, occupant in enumerate(self.occupants):
             if occupant is None:
                 continue
-            log_every = self.program.spec.log_every
             step = occupant.step + log_every * np.arange(self.program.log_points)
-            occupant.step = int(step[-1]) + log_every
-            finite = np.isfinite(columns["train_loss"][lane] + columns["weight_norm"][lane])
-            kept = step <= occupant.run.config.steps
-            diverged = not finite[kept].all()
-            if diverged:
-                kept &= np.arange(len(step)) <= np.argmin(finite)
-            metrics = {name: values[lane][kept] for name, values in columns.items()}
-            collected.append(Rows(occupant, step[kept], metrics, diverged))
+            metrics = {name: values[lane] for name, values in columns.items()}
+            end, stop_reason = self._end(occupant, {"step": step, **metrics})
+            metrics = {name: values[:end] for name, values in metrics.items()}
+            collected.append(Rows(occupant, step[:end], metrics, stop_reason))
+            occupant.step = int(step[end - 1]) + log_every
         return collected
+
+    def _end(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> tuple[int, str | None]:
+        """How many of these rows the run has, and what ended it there."""
+        config, step = occupant.run.config, curve["step"]
+        end, reason = len(step), None
+        over = np.flatnonzero(~np.isfinite(curve["train_loss"] + curve["weight_norm"]))
+        if len(over):
+            end, reason = int(over[0]) + 1, "diverged"
+        over = np.flatnonzero(step[:end] >= config.steps)
+        if len(over):
+            end, reason = int(over[0]) + 1, reason if over[0] + 1 == end and reason else "budget"
+        if config.settle_steps is not None:
+            seen = {name: values[:end] for name, values in curve.items()}
+            since, at = onset.settling(
+                seen, self._thresholds, config.settle_steps, occupant.calm_since
+            )
+            occupant.calm_since = since
+            if at is not None and at + 1 < end:
+                end, reason = at + 1, "settled"
+        return end, reason
 
     def release(self, occupant: Occupant) -> None:
         """Free the lane of a run that has ended."""
@@ -120,8 +156,8 @@ class Lanes:
 
     def restore(self, arrays: list[np.ndarray], occupants: list[Occupant | None]) -> None:
         """Go on from what `arrays` returned and the occupants of that moment."""
-        with self._precision():
-            leaves = [jnp.asarray(array) for array in arrays]
+        with self._modes():
+            leaves = [jax.device_put(array, self._sharding) for array in arrays]
         self._state = jax.tree.unflatten(jax.tree.structure(self._state), leaves)
         self.occupants = occupants
         for lane, occupant in enumerate(occupants):
@@ -129,19 +165,42 @@ class Lanes:
                 self._hparams[lane] = occupant.run.hparams()
 
     def _stacked_hparams(self) -> Hparams:
-        return jax.tree.map(lambda *lanes: np.stack(lanes), *self._hparams)
+        stacked = jax.tree.map(lambda *lanes: np.stack(lanes), *self._hparams)
+        return jax.device_put(stacked, self._sharding)
+
+    def memory(self) -> int:
+        """Bytes that a device needs for a segment, as the compiler has it."""
+        found = self._segment.memory_analysis()
+        sizes = ("temp", "argument", "output")
+        return sum(int(getattr(found, f"{size}_size_in_bytes")) for size in sizes)
+
+    def _compile(self, function: Callable, *arguments: Any) -> jax.stages.Compiled:
+        """The vmapped function for sharded lanes; it may reuse its last argument's memory."""
+        lanes = PartitionSpec("lanes")
+        sharded = jax.shard_map(
+            jax.vmap(function),
+            mesh=self._sharding.mesh,
+            in_specs=lanes,
+            out_specs=lanes,
+            check_vma=False,  # what it checks is how devices share, and they share nothing
+        )
+        donated = len(arguments) - 1
+        lowered = jax.jit(sharded, donate_argnums=donated).lower(*arguments)
+        return lowered.compile(COMPILER_OPTIONS.get(jax.default_backend()))
 
     @contextlib.contextmanager
-    def _precision(self) -> Iterator[None]:
-        double = self.program.spec.dtype == "float64"
-        with jax.enable_x64(double), jax.default_matmul_precision(MATMUL_PRECISION):
+    def _modes(self) -> Iterator[None]:
+        spec = self.program.spec
+        with jax.enable_x64(spec.double), jax.default_matmul_precision(spec.matmul_precision):
             yield
+
+
+def _sharding(devices: int) -> NamedSharding:
+    """Lanes in equal shares over the first devices of this process."""
+    mesh = jax.make_mesh((devices,), ("lanes",), devices=jax.local_devices()[:devices])
+    return NamedSharding(mesh, PartitionSpec("lanes"))
 
 
 def _refill(spec: Spec, hp: Hparams, fresh: jax.Array, state: State) -> State:
     """A new run's state where `fresh`, else the state as it is."""
     return jax.tree.map(partial(jnp.where, fresh), training.init(spec, hp), state)
-
-
-def _compile(function, donated: tuple[int, ...], *arguments):
-    return jax.jit(jax.vmap(function), donate_argnums=donated).lower(*arguments).compile()

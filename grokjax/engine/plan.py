@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.experiment import digest
 from grokjax.engine import cost
+from grokjax.training import run as training
 from grokjax.training.spec import Hparams, Spec, spec_of
 
 CACHE_FRIENDLY_ACTIVATIONS = 2**21
-"""On a processor lanes gain nothing once their activations outgrow its caches: with two
-cores, 1 to 8 lanes of width 128 were within noise of each other and 4 to 8 lanes of
-width 32 to 48 took 15 to 50 % less time a run-step than one."""
+"""On a processor lanes gain nothing once their activations outgrow its caches."""
 MOST_LANES, MOST_LANES_ELSEWHERE = 8, 256
 ACCELERATOR_BYTES = 4 * 2**30
 """Activations that the lanes of a program may hold together on an accelerator."""
+SEGMENT_SECONDS = 0.5
+"""Nominal time of a segment: lanes of runs that end inside one idle for its rest."""
 TICK_SECONDS = 5.0
-"""Nominal time of a segment: what a kill loses at most and a signal waits for, and large
-beside the tens of milliseconds that a commit costs."""
+"""Nominal time between commits: what a kill loses at most, and large beside the tens of
+milliseconds that a commit costs."""
+COMMIT_BYTES_A_SECOND = 10e6
+"""Checkpoints written on average, at most: a few hundred lanes are commited less often."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,40 +65,56 @@ class Program:
     spec: Spec
     runs: tuple[Run, ...]
     lanes: int
+    """On all devices together, a multiple of their number."""
+    devices: int
     log_points: int
     """Rows of a segment."""
+    segments: int
+    """From one commit to the next."""
+    run_step_seconds: float
+    """What an update of one run takes, by count or by timing."""
 
     @property
     def name(self) -> str:
         """Short hash of the spec."""
         return spec_name(self.spec)
 
+    @property
+    def run_steps(self) -> int:
+        """Updates of a segment, all lanes together, idle ones included."""
+        return self.lanes * self.log_points * self.spec.log_every
 
-def shape(program: Program) -> dict[str, int]:
-    """What the manifest keeps of a program, so that a later start cuts it the same way."""
-    return {"lanes": program.lanes, "log_points": program.log_points}
+
+SHAPE = ("lanes", "devices", "log_points", "segments", "run_step_seconds")
+
+
+def shape(program: Program) -> dict[str, Any]:
+    """What the manifest keeps: a later start cuts the program the same way, to the same bits."""
+    return {"tiles": program.spec.tiles, **{name: getattr(program, name) for name in SHAPE}}
 
 
 def spec_name(spec: Spec) -> str:
-    """Short hash of a spec."""
-    return digest(dataclasses.asdict(spec))
+    """Short hash of a spec, however its rows are tiled."""
+    return digest(dataclasses.asdict(dataclasses.replace(spec, tiles=1)))
 
 
 def make(
     experiment: Experiment,
     *,
     backend: str = "cpu",
+    devices: int = 1,
     lanes: int | None = None,
     recorded: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Program]:
-    """The programs of an experiment.
+    """The programs of an experiment, cut by nominal costs; `engine.tune` measures.
 
     Args:
       experiment: with its sweep.
       backend: JAX's name of the platform.
+      devices: of this process.
       lanes: asked for by the user, for every program.
-      recorded: lanes and log points by program name, as an earlier start of the same
-        sweep chose them; they are kept, because bits depend on the number of lanes.
+      recorded: shapes by program name, as an earlier start of the same sweep chose them;
+        they are kept, because bits depend on the lanes.
     """
     if lanes is not None and lanes < 1:
         raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
@@ -104,34 +125,86 @@ def make(
     for spec, runs in groups.items():
         kept = (recorded or {}).get(spec_name(spec))
         if kept is None:
-            count = min(lanes or _fastest_lanes(spec, len(runs), backend), len(runs))
-            log_points = _segment_log_points(spec, runs, count, backend)
-        else:
-            count, log_points = kept["lanes"], kept["log_points"]
-            if lanes not in (None, count, kept["asked_lanes"]):
+            count = lanes or _usual_lanes(spec, runs, devices, backend)
+            seconds = cost.nominal_run_step_seconds(spec, backend)
+            programs.append(shaped(spec, runs, count, devices, seconds))
+        elif lanes in (None, kept["lanes"], kept["asked_lanes"]):
+            spec = dataclasses.replace(spec, tiles=kept["tiles"])
+            if kept["devices"] > devices:
                 raise ConfigError(
-                    f"lanes={lanes}: this sweep was started with {count} lanes, which its bits "
-                    "depend on; go on without --lanes, or start over with --overwrite."
+                    f"devices={devices}: this sweep was started on {kept['devices']}, which its "
+                    "bits depend on; go on with as many, or start over with --overwrite."
                 )
-        programs.append(Program(spec, tuple(runs), count, log_points))
+            programs.append(Program(spec, tuple(runs), **{name: kept[name] for name in SHAPE}))
+        else:
+            raise ConfigError(
+                f"lanes={lanes}: this sweep was started with {kept['lanes']} lanes, which its bits "
+                "depend on; go on without --lanes, or start over with --overwrite."
+            )
     return programs
 
 
-def _fastest_lanes(spec: Spec, n_runs: int, backend: str) -> int:
+def here(
+    experiment: Experiment, lanes: int | None, recorded: Mapping[str, Mapping[str, Any]]
+) -> list[Program]:
+    """The programs on the devices of this process."""
+    return make(
+        experiment,
+        backend=jax.default_backend(),
+        devices=jax.local_device_count(),
+        lanes=lanes,
+        recorded=recorded,
+    )
+
+
+def shaped(
+    spec: Spec, runs: Sequence[Run], lanes: int, devices: int, run_step_seconds: float
+) -> Program:
+    """A program of about so many lanes, cut by what an update of one run takes."""
+    devices = min(devices, lanes, len(runs))
+    lanes = devices * math.ceil(min(lanes, len(runs)) / devices)
+    total = max(run.log_points for run in runs)
+    log_point = lanes * spec.log_every * run_step_seconds
+    # A whole number of segments in the longest run, so that its last is not half idle.
+    log_points = math.ceil(total / math.ceil(total / max(1, SEGMENT_SECONDS / log_point)))
+    tick = max(TICK_SECONDS, lanes * _state_bytes(spec, runs[0]) / COMMIT_BYTES_A_SECOND)
+    segments = max(1, round(tick / (log_points * log_point)))
+    return Program(spec, tuple(runs), lanes, devices, log_points, segments, run_step_seconds)
+
+
+def smaller(program: Program) -> Program | None:
+    """The same with half of the lanes, or twice the tiles; None when nothing is left to halve."""
+    each = program.lanes // program.devices
+    if each > 1:
+        return dataclasses.replace(program, lanes=program.devices * (each // 2))
+    tiles = 2 * program.spec.tiles
+    if tiles > program.spec.train_rows[1]:
+        return None
+    return dataclasses.replace(program, spec=dataclasses.replace(program.spec, tiles=tiles))
+
+
+def occupancy(runs: Sequence[Run], lanes: int) -> float:
+    """Share of the lanes' time that runs are expected to use: at the end of the queue some idle."""
+    if all(run.config.settle_steps is None for run in runs):
+        return len(runs) / (lanes * math.ceil(len(runs) / lanes))
+    return len(runs) / (len(runs) + (lanes - 1) / 2)  # they end at different times
+
+
+def _usual_lanes(spec: Spec, runs: Sequence[Run], devices: int, backend: str) -> int:
+    """Without a timing: on a processor a few lanes are a little faster than one."""
     if backend == "cpu":
         most = min(CACHE_FRIENDLY_ACTIVATIONS // cost.activations(spec), MOST_LANES)
     else:
         most = min(ACCELERATOR_BYTES // cost.lane_bytes(spec), MOST_LANES_ELSEWHERE)
 
-    def lane_steps(lanes: int) -> float:
-        """Cost of all runs: idle lanes in the last wave count, few lanes are a little slower."""
-        return math.ceil(n_runs / lanes) * lanes * (1 + 0.15 / lanes)
+    def speed(each: int) -> float:
+        return occupancy(runs, devices * each) / (1 + 0.15 / each)
 
-    return min(range(1, max(1, most) + 1), key=lambda lanes: (lane_steps(lanes), -lanes))
+    return devices * max(range(1, max(1, most) + 1), key=lambda each: (speed(each), each))
 
 
-def _segment_log_points(spec: Spec, runs: list[Run], lanes: int, backend: str) -> int:
-    """About one tick's work, and a whole number of segments in the longest run."""
-    total = max(run.log_points for run in runs)
-    seconds = lanes * spec.log_every * cost.nominal_run_step_seconds(spec, backend)
-    return math.ceil(total / math.ceil(total / max(1, TICK_SECONDS / seconds)))
+def _state_bytes(spec: Spec, run: Run) -> int:
+    """Parameters and optimiser state of a run, as a checkpoint holds them."""
+    with jax.enable_x64(spec.double):
+        state = jax.eval_shape(partial(training.init, spec), run.hparams())
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -24,6 +24,8 @@ class Progress:
         self._steps: dict[str, int] = {}
         self._began = time.monotonic()
         self._trained_steps, self._trained_seconds = 0, 0.0
+        self._used, self._budgeted = 0, 0
+        self.executed_run_steps, self.idle_seconds = 0, 0.0
         self.activity = "starting"
         self.runs = self.finished = self.failed = 0
         self.total_run_steps = 0
@@ -55,6 +57,9 @@ class Progress:
         """Take in runs that have ended; what they leave of their budgets is not to be done."""
         self.finished += len(runs)
         self.failed += failed * len(runs)
+        if not failed:
+            self._used += sum(self._steps[run.run_id] for run in runs)
+            self._budgeted += sum(run.config.steps for run in runs)
         self._steps |= {run.run_id: run.config.steps for run in runs}
 
     @property
@@ -79,8 +84,24 @@ class Progress:
 
     @property
     def eta_seconds(self) -> float | None:
-        """Seconds to go at this rate, or None before there is one."""
-        return (self.total_run_steps - self.run_steps) / self.rate if self.rate else None
+        """Seconds to go at this rate, or None before there is one.
+
+        Runs are expected to use as much of their budgets as those that ended before them.
+        """
+        if not self.rate:
+            return None
+        share = self._used / self._budgeted if self._budgeted else 1.0
+        return share * (self.total_run_steps - self.run_steps) / self.rate
+
+    @property
+    def work(self) -> dict[str, float]:
+        """What this start did, for the manifest: updates in run-steps, times in seconds."""
+        return {
+            "run_steps_needed": self._trained_steps,
+            "run_steps_executed": self.executed_run_steps,
+            "seconds": round(self._trained_seconds, 3),
+            "seconds_between_segments": round(self.idle_seconds, 3),
+        }
 
     @property
     def elapsed(self) -> float:

@@ -11,9 +11,8 @@ from typing import Any
 import jax
 
 from grokjax.config import Experiment
+from grokjax.engine import backend, plan
 from grokjax.engine import folder as folders
-from grokjax.engine import plan
-from grokjax.engine.lanes import MATMUL_PRECISION
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
@@ -65,10 +64,9 @@ def run(
 
     def prepare() -> tuple[dict[str, Any] | None, list[plan.Program]]:
         old = None if overwrite else folders.earlier_start(experiment, folder)
-        backend = jax.default_backend()
-        recorded = old["programs"] if old else {}
-        return old, plan.make(experiment, backend=backend, lanes=lanes, recorded=recorded)
+        return old, plan.here(experiment, lanes, old["programs"] if old else {})
 
+    backend.prepare()
     folders.check_free(folder)
     prepare()  # refuse what cannot work before anything is written, the lock included
     with folders.locked(folder):
@@ -76,10 +74,12 @@ def run(
         if overwrite:
             folders.remove_results(folder)
         device = jax.devices()[0].device_kind
-        provenance = manifest.provenance(device, MATMUL_PRECISION, command)
+        provenance = manifest.provenance(device, experiment.matmul_precision, command)
         trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
         trainer.recover()
         if trainer.todo(retry_failed):
+            if lanes is None:
+                programs = trainer.tune(old["programs"] if old else {})
             shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
             folders.write_manifest(folder, experiment, old, shapes, provenance)
             if source is not None:

@@ -6,28 +6,27 @@ committed in the order that `results.store` explains: rows first, checkpoint las
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from grokjax import tasks
 from grokjax.analysis import onset
 from grokjax.config import ConfigError, Experiment
+from grokjax.engine import folder as folders
+from grokjax.engine import plan, tune
 from grokjax.engine.checkpoint import Checkpoints
-from grokjax.engine.folder import WORK
-from grokjax.engine.lanes import Lanes, Occupant, Rows
+from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Rows
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.results import manifest, schema
 from grokjax.results.store import Store
-
-DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
-"""What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
 
 
 class Trainer:
@@ -47,9 +46,11 @@ class Trainer:
         self._report, self._stop, self._fail_fast = report, stop, fail_fast
         self._store = Store(folder, provenance)
         self._runs_schema = schema.runs_schema(experiment)
-        self._checkpoints = Checkpoints(folder / WORK / "checkpoints")
+        self._checkpoints = Checkpoints(folder / folders.WORK / "checkpoints")
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
-        self._note: dict[str, Any] = {"program": None, "lanes": []}
+        self._note: dict[str, Any] = _nothing_running()
+        self._rows: list[Rows] = []  # not committed yet, and so are these
+        self._ended: list[dict[str, Any]] = []
         self._tick = -1
         self._done: set[str] = set()
         self.progress = Progress(experiment.thresholds)
@@ -87,9 +88,15 @@ class Trainer:
             ended = ended[ended["status"] != "failed"]
         return not self._run_ids() <= set(ended["run_id"])
 
+    def tune(self, recorded: Mapping[str, Any]) -> list[Program]:
+        """Shape the programs that no earlier start has shaped by a timing."""
+        self._programs = tune.tuned(self._programs, recorded, self._say)
+        return self._programs
+
     def train(self, retry_failed: bool) -> bool:
         """Train what is left; False when `stop` ended it before the last run."""
         self._store.recover(self._tick)
+        self._store.forget(self._note["forget"])
         if retry_failed:
             ended = self._store.ended()
             self._store.forget(list(ended["run_id"][ended["status"] == "failed"]))
@@ -102,15 +109,8 @@ class Trainer:
         for program in sorted(self._programs, key=lambda p: p.name != self._note["program"]):
             if self._stop.is_set():
                 return False
-            todo = [run for run in program.runs if run.run_id not in self._done]
-            if not todo:
-                continue
-            try:
-                self._train_program(program, todo)
-            except DEVICE_ERRORS as error:
-                if self._fail_fast:
-                    raise
-                self._record_failure(program, error)
+            if self._left(program):
+                self._train_or_fail(program)
         return self._run_ids() <= self._done
 
     def finish(self) -> None:
@@ -119,36 +119,50 @@ class Trainer:
         self._store.compact()
         found = manifest.read(self._folder)
         assert found is not None  # written when the sweep was opened
+        found["starts"][-1]["work"] = self.progress.work
         manifest.write(self._folder, {**found, "ticks": self._tick + 1})
 
-    def _train_program(self, program: Program, todo: list[Run]) -> None:
+    def _train_or_fail(self, program: Program) -> None:
+        """Train a program's runs with as many lanes as the memory allows."""
+        while True:
+            try:
+                return self._train_program(program)
+            except DEVICE_ERRORS as error:
+                smaller = plan.smaller(program) if _out_of_memory(error) else None
+                if smaller is None and self._fail_fast:
+                    raise
+                if smaller is None:
+                    return self._record_failure(program, error)
+                self._start_over(smaller)
+                program = smaller
+
+    def _train_program(self, program: Program) -> None:
         self._say(f"compiling {program.lanes} lanes")
-        lanes = Lanes(program)
-        waiting = self._resume(lanes, todo)
+        lanes = Lanes(program, self._experiment.thresholds)
+        waiting = self._resume(lanes, self._left(program))
         self._say("training")
         lanes.fill(waiting)
         lanes.advance()
         began = time.perf_counter()
-        while True:
+        for segment in itertools.count(1):
             rows = lanes.collect()
-            seconds, began = time.perf_counter() - began, time.perf_counter()
-            ended = self._absorb(rows, seconds)
-            for occupant, _ in ended:
+            now = time.perf_counter()
+            seconds, began = now - began, now
+            self.progress.executed_run_steps += program.run_steps
+            for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
-            note, arrays = self._describe(lanes), lanes.arrays()
-            failure = None
-            try:
+            done = not (lanes.busy or waiting) or self._stop.is_set()
+            commits = done or segment % program.segments == 0
+            if commits:  # the next segment reuses the memory of the state
+                note, arrays = self._describe(lanes), lanes.arrays()
+            if not done:
                 lanes.fill(waiting)
-                goes_on = lanes.busy and not self._stop.is_set()
-                if goes_on:
-                    lanes.advance()
-            except DEVICE_ERRORS as error:  # what the last segment did is still to be kept
-                failure = error
-            self._commit(rows, [self._row(*end, program.lanes) for end in ended], note, arrays)
+                lanes.advance()
+            self.progress.idle_seconds += time.perf_counter() - now
+            if commits:
+                self._commit(note, arrays)
             self._report(self.progress)
-            if failure is not None:
-                raise failure
-            if not goes_on:
+            if done:
                 return
 
     def _resume(self, lanes: Lanes, todo: list[Run]) -> deque[Run]:
@@ -167,33 +181,34 @@ class Trainer:
         """The lanes of the last checkpoint."""
         by_id = {run.run_id: run for run in runs}
         return [
-            lane and Occupant(by_id[lane["run_id"]], lane["step"], lane["wall_s"])
+            lane
+            and Occupant(by_id[lane["run_id"]], lane["step"], lane["wall_s"], lane["calm_since"])
             for lane in self._note["lanes"]
         ]
 
-    def _absorb(self, rows: list[Rows], seconds: float) -> list[tuple[Occupant, str]]:
-        """Take in a segment's rows; the runs that it ended, each with its stop reason."""
+    def _absorb(self, program: Program, rows: list[Rows], seconds: float) -> list[Occupant]:
+        """Take in a segment's rows; the lanes that it emptied."""
         ended = []
         for of_run in rows:
             occupant = of_run.occupant
             occupant.wall_s += seconds / len(rows)
             columns = {"step": of_run.step, **of_run.metrics}
             self._history.setdefault(occupant.run.run_id, []).append(columns)
-            if of_run.diverged:
-                ended.append((occupant, "diverged"))
-            elif occupant.step > occupant.run.config.steps:
-                ended.append((occupant, "budget"))
+            if of_run.stop_reason:
+                ended.append(occupant)
+                self._ended.append(self._row(program, occupant, of_run.stop_reason))
+        self._rows += rows
         self.progress.observe(rows, seconds)
-        self.progress.end([occupant.run for occupant, _ in ended], failed=False)
+        self.progress.end([occupant.run for occupant in ended], failed=False)
         return ended
 
-    def _row(self, occupant: Occupant, stop_reason: str, lanes: int) -> dict[str, Any]:
+    def _row(self, program: Program, occupant: Occupant, stop_reason: str) -> dict[str, Any]:
         """The `runs` row of a run that has ended."""
         run, pieces = occupant.run, self._history.pop(occupant.run.run_id)
         curve = {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
         table = tasks.build(run.config.task)
         return {
-            **self._configuration(run, lanes),
+            **self._configuration(run, program),
             **onset.summarise(curve, table.chance, self._experiment.thresholds),
             "status": "diverged" if stop_reason == "diverged" else "done",
             "stop_reason": stop_reason,
@@ -201,7 +216,7 @@ class Trainer:
             "wall_s": occupant.wall_s,
         }
 
-    def _configuration(self, run: Run, lanes: int) -> dict[str, Any]:
+    def _configuration(self, run: Run, program: Program) -> dict[str, Any]:
         table = tasks.build(run.config.task)
         n_rows, n_train = len(table.targets), run.config.n_train
         return {
@@ -211,51 +226,71 @@ class Trainer:
             "n_train": n_train,
             "n_test": n_rows - n_train,
             "chance": table.chance,
-            "lanes": lanes,
+            "lanes": program.lanes,
         }
 
     def _record_failure(self, program: Program, error: Exception) -> None:
         """Every run of the program that has not ended has failed."""
         message = f"{type(error).__name__}: {error}".splitlines()[0]
         failure = {"status": "failed", "stop_reason": "error", "error": message}
-        left = [run for run in program.runs if run.run_id not in self._done]
-        rows = [{**self._configuration(run, program.lanes), **failure} for run in left]
+        left = self._left(program)
         for run in left:
+            self._ended.append({**self._configuration(run, program), **failure})
             self._history.pop(run.run_id, None)
-        self._commit([], rows, {"program": None, "lanes": []}, [np.zeros(1)])
+        self._commit(_nothing_running(), [np.zeros(1)])
         self.progress.end(left, failed=True)
         self._report(self.progress)
+
+    def _start_over(self, smaller: Program) -> None:
+        """Unfinished runs begin again in fewer lanes: all of a run's bits are of one program."""
+        self._say(f"out of memory, {smaller.lanes} lanes in {smaller.spec.tiles} tiles instead")
+        forgotten = [run.run_id for run in self._left(smaller)]
+        self._rows = [rows for rows in self._rows if rows.occupant.run.run_id not in forgotten]
+        for run_id in forgotten:
+            self._history.pop(run_id, None)
+        self._commit({**_nothing_running(), "forget": forgotten}, [np.zeros(1)])
+        self._store.forget(forgotten)
+        folders.record_shape(self._folder, smaller)
+
+    def _left(self, program: Program) -> list[Run]:
+        ended = self._done | {row["run_id"] for row in self._ended}
+        return [run for run in program.runs if run.run_id not in ended]
 
     def _run_ids(self) -> set[str]:
         return {run.run_id for program in self._programs for run in program.runs}
 
     def _describe(self, lanes: Lanes) -> dict[str, Any]:
         """Who is in which lane, for the checkpoint."""
+        names = ("step", "wall_s", "calm_since")
         occupied = [
-            o and {"run_id": o.run.run_id, "step": o.step, "wall_s": o.wall_s}
+            o and {"run_id": o.run.run_id, **{name: getattr(o, name) for name in names}}
             for o in lanes.occupants
         ]
-        return {"program": lanes.program.name, "lanes": occupied}
+        return {**_nothing_running(), "program": lanes.program.name, "lanes": occupied}
 
-    def _commit(
-        self,
-        rows: list[Rows],
-        ended: list[dict[str, Any]],
-        note: dict[str, Any],
-        arrays: list[np.ndarray],
-    ) -> None:
+    def _commit(self, note: dict[str, Any], arrays: list[np.ndarray]) -> None:
+        """Write what has come since the last commit, then the checkpoint."""
         self._tick += 1
+        pieces = [(rows.occupant.run.run_id, rows.step, rows.metrics) for rows in self._rows]
         tables = {
-            "curves": schema.curves_table(
-                [(r.occupant.run.run_id, r.step, r.metrics) for r in rows]
-            ),
-            "runs": schema.runs_table(ended, self._runs_schema),
+            "curves": schema.curves_table(pieces),
+            "runs": schema.runs_table(self._ended, self._runs_schema),
         }
         self._store.commit(self._tick, tables)
         self._checkpoints.save(self._tick, note, arrays)
         self._note = note
-        self._done |= {row["run_id"] for row in ended}
+        self._done |= {row["run_id"] for row in self._ended}
+        self._rows, self._ended = [], []
 
     def _say(self, activity: str) -> None:
         self.progress.activity = activity
         self._report(self.progress)
+
+
+def _nothing_running() -> dict[str, Any]:
+    """The note of a checkpoint without lanes."""
+    return {"program": None, "lanes": [], "forget": []}
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

@@ -1,9 +1,10 @@
-"""Networks as pure functions of (network, parameters, tokens).
+"""Networks as pure functions of (network, parameters, layout, rows).
 
 May import config and JAX, and nothing of training or the engine. `init` and `apply`
 are all that the rest of grokjax knows of Flax.
 """
 
+from grokjax.models.layout import Layout, factorised, plain
 from grokjax.models.transformer import Network, apply, init
 
-__all__ = ["Network", "apply", "init"]
+__all__ = ["Layout", "Network", "apply", "factorised", "init", "plain"]

@@ -1,85 +1,36 @@
 """The transformer, its options as fields of one module.
 
-Legend: N rows, T positions, Q positions that ask, V vocabulary, C classes,
-D residual width, H heads, E head width, F hidden units.
+It computes what a layout lists: each distinct activation once, where that pays.
+
+Legend: N rows, Q positions read, M nodes, C classes, D residual width, F hidden units.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import itertools
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from grokjax.config import Transformer
+from grokjax.models.attention import Askers, Attention, nodes_between, rows_between
 from grokjax.models.initializers import family
+from grokjax.models.layers import Linear, normalise
+from grokjax.models.layout import Layout, Level
+from grokjax.models.stream import Map, Stream, lookup, row_places
 
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+ACTIVATIONS: dict[str, Map] = {
     "relu": nn.relu,
     "gelu": lambda x: nn.gelu(x, approximate=False),
     "silu": nn.silu,
     "square": jnp.square,
 }
-NORM_EPSILON = 1e-5  # PyTorch's default
-
-
-class Linear(nn.Module):
-    """x `[..., *inputs]` → `[..., *outputs]`: one matrix over the trailing axes."""
-
-    model: Transformer
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        fan_in = 1
-        for size in self.inputs:
-            fan_in *= size
-        init = family(self.model)
-        weight = self.param("weight", init.linear(fan_in), self.inputs + self.outputs)
-        y = jnp.tensordot(x, weight, axes=len(self.inputs))
-        if self.model.biases:
-            y = y + self.param("bias", init.bias(fan_in), self.outputs)
-        return y
-
-
-def normalise(model: Transformer, name: str) -> Callable[[jax.Array], jax.Array]:
-    """The model's kind of normalisation, with parameters under `name`."""
-    if model.norm == "rms":
-        return nn.RMSNorm(epsilon=NORM_EPSILON, name=name)
-    return nn.LayerNorm(epsilon=NORM_EPSILON, use_bias=model.biases, name=name)
-
-
-class Attention(nn.Module):
-    """Attention of the last Q positions over all T: x `[N, T, D]` → `[N, Q, D]`."""
-
-    model: Transformer
-    queries: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        model = self.model
-        heads = (model.heads, model.head_width or model.width // model.heads)
-
-        def project(name: str, x: jax.Array) -> jax.Array:
-            return Linear(model, (model.width,), heads, name=name)(x)
-
-        positions = x.shape[1]
-        query = project("query", x[:, positions - self.queries :])  # [N, Q, H, E]
-        key, value = project("key", x), project("value", x)  # [N, T, H, E]
-        scores = jnp.einsum("nqhe,nthe->nhqt", query, key) / math.sqrt(heads[1])
-        if model.causal:
-            asks = jnp.arange(positions - self.queries, positions)[:, None]
-            visible = jnp.arange(positions) <= asks  # [Q, T]
-            scores = jnp.where(visible, scores, -jnp.inf)
-        mixed = jnp.einsum("nhqt,nthe->nqhe", nn.softmax(scores), value)
-        return Linear(model, heads, (model.width,), name="output")(mixed)
 
 
 class MLP(nn.Module):
-    """One hidden layer, position by position: x `[N, Q, D]` → `[N, Q, D]`."""
+    """One hidden layer, position by position: x `[..., D]` → `[..., D]`."""
 
     model: Transformer
 
@@ -91,49 +42,72 @@ class MLP(nn.Module):
 
 
 class Network(nn.Module):
-    """tokens `[N, T]` → logits `[N, C]`."""
+    """Rows `[N]` of a layout's table → logits `[N, C]`."""
 
     model: Transformer
     vocabulary: int
     n_classes: int
 
     @nn.compact
-    def __call__(self, tokens: jax.Array) -> jax.Array:
-        model, positions = self.model, tokens.shape[1]
+    def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
+        model = self.model
         init = family(model)
         embed = self.param("embed", init.embedding, (self.vocabulary, model.width))
-        x = embed[tokens] + self.param("position", init.embedding, (positions, model.width))
-        for layer in range(model.layers):
-            # Nothing looks at the other positions after the last attention.
-            last = layer == model.layers - 1 and model.readout == "last"
-            queries = 1 if last else positions
-            x = self.block(x, Attention(model, queries, name=f"attention_{layer}"))
-            x = self.block(x, MLP(model, name=f"mlp_{layer}"))
+        shape = (layout.tokens.shape[1], model.width)
+        places = self.param("position", init.embedding, shape)
+        x = _embedded(embed, places, layout, rows)
+        for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
+            x = self.block(depth, x, here, there, rows)
+        last = layout.levels[-1]
+        y = row_places(last, last.shared + last.own, rows).read(x)
         if model.final_norm:
-            x = normalise(model, "final_norm")(x)
-        x = x.mean(axis=1)  # over the one position of readout "last", or over all
+            y = normalise(model, "final_norm")(y)
+        y = y.mean(axis=1)  # over the one position of readout "last", or over all
         if model.tied:
-            return x @ embed[: self.n_classes].T
-        return Linear(model, (model.width,), (self.n_classes,), name="unembed")(x)
+            return y @ embed[: self.n_classes].T
+        return Linear(model, (model.width,), (self.n_classes,), name="unembed")(y)
 
-    def block(self, x: jax.Array, inner: Attention | MLP) -> jax.Array:
-        """The residual stream after one block, at the positions that the block answers for."""
-        before = after = lambda x: x
-        if self.model.norm == "post":
-            after = normalise(self.model, f"norm_{inner.name}")
-        elif self.model.norm != "none":
-            before = normalise(self.model, f"norm_{inner.name}")
-        y = inner(before(x))
-        return after(x[:, -y.shape[1] :] + y)
+    def block(self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array) -> Stream:
+        """Attention and MLP of a layer: the stream at its level → at the next."""
+        model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
+        attention, mlp = Attention(model, name=names[0]), MLP(model, name=names[1])
+        before = after = [lambda x: x] * 2
+        if model.norm == "post":
+            after = [normalise(model, f"norm_{name}") for name in names]
+        elif model.norm != "none":
+            before = [normalise(model, f"norm_{name}") for name in names]
+        seen = x.map(before[0])
+
+        def advance(askers: Askers) -> jax.Array:
+            y = after[0](askers.asked.read(x) + attention(seen, askers))
+            return after[1](y + mlp(before[1](y)))
+
+        nodes = advance(nodes_between(here, there, model.causal))[:, 0] if there.shared else None
+        own = advance(rows_between(here, there, rows, model.causal)) if there.own else None
+        return Stream(nodes, own)
 
 
-def init(network: Network, key: jax.Array, tokens: jax.Array, scale: jax.Array) -> dict:
+def _embedded(embed: jax.Array, places: jax.Array, layout: Layout, rows: jax.Array) -> Stream:
+    """The stream at the first level."""
+    level, tokens = layout.levels[0], layout.tokens
+    vocabulary = (0, len(embed))
+    nodes = own = None
+    if level.shared:
+        token = jnp.asarray(tokens[level.example, level.position][:, None])
+        nodes = lookup(embed, token, (vocabulary,))[:, 0] + places[level.position]
+    if level.own:
+        token = jnp.asarray(tokens[:, level.own])[rows]
+        own = lookup(embed, token, (vocabulary,) * len(level.own)) + places[np.array(level.own)]
+    return Stream(nodes, own)
+
+
+def init(network: Network, key: jax.Array, layout: Layout, scale: jax.Array) -> dict:
     """Parameters of a fresh network, in the dtype of `scale`.
 
     Drawn in float32 whatever the dtype, so that a run in float64 starts from the
     same network. `scale` multiplies everything but the gains of norms.
     """
-    params = network.init(key, tokens[:1])["params"]
+    params = network.init(key, layout, jnp.zeros(1, jnp.int32))["params"]
 
     def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
         is_gain = path[-1].key == "scale"
@@ -142,8 +116,8 @@ def init(network: Network, key: jax.Array, tokens: jax.Array, scale: jax.Array) 
     return jax.tree_util.tree_map_with_path(scaled, params)
 
 
-def apply(network: Network, params: dict, tokens: jax.Array) -> jax.Array:
-    """Logits `[N, C]` for tokens `[N, T]`."""
-    logits = network.apply({"params": params}, tokens)
+def apply(network: Network, params: dict, layout: Layout, rows: jax.Array) -> jax.Array:
+    """Logits `[N, C]` for rows `[N]` of the layout's table."""
+    logits = network.apply({"params": params}, layout, rows)
     assert isinstance(logits, jax.Array)  # apply also returns mutated collections if asked
     return logits

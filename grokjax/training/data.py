@@ -24,26 +24,26 @@ SPLIT, INITIALISATION = range(2)
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Some rows of a table, with weights that sum to one over the rows that count."""
+    """Some rows of a table in G tiles, with weights that sum to one over the rows that count."""
 
-    tokens: jax.Array  # [N, T] int32
-    targets: jax.Array  # [N] int32
-    weights: jax.Array  # [N], 1/n or 0
+    index: jax.Array  # [G, N] int32, which rows of the table
+    targets: jax.Array  # [G, N] int32
+    weights: jax.Array  # [G, N], 1/n or 0
 
 
 def split(spec: Spec, hp: Hparams) -> tuple[Rows, Rows]:
     """Training and test rows of a run, padded to the program's sizes."""
-    table = tasks.build(spec.task)
-    tokens, targets = jnp.asarray(table.tokens), jnp.asarray(table.targets)
-    smallest, largest = spec.train_rows
-    n_rows = len(table.targets)
+    targets = jnp.asarray(tasks.build(spec.task).targets)
+    n_rows = len(targets)
     order = permutation(hp.split_seed, n_rows)
-    dtype = jnp.dtype(spec.dtype)
+    smallest, largest = spec.train_rows
 
-    def window(start: int, stop: int, counts: jax.Array, number: jax.Array) -> Rows:
-        rows = order[start:stop]
-        weights = counts.astype(dtype) / number.astype(dtype)
-        return Rows(tokens[rows], targets[rows], weights)
+    def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
+        weights = counted.astype(spec.loss_dtype) / number.astype(spec.loss_dtype)
+        padding = (0, -(stop - start) % spec.tiles)
+        index = jnp.pad(order[start:stop], padding).reshape(spec.tiles, -1)
+        weights = jnp.pad(weights, padding).reshape(spec.tiles, -1)
+        return Rows(index, targets[index], weights)
 
     train = window(0, largest, jnp.arange(largest) < hp.n_train, hp.n_train)
     tested = jnp.arange(smallest, n_rows) >= hp.n_train

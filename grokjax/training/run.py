@@ -6,6 +6,10 @@ Legend: K log points of a segment.
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +20,8 @@ from grokjax.training import losses
 from grokjax.training.data import INITIALISATION, Rows, split
 from grokjax.training.optimizers import OPTIMIZERS
 from grokjax.training.spec import Hparams, Spec
+
+Sums = TypeVar("Sums")
 
 
 @jax.tree_util.register_dataclass
@@ -72,49 +78,69 @@ def network(spec: Spec) -> models.Network:
     return models.Network(spec.model, table.vocabulary, table.n_classes)
 
 
+@functools.cache
+def layout(spec: Spec) -> models.Layout:
+    """What of the spec's table is computed once, and where."""
+    model, tokens = spec.model, tasks.build(spec.task).tokens
+    positions = range(tokens.shape[1])
+    readout = positions[-1:] if model.readout == "last" else positions
+    return models.factorised(tokens, model.layers, readout, model.causal, spec.train_rows[1])
+
+
 def init(spec: Spec, hp: Hparams) -> State:
     """The run before its first step."""
     key = jax.random.fold_in(jax.random.key(hp.seed), INITIALISATION)
-    tokens = jnp.asarray(tasks.build(spec.task).tokens)
-    params = models.init(network(spec), key, tokens, hp.init_scale)
+    params = models.init(network(spec), key, layout(spec), hp.init_scale)
     return State(params, OPTIMIZERS[spec.optimizer.kind](hp.optimizer).init(params))
 
 
-def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, StepInfo]:
-    """One full-batch update."""
-
-    def loss_and_accuracy(params: dict) -> tuple[jax.Array, jax.Array]:
-        logits = models.apply(network(spec), params, train.tokens)
-        loss = losses.cross_entropy(logits, train.targets, train.weights)
-        return loss, losses.accuracy(logits, train.targets, train.weights)
-
-    evaluate = jax.value_and_grad(loss_and_accuracy, has_aux=True)
-    (loss, accuracy), grads = evaluate(state.params)
+def step(
+    spec: Spec, hp: Hparams, train: Rows, state: State, with_norms: jax.Array | bool = True
+) -> tuple[State, StepInfo]:
+    """One full-batch update; where norms are not wanted they are not computed, and zero."""
+    score = jax.value_and_grad(partial(_score, spec), has_aux=True)
+    (loss, hits), grads = _over_tiles(partial(score, state.params), train)
     optimizer = OPTIMIZERS[spec.optimizer.kind](hp.optimizer)
     updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
-    info = StepInfo(
-        train_loss=loss,
-        train_accuracy=accuracy,
-        weight_norm=optax.tree.norm(state.params),
-        grad_norm=optax.tree.norm(grads),
-        update_norm=optax.tree.norm(updates),
+    norms = jax.lax.cond(
+        with_norms,
+        lambda *trees: [optax.tree.norm(tree) for tree in trees],
+        lambda *trees: [jnp.zeros((), spec.dtype) for _ in trees],
+        *(state.params, grads, updates),
     )
-    return State(optax.apply_updates(state.params, updates), optimizer_state), info
+    next_state = State(optax.apply_updates(state.params, updates), optimizer_state)
+    return next_state, StepInfo(loss, hits / hp.n_train, *norms)
 
 
 def segment(spec: Spec, log_points: int, hp: Hparams, state: State) -> tuple[State, Metrics]:
     """`log_points · log_every` updates, and the metrics `[K]` before each `log_every` of them."""
     train, test = split(spec, hp)
+    logs = jnp.arange(spec.log_every) == 0
 
-    def scan_step(state: State, _: None) -> tuple[State, StepInfo]:
-        return step(spec, hp, train, state)
+    def scan_step(state: State, logs: jax.Array) -> tuple[State, StepInfo]:
+        return step(spec, hp, train, state, logs)
 
     def scan_row(state: State, _: None) -> tuple[State, Metrics]:
-        logits = models.apply(network(spec), state.params, test.tokens)
-        test_loss = losses.cross_entropy(logits, test.targets, test.weights)
-        test_accuracy = losses.accuracy(logits, test.targets, test.weights)
-        state, infos = jax.lax.scan(scan_step, state, None, length=spec.log_every)
+        test_loss, hits = _over_tiles(partial(_score, spec, state.params), test)
+        state, infos = jax.lax.scan(scan_step, state, logs)
         first = jax.tree.map(lambda values: values[0], infos)
-        return state, Metrics(first, test_loss, test_accuracy)
+        return state, Metrics(first, test_loss, hits / (spec.task.n_rows - hp.n_train))
 
     return jax.lax.scan(scan_row, state, None, length=log_points)
+
+
+def _score(spec: Spec, params: dict, tile: Rows) -> tuple[jax.Array, jax.Array]:
+    """What a tile `[N]` adds to the loss, and to the number of rows that are right."""
+    logits = models.apply(network(spec), params, layout(spec), tile.index)
+    loss = losses.cross_entropy(logits, tile.targets, tile.weights)
+    return loss, losses.hits(logits, tile.targets, tile.weights)
+
+
+def _over_tiles(score: Callable[[Rows], Sums], rows: Rows) -> Sums:
+    """The scores of all tiles added up."""
+    first, rest = (jax.tree.map(lambda x, part=part: x[part], rows) for part in (0, slice(1, None)))
+
+    def add(sums: Sums, tile: Rows) -> tuple[Sums, None]:
+        return jax.tree.map(jnp.add, sums, score(tile)), None
+
+    return jax.lax.scan(add, score(first), rest)[0]
