@@ -1,6 +1,7 @@
 """Small experiments that the tests share."""
 
 import dataclasses
+import os
 
 import jax
 import numpy as np
@@ -8,17 +9,20 @@ import pytest
 
 import grokjax
 from grokjax import tasks
+from grokjax.engine import plan
 from grokjax.engine.plan import Run
 
-
-# Before anything asks JAX for its devices: the tests of several devices need four.
-jax.config.update("jax_num_cpu_devices", 4)
+# Sweeps would make every core a device; programs for one compile faster. Several devices are
+# tested in processes of their own.
+jax.config.update("jax_num_cpu_devices", 1)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def compilation_cache(tmp_path_factory):
-    """Compile equal programs of different tests once."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("xla")))
+def user_cache(tmp_path_factory):
+    """A cache folder of the tests' own, which compiles equal programs once."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["XDG_CACHE_HOME"] = str(folder)  # also for the processes that tests start
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
@@ -41,6 +45,13 @@ def tiny():
         steps=200,
         log_every=10,
     )
+
+
+@pytest.fixture
+def small_ticks(monkeypatch):
+    """Several segments a run, so that lanes are refilled at different moments, two a commit."""
+    monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.006)
+    monkeypatch.setattr(plan, "TICK_SECONDS", 0.012)
 
 
 def hparams(experiment):

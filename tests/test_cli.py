@@ -235,12 +235,12 @@ DRIVER = """
 import sys
 from grokjax import sweep
 from grokjax.engine import plan
-plan.TICK_SECONDS = 0.3
+plan.SEGMENT_SECONDS = plan.TICK_SECONDS = 0.3
 sys.exit(sweep.main(sys.argv[1:]))
 """
 
 
-def test_kill_9_at_ten_random_moments(tmp_path):
+def test_kill_9_at_random_moments(tmp_path):
     """Tables equal an uninterrupted sweep's bit for bit, clock columns aside."""
     text = HEADER + experiment(
         "steps=4000, sweep=grid(weight_decay=[0.1, 1.0], train_fraction=[0.4, 0.6], seed=range(3))"
@@ -264,7 +264,7 @@ def test_kill_9_at_ten_random_moments(tmp_path):
     assert start("whole").wait() == 0
     whole = time.monotonic() - began
     moments, killed = random.Random(0), 0
-    while killed < 10:
+    while killed < 5:
         process = start("killed")
         try:
             assert process.wait(timeout=moments.uniform(0.1, 0.7) * whole) == 0

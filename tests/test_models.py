@@ -1,6 +1,7 @@
 """The transformer against an independent NumPy one, over its options."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -74,7 +75,8 @@ def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
         zero = training.init(spec, hp)
         rates = {**hp.optimizer, "learning_rate": np.float64(0)}
         state = dataclasses.replace(zero, params=jax.tree.map(np.asarray, params))
-        _, info = training.step(spec, dataclasses.replace(hp, optimizer=rates), train, state)
+        still = dataclasses.replace(hp, optimizer=rates)
+        _, info = jax.jit(lambda state: training.step(spec, still, train, state))(state)
     real = np.asarray(train.weights) > 0
     rows = table.tokens[np.asarray(train.index)[real]], np.asarray(train.targets)[real]
 
@@ -94,6 +96,12 @@ def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
                 ends.append(loss(jax.tree.unflatten(tree, moved)))
             squares += ((ends[0] - ends[1]) / (2 * epsilon)) ** 2
     assert float(info.grad_norm) == pytest.approx(np.sqrt(squares), rel=1e-6)
+
+
+@functools.cache
+def fast_init(spec):
+    """The initialisation, compiled once for all scales."""
+    return jax.jit(functools.partial(training.init, spec))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +124,7 @@ def test_initial_weights_have_the_spread_of_their_family(family, role, deviation
         width=64, heads=4, head_width=8, mlp_width=256, biases=True, init=family, init_scale=scale
     )
     experiment = grokjax.Experiment(task=grokjax.ModularArithmetic("add", p=97), model=model)
-    found = to_numpy(training.init(spec_of(experiment), hparams(experiment)).params)
+    found = to_numpy(fast_init(spec_of(experiment))(hparams(experiment)).params)
     for name in role:
         found = found[name]
     error = 4 * scale * deviation / np.sqrt(2 * found.size)

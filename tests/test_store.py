@@ -14,7 +14,7 @@ import pytest
 
 import grokjax
 from grokjax.engine import lanes as lanes_module
-from grokjax.engine import plan, trainer
+from grokjax.engine import trainer
 from grokjax.engine.checkpoint import Checkpoints
 from grokjax.results import store as store_module
 from grokjax.results.schema import CLOCK_COLUMNS
@@ -38,12 +38,6 @@ def assert_same_tables(folder, other):
 def snapshot(folder):
     """Every file below a folder with its content."""
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@pytest.fixture
-def small_ticks(monkeypatch):
-    """Three segments a run."""
-    monkeypatch.setattr(plan, "TICK_SECONDS", 0.02)
 
 
 class Killed(BaseException):
@@ -80,7 +74,7 @@ def uninterrupted(tmp_path_factory):
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("n", range(1, 18, 2))
+@pytest.mark.parametrize("n", range(1, 18, 3))
 def test_a_crash_at_any_write_resumes_to_the_same_bits(
     tiny, small_ticks, tmp_path, uninterrupted, n, after
 ):
@@ -155,7 +149,7 @@ def test_a_grid_can_grow_while_it_is_interrupted(tiny, small_ticks, tmp_path):
         with pytest.raises(Killed):
             grokjax.run(swept(tiny, seed=[0, 1, 2], train_fraction=[0.5]), folder, lanes=2)
     grown = swept(tiny, train_fraction=[0.3, 0.5], seed=[0, 1, 2])
-    grokjax.run(grown, folder)
+    grokjax.run(grown, folder, lanes=2)
     grokjax.run(grown, tmp_path / "fresh", lanes=2)
     order = ["run_id", "step"]
     found, expected = (
@@ -224,7 +218,7 @@ def test_an_error_fails_its_program_only_and_can_be_retried(tiny, tmp_path, monk
 
     def broken(self):
         if self.program.runs[0].config.train_fraction == 0.3:
-            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+            raise jax.errors.JaxRuntimeError("INTERNAL: the device is lost")
         return healthy(self)
 
     monkeypatch.setattr(lanes_module.Lanes, "collect", broken)
@@ -234,7 +228,7 @@ def test_an_error_fails_its_program_only_and_can_be_retried(tiny, tmp_path, monk
     failed = runs[runs["status"] == "failed"]
     assert failed["train_fraction"].tolist() == [0.3, 0.3]
     assert set(failed["stop_reason"]) == {"error"}
-    assert failed["error"].str.contains("out of memory").all()
+    assert failed["error"].str.contains("device is lost").all()
     assert (runs["status"] == "done").sum() == 2
     monkeypatch.setattr(lanes_module.Lanes, "collect", healthy)
     assert (grokjax.run(experiment, folder).runs["status"] == "failed").sum() == 2
@@ -292,7 +286,8 @@ def test_a_manifest_says_how_the_results_came_about(tiny, tmp_path):
     assert {"python", "jax", "grokjax"} <= set(manifest["versions"])
     assert manifest["device"]["kind"]
     (program,) = manifest["programs"].values()
-    assert program["lanes"] == 2
+    assert program["lanes"] in (1, 2)
+    assert program["lanes"] == set(pd.read_parquet(tmp_path / "sweep" / "runs")["lanes"]).pop()
 
 
 def test_provenance_is_in_every_file_and_every_start_in_the_manifest(tiny, tmp_path):

@@ -20,9 +20,7 @@ from grokjax.training.spec import row_bucket, spec_of
 def split_rows(experiment):
     """Training and test rows of an experiment as sets of rows, padding left out."""
     parts = split(spec_of(experiment), hparams(experiment))
-    return [
-        set(np.asarray(part.index)[np.asarray(part.weights) > 0].tolist()) for part in parts
-    ]
+    return [set(np.asarray(part.index)[np.asarray(part.weights) > 0].tolist()) for part in parts]
 
 
 @settings(deadline=None, max_examples=25)

@@ -76,7 +76,8 @@ class Experiment(Config):
     """Budget of a run, in optimiser updates."""
     settle_steps: int | None = 2000
     """A run ends early once train and test accuracy have been at or above the thresholds
-    `memorised` and `grokked` at every log point of so many updates; None: never early."""
+    `memorised` and `grokked` at every log point of so many updates, and of `settle` log points
+    at least; None: never early."""
     log_every: int = 10
     """Updates between two rows of the curves."""
     dtype: Literal["float32", "float64"] = "float32"

@@ -34,4 +34,4 @@ def cores() -> int:
 
 
 def _setting(name: str) -> Any:
-    return jax.config.values[name]
+    return getattr(jax.config, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,17 +26,17 @@ from grokjax.config import Thresholds
 from grokjax.engine.plan import Program, Run
 from grokjax.training import run as training
 from grokjax.training.run import State
-from grokjax.training.spec import Hparams, Spec
+from grokjax.training.spec import Hparams, Spec, shapes
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
-
-
 COMPILER_OPTIONS: dict[str, dict[str, str | bool]] = {
     "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""}
 }
 """XLA's default kernels for products and sums on processors took steps of these networks 5 to
 25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2)."""
+RARELY_RUN: dict[str, dict[str, str | bool]] = {"cpu": {"xla_backend_optimization_level": "0"}}
+"""Initial weights are drawn once a run; to optimise that takes the compiler seconds."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -70,19 +71,13 @@ class Lanes:
         self._thresholds = thresholds
         self._hparams = [program.runs[0].hparams()] * program.lanes
         self._sharding = _sharding(program.devices)
+        self._refill, self._segment, state = _compiled(
+            program.spec, program.log_points, program.lanes, program.devices
+        )
         with self._modes():
-            init = partial(training.init, program.spec)
-            shapes = jax.eval_shape(jax.vmap(init), self._stacked_hparams())
             self._state: State = jax.tree.map(
-                lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), shapes
+                lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
-            fresh = jax.device_put(np.zeros(program.lanes, bool), self._sharding)
-            refill = partial(_refill, program.spec)
-            segment = partial(training.segment, program.spec, program.log_points)
-            # Compiled ahead: a call whose shapes had changed would fail, never recompile.
-            hparams = self._stacked_hparams()
-            self._refill = self._compile(refill, hparams, fresh, self._state)
-            self._segment = self._compile(segment, hparams, self._state)
         self._metrics: training.Metrics | None = None
 
     @property
@@ -108,6 +103,10 @@ class Lanes:
         """Start a segment; returns before it is done."""
         with self._modes():
             self._state, self._metrics = self._segment(self._stacked_hparams(), self._state)
+
+    def wait(self) -> None:
+        """Wait for the segment."""
+        jax.block_until_ready(self._metrics)
 
     def collect(self) -> list[Rows]:
         """Wait for the segment and take its rows, cut at each run's end."""
@@ -138,11 +137,11 @@ class Lanes:
             end, reason = int(over[0]) + 1, reason if over[0] + 1 == end and reason else "budget"
         if config.settle_steps is not None:
             seen = {name: values[:end] for name, values in curve.items()}
-            since, at = onset.settling(
-                seen, self._thresholds, config.settle_steps, occupant.calm_since
-            )
+            # Long enough, too, for a crossing to count as sustained.
+            calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
+            since, at = onset.settling(seen, self._thresholds, calm_steps, occupant.calm_since)
             occupant.calm_since = since
-            if at is not None and at + 1 < end:
+            if at is not None and (at + 1 < end or reason is None):
                 end, reason = at + 1, "settled"
         return end, reason
 
@@ -174,25 +173,49 @@ class Lanes:
         sizes = ("temp", "argument", "output")
         return sum(int(getattr(found, f"{size}_size_in_bytes")) for size in sizes)
 
-    def _compile(self, function: Callable, *arguments: Any) -> jax.stages.Compiled:
-        """The vmapped function for sharded lanes; it may reuse its last argument's memory."""
-        lanes = PartitionSpec("lanes")
+    def _modes(self) -> contextlib.AbstractContextManager[None]:
+        return _modes(self.program.spec)
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(
+    spec: Spec, log_points: int, lanes: int, devices: int
+) -> tuple[jax.stages.Compiled, jax.stages.Compiled, Any]:
+    """Refill and segment of a program, and the shapes of its state.
+
+    Compiled ahead: a call whose shapes had changed would fail, never recompile.
+    """
+    sharding = _sharding(devices)
+
+    def stacked(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype, sharding=sharding)
+
+    def compiled(options: dict, function: Callable, *arguments: Any) -> jax.stages.Compiled:
         sharded = jax.shard_map(
             jax.vmap(function),
-            mesh=self._sharding.mesh,
-            in_specs=lanes,
-            out_specs=lanes,
+            mesh=sharding.mesh,
+            in_specs=sharding.spec,
+            out_specs=sharding.spec,
             check_vma=False,  # what it checks is how devices share, and they share nothing
         )
-        donated = len(arguments) - 1
-        lowered = jax.jit(sharded, donate_argnums=donated).lower(*arguments)
-        return lowered.compile(COMPILER_OPTIONS.get(jax.default_backend()))
+        # The state comes last and is not needed afterwards.
+        lowered = jax.jit(sharded, donate_argnums=len(arguments) - 1).lower(*arguments)
+        return lowered.compile(options.get(jax.default_backend()))
 
-    @contextlib.contextmanager
-    def _modes(self) -> Iterator[None]:
-        spec = self.program.spec
-        with jax.enable_x64(spec.double), jax.default_matmul_precision(spec.matmul_precision):
-            yield
+    with _modes(spec):
+        one = shapes(spec)
+        hparams = jax.tree.map(stacked, one)
+        state = jax.tree.map(stacked, jax.eval_shape(partial(training.init, spec), one))
+        fresh = stacked(jax.ShapeDtypeStruct((), bool))
+        refill = compiled(RARELY_RUN, partial(_refill, spec), hparams, fresh, state)
+        segment = partial(training.segment, spec, log_points)
+        return refill, compiled(COMPILER_OPTIONS, segment, hparams, state), state
+
+
+@contextlib.contextmanager
+def _modes(spec: Spec) -> Iterator[None]:
+    with jax.enable_x64(spec.double), jax.default_matmul_precision(spec.matmul_precision):
+        yield
 
 
 def _sharding(devices: int) -> NamedSharding:

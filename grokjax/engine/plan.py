@@ -15,7 +15,7 @@ from grokjax.config import ConfigError, Experiment
 from grokjax.config.experiment import digest
 from grokjax.engine import cost
 from grokjax.training import run as training
-from grokjax.training.spec import Hparams, Spec, spec_of
+from grokjax.training.spec import Hparams, Spec, shapes, spec_of
 
 CACHE_FRIENDLY_ACTIVATIONS = 2**21
 """On a processor lanes gain nothing once their activations outgrow its caches."""
@@ -160,14 +160,17 @@ def here(
 def shaped(
     spec: Spec, runs: Sequence[Run], lanes: int, devices: int, run_step_seconds: float
 ) -> Program:
-    """A program of about so many lanes, cut by what an update of one run takes."""
-    devices = min(devices, lanes, len(runs))
-    lanes = devices * math.ceil(min(lanes, len(runs)) / devices)
+    """A program of so many lanes, cut by what an update of one run takes.
+
+    Its lanes lie in equal shares on as many of the devices as divide them.
+    """
+    lanes = min(lanes, len(runs))
+    devices = max(n for n in range(1, min(devices, lanes) + 1) if lanes % n == 0)
     total = max(run.log_points for run in runs)
     log_point = lanes * spec.log_every * run_step_seconds
     # A whole number of segments in the longest run, so that its last is not half idle.
     log_points = math.ceil(total / math.ceil(total / max(1, SEGMENT_SECONDS / log_point)))
-    tick = max(TICK_SECONDS, lanes * _state_bytes(spec, runs[0]) / COMMIT_BYTES_A_SECOND)
+    tick = max(TICK_SECONDS, lanes * _state_bytes(spec) / COMMIT_BYTES_A_SECOND)
     segments = max(1, round(tick / (log_points * log_point)))
     return Program(spec, tuple(runs), lanes, devices, log_points, segments, run_step_seconds)
 
@@ -200,11 +203,12 @@ def _usual_lanes(spec: Spec, runs: Sequence[Run], devices: int, backend: str) ->
     def speed(each: int) -> float:
         return occupancy(runs, devices * each) / (1 + 0.15 / each)
 
-    return devices * max(range(1, max(1, most) + 1), key=lambda each: (speed(each), each))
+    most = max(1, min(most, len(runs) // devices))
+    return devices * max(range(1, most + 1), key=lambda each: (speed(each), each))
 
 
-def _state_bytes(spec: Spec, run: Run) -> int:
+def _state_bytes(spec: Spec) -> int:
     """Parameters and optimiser state of a run, as a checkpoint holds them."""
     with jax.enable_x64(spec.double):
-        state = jax.eval_shape(partial(training.init, spec), run.hparams())
+        state = jax.eval_shape(partial(training.init, spec), shapes(spec))
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -119,7 +119,8 @@ class Trainer:
         self._store.compact()
         found = manifest.read(self._folder)
         assert found is not None  # written when the sweep was opened
-        found["starts"][-1]["work"] = self.progress.work
+        if self.progress.executed_run_steps:
+            found["starts"][-1]["work"] = self.progress.work
         manifest.write(self._folder, {**found, "ticks": self._tick + 1})
 
     def _train_or_fail(self, program: Program) -> None:

@@ -44,6 +44,11 @@ class Timing:
     bytes: int
     """Of a segment on each device."""
 
+    @property
+    def fits(self) -> bool:
+        """Whether the memory holds it."""
+        return math.isfinite(self.run_step_seconds)
+
 
 def tuned(
     programs: Sequence[Program], recorded: Mapping[str, Any], say: Callable[[str], None]
@@ -110,8 +115,9 @@ def _fastest(program: Program, say: Callable[[str], None]) -> Timing:
         devices = min(program.devices, lanes)
         return measure(dataclasses.replace(program, spec=spec, lanes=lanes, devices=devices))
 
-    best = start = timed(program.lanes)
-    while 2 * best.lanes <= len(program.runs):
+    usual = program.lanes // program.devices
+    best = start = timed(program.devices * 2 ** (usual.bit_length() - 1))
+    while best.fits and 2 * best.lanes <= len(program.runs):
         more = timed(2 * best.lanes)
         if more.run_step_seconds > GAIN * best.run_step_seconds:
             break
@@ -121,7 +127,7 @@ def _fastest(program: Program, say: Callable[[str], None]) -> Timing:
         if fewer.run_step_seconds > best.run_step_seconds / GAIN:
             break
         best = fewer
-    while math.isinf(best.run_step_seconds) and best.tiles < program.spec.train_rows[1]:
+    while not best.fits and best.tiles < program.spec.train_rows[1]:
         best = timed(best.lanes, 2 * best.tiles)
     return best
 
@@ -139,8 +145,7 @@ def measure(program: Program) -> Timing:
         limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", math.inf)
         if memory <= MEMORY_SHARE * limit:
             lanes.fill(deque(program.runs))
-            lanes.advance()
-            lanes.collect()
+            _segment_seconds(lanes)
             seconds = min(_segment_seconds(lanes) for _ in range(3))
     used = program.run_steps * plan.occupancy(program.runs, program.lanes)
     return Timing(program.lanes, spec.tiles, seconds / used, memory)
@@ -149,5 +154,5 @@ def measure(program: Program) -> Timing:
 def _segment_seconds(lanes: Lanes) -> float:
     began = time.perf_counter()
     lanes.advance()
-    lanes.collect()
+    lanes.wait()
     return time.perf_counter() - began

@@ -4,7 +4,7 @@ May import config and JAX, and nothing of training or the engine. `init` and `ap
 are all that the rest of grokjax knows of Flax.
 """
 
-from grokjax.models.layout import Layout, factorised, plain
+from grokjax.models.layout import SHARING_PAYS, Layout, factorised, plain
 from grokjax.models.transformer import Network, apply, init
 
-__all__ = ["Layout", "Network", "apply", "factorised", "init", "plain"]
+__all__ = ["SHARING_PAYS", "Layout", "Network", "apply", "factorised", "init", "plain"]

@@ -143,4 +143,6 @@ def _over_tiles(score: Callable[[Rows], Sums], rows: Rows) -> Sums:
     def add(sums: Sums, tile: Rows) -> tuple[Sums, None]:
         return jax.tree.map(jnp.add, sums, score(tile)), None
 
+    if not len(rest.index):  # an empty loop would be traced and compiled all the same
+        return score(first)
     return jax.lax.scan(add, score(first), rest)[0]

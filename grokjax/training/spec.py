@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
+from typing import Any
 
 import jax
+import numpy as np
 
 from grokjax.config import AdamW, Experiment, ModularArithmetic, Transformer
 
@@ -45,6 +48,15 @@ class Hparams:
     n_train: jax.Array
     seed: jax.Array
     split_seed: jax.Array
+
+
+def shapes(spec: Spec) -> Hparams:
+    """The shapes and dtypes of a run's numbers."""
+    real, whole, seed = (
+        jax.ShapeDtypeStruct((), np.dtype(dtype)) for dtype in (spec.dtype, "int32", "uint32")
+    )
+    numbers: Any = dict.fromkeys(spec.optimizer.numbers(), real)
+    return Hparams(numbers, *(typing.cast(jax.Array, x) for x in (real, whole, seed, seed)))
 
 
 def spec_of(run: Experiment) -> Spec:

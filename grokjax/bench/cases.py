@@ -1,0 +1,57 @@
+"""What is timed by default, and the ladders of `--scaling`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from grokjax.config import Experiment, ModularArithmetic, Transformer
+from grokjax.config.fields import replace_paths
+
+STANDARD = {
+    "1L": Experiment(task=ModularArithmetic("add", p=113), model=Transformer(), train_fraction=0.3),
+    "2L-causal": Experiment(
+        task=ModularArithmetic("add", p=113), model=Transformer(layers=2), train_fraction=0.3
+    ),
+    "2L-bidirectional": Experiment(
+        task=ModularArithmetic("add", p=97, format="a b"),
+        model=Transformer(layers=2, norm="pre", causal=False, readout="mean"),
+        train_fraction=0.5,
+    ),
+    "narrow": Experiment(
+        task=ModularArithmetic("sub", p=53),
+        model=Transformer(width=32, mlp_width=128),
+        train_fraction=0.5,
+    ),
+}
+"""One run each. `1L` is the network of Nanda et al. 2023, `narrow` that of the quickstart."""
+
+LADDERS = {
+    "p": ("task.p", [53, 97, 149, 199]),
+    "width": ("model.width", [32, 64, 128, 256]),
+    "layers": ("model.layers", [1, 2, 3, 4]),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """Something to time."""
+
+    name: str
+    experiment: Experiment
+    lanes: int | None = None
+    """Runs at once; what the planner chooses when left out."""
+
+
+def scaling() -> Iterator[Case]:
+    """One thing at a time varied around a network of width 64 on a table of 97 · 97 rows."""
+    task, model = ModularArithmetic("sub", p=97), Transformer(width=64, mlp_width=256)
+    base = Experiment(task=task, model=model, train_fraction=0.3)
+    for name, (path, values) in LADDERS.items():
+        for value in values:
+            changes = {path: value}
+            if path == "model.width":
+                changes["model.mlp_width"] = 4 * value
+            yield Case(f"{name}={value}", replace_paths(base, changes), lanes=1)
+    for lanes in (1, 2, 4, 8):
+        yield Case(f"lanes={lanes}", base, lanes)

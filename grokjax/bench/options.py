@@ -1,0 +1,32 @@
+"""What the command line of the benchmark takes."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+Precision = Literal["highest", "high", "default"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Time training steps of the standard cases, of FILE's, or of a ladder of sizes."""
+
+    cases: tuple[str, ...] = ()
+    """Names of standard cases (1L, 2L-causal, 2L-bidirectional, narrow), all when left out, or
+    experiment files, of which the base run is timed."""
+    lanes: int | None = None
+    """Runs at once; the planner chooses when left out."""
+    precision: Precision = "highest"
+    """Of matrix products."""
+    rounds: int = 5
+    """Turns that everyone takes; figures are medians over them."""
+    scaling: bool = False
+    """Time the ladders of p, width, layers and lanes instead."""
+    peers: bool = False
+    """Time PyTorch and plain JAX on the same steps; needs the extra `peers`."""
+    json: bool = False
+    """Print the record as JSON."""
+    out: Path | None = None
+    """Also write the record into this folder, under a new name."""
