@@ -30,23 +30,39 @@ class Attention(nn.Module):
         self.value = nn.Linear(model.width, inside, bias=False)
         self.output = nn.Linear(inside, model.width, bias=False)
 
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Each `[N, H, T, E]`."""
+        return functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """X `[N, T, D]` → `[N, T, D]`."""
+        """Inputs `[N, T, D]` → `[N, T, D]`."""
         n, t, _ = x.shape
         query, key, value = (
             project(x).view(n, t, self.heads, -1).transpose(1, 2)
             for project in (self.query, self.key, self.value)
         )
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
+        mixed = self.attend(query, key, value)
         return self.output(mixed.transpose(1, 2).reshape(n, t, -1))
+
+
+class VmappableAttention(Attention):
+    """The same written out: PyTorch's fused attention falls back to a loop under vmap."""
+
+    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        """Each `[N, H, T, E]`."""
+        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+        if self.causal:
+            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+            scores = scores.masked_fill(later, -torch.inf)
+        return scores.softmax(-1) @ value
 
 
 class Block(nn.Module):
     """Attention and MLP, with LayerNorm before each or none."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: Transformer, attention: type[Attention]) -> None:
         super().__init__()
-        self.attention = Attention(model)
+        self.attention = attention(model)
         self.into = nn.Linear(model.width, model.mlp_width, bias=False)
         self.out = nn.Linear(model.mlp_width, model.width, bias=False)
         self.norms = nn.ModuleList(
@@ -55,7 +71,7 @@ class Block(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """X `[N, T, D]` → `[N, T, D]`."""
+        """Inputs `[N, T, D]` → `[N, T, D]`."""
         x = x + self.attention(self.norms[0](x))
         return x + self.out(functional.relu(self.into(self.norms[1](x))))
 
@@ -63,13 +79,13 @@ class Block(nn.Module):
 class Network(nn.Module):
     """Tokens `[N, T]` → logits `[N, C]`."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, attention: type[Attention]) -> None:
         super().__init__()
         model = problem.model
         self.readout = model.readout
         self.embed = nn.Embedding(problem.vocabulary, model.width)
         self.position = nn.Parameter(torch.zeros(problem.tokens.shape[1], model.width))
-        self.blocks = nn.Sequential(*(Block(model) for _ in range(model.layers)))
+        self.blocks = nn.Sequential(*(Block(model, attention) for _ in range(model.layers)))
         self.unembed = nn.Linear(model.width, problem.n_classes, bias=False)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
@@ -78,20 +94,18 @@ class Network(nn.Module):
         return self.unembed(x[:, -1] if self.readout == "last" else x.mean(1))
 
 
-def network(problem: Problem, device: str) -> Network:
+def network(problem: Problem, device: str, attention: type[Attention] = Attention) -> Network:
     """The network with the problem's initial weights."""
-    net = Network(problem).to(device)
+    net = Network(problem, attention).to(device)
     copied = {"embed.weight": problem.params["embed"], "position": problem.params["position"]}
     copied["unembed.weight"] = problem.params["unembed"]["weight"].T
     for depth in range(problem.model.layers):
-        attention, mlp = problem.params[f"attention_{depth}"], problem.params[f"mlp_{depth}"]
+        heads, mlp = problem.params[f"attention_{depth}"], problem.params[f"mlp_{depth}"]
         width, path = problem.model.width, f"blocks.{depth}"
         for name in ("query", "key", "value"):
-            weight = attention[name]["weight"].reshape(width, -1).T
+            weight = heads[name]["weight"].reshape(width, -1).T
             copied[f"{path}.attention.{name}.weight"] = weight
-        copied[f"{path}.attention.output.weight"] = (
-            attention["output"]["weight"].reshape(-1, width).T
-        )
+        copied[f"{path}.attention.output.weight"] = heads["output"]["weight"].reshape(-1, width).T
         copied[f"{path}.into.weight"] = mlp["in"]["weight"].T
         copied[f"{path}.out.weight"] = mlp["out"]["weight"].T
     state = net.state_dict()
@@ -132,7 +146,7 @@ def one_by_one(problem: Problem, device: str, compiled: bool) -> Contender:
 
 def ensemble(problem: Problem, device: str, runs: int) -> Contender:
     """Several runs at once through `torch.func.vmap`, with an AdamW over the stacked weights."""
-    net = network(problem, device)
+    net = network(problem, device, VmappableAttention)
     names = [name for name, _ in net.named_parameters()]
     stacked = [torch.stack([p.detach().clone()] * runs).requires_grad_() for p in net.parameters()]
     optimizer = adamw(problem, stacked)

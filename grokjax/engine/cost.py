@@ -59,12 +59,6 @@ def nominal_run_step_seconds(spec: Spec, backend: str) -> float:
     return run_step_flops(spec) / rate + RUN_STEP_OVERHEAD.get(backend, 0.0)
 
 
-def activations(spec: Spec) -> int:
-    """Numbers that the widest layer of one run holds in the forward pass of a tile."""
-    own = max(len(level.own) for level in layout(spec).levels)
-    return tile_rows(spec) * own * max(spec.model.mlp_width, spec.task.p)
-
-
 def lane_bytes(spec: Spec) -> int:
     """Roughly what a lane needs: every layer's activations, kept for the backward pass."""
     model = spec.model
