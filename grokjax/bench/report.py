@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.metadata
 import importlib.util
 import statistics
 from pathlib import Path
@@ -54,8 +55,11 @@ def measure(options: Options, command: str) -> dict[str, Any]:
         if row.get("gflop_per_second") is not None:
             row["share_of_peak"] = row["gflop_per_second"] * 1e9 / peak
     device = jax.devices()[0].device_kind
+    about = record.described(device, backend.cores(), options.precision, command)
+    if options.peers:
+        about["versions"]["torch"] = importlib.metadata.version("torch")
     return {
-        **record.described(device, backend.cores(), options.precision, command),
+        **about,
         "rounds": options.rounds,
         "matmul_peak_gflop_per_second": peak / 1e9,
         "rows": rows,

@@ -55,7 +55,8 @@ def _draw(axis: Axes, rows: pd.DataFrame, what: str) -> None:
     for split, (colour, dashes) in SPLITS.items():
         table = rows.pivot_table(index="step", columns="run_id", values=f"{split}_{what}")
         axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)
-        axis.plot(table.index, table.median(axis=1), color=colour, ls=dashes)
+        # A run that has ended counts with its last values: the median is of all runs throughout.
+        axis.plot(table.index, table.ffill().median(axis=1), color=colour, ls=dashes)
 
 
 def _mark(axis: Axes, runs: pd.DataFrame) -> None:
