@@ -10,6 +10,7 @@ from scipy.special import expit
 import grokjax
 from grokjax import phase
 from grokjax.analysis.phase import cells, kaplan_meier_median
+from grokjax.figures.curves import learning_curves
 
 
 def runs_table(rows):
@@ -211,3 +212,28 @@ def test_bad_arguments_get_a_sentence_and_status_2(tmp_path, capsys, arguments, 
     assert named in message
     assert message.count("\n") == 1
     assert not (folder / "figures").exists()
+
+
+def test_the_median_curve_keeps_a_run_that_has_settled():
+    """Three runs, two of which end early at the top; the third stays at the bottom."""
+    curves = pd.concat(
+        pd.DataFrame(
+            {
+                "run_id": run_id,
+                "step": range(0, 10 * length, 10),
+                "train_accuracy": accuracy,
+                "test_accuracy": accuracy,
+                "train_loss": 1 - accuracy + 1e-3,
+                "test_loss": 1 - accuracy + 1e-3,
+            }
+        )
+        for run_id, length, accuracy in [("a", 5, 1.0), ("b", 6, 1.0), ("c", 20, 0.1)]
+    )
+    runs = pd.DataFrame(
+        {"run_id": ["a", "b", "c"], "status": "done", "steps": 190, "last_step": [40, 50, 190]}
+    ).assign(t_mem=[10, 10, None], t_grok=[10, 10, None])
+    figure = learning_curves(curves, {"cell": runs})
+    strong = [line for line in figure.axes[0].lines if line.get_alpha() is None]
+    medians = [line.get_ydata() for line in strong if len(line.get_ydata()) == 19]
+    assert len(medians) == 2
+    assert all((median == 1.0).all() for median in medians)

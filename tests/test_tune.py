@@ -2,6 +2,10 @@
 
 import dataclasses
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +100,20 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path, monkeypatch):
     monkeypatch.setattr(caches, "folder", lambda: tmp_path / "file")
     caches.remember("key", 1)
     assert caches.recall("key") is None
+
+
+@pytest.mark.parametrize("flags", ["", "--xla_force_host_platform_device_count=3"])
+def test_every_core_is_a_device_unless_the_user_says_otherwise(tmp_path, flags):
+    script = """
+import os, jax
+from grokjax.engine import backend
+backend.prepare()
+print(jax.local_device_count(), backend.cores(), jax.config.jax_compilation_cache_dir)
+"""
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "XLA_FLAGS": flags}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, check=True, capture_output=True, text=True
+    )
+    devices, cores, folder = done.stdout.split()
+    assert devices == ("3" if flags else cores)
+    assert Path(folder) == tmp_path / "grokjax" / "xla"

@@ -7,7 +7,6 @@ D width, E head width times heads, F hidden units, C classes.
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 
@@ -64,9 +63,4 @@ def lane_bytes(spec: Spec) -> int:
     model = spec.model
     own = sum(len(level.own) for level in layout(spec).levels)
     numbers = own * (8 * model.width + 2 * model.mlp_width) + 2 * spec.task.p
-    return tile_rows(spec) * numbers * np.dtype(spec.dtype).itemsize
-
-
-def tile_rows(spec: Spec) -> int:
-    """Rows that go through the network at a time."""
-    return math.ceil(spec.train_rows[1] / spec.tiles)
+    return spec.tile_rows * numbers * np.dtype(spec.dtype).itemsize

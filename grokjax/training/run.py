@@ -84,7 +84,7 @@ def layout(spec: Spec) -> models.Layout:
     model, tokens = spec.model, tasks.build(spec.task).tokens
     positions = range(tokens.shape[1])
     readout = positions[-1:] if model.readout == "last" else positions
-    return models.factorised(tokens, model.layers, readout, model.causal, spec.train_rows[1])
+    return models.factorised(tokens, model.layers, readout, model.causal, spec.tile_rows)
 
 
 def init(spec: Spec, hp: Hparams) -> State:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from typing import Any
 
@@ -31,6 +32,11 @@ class Spec:
     """Smallest and largest number of training rows of its runs."""
     tiles: int = 1
     """Pieces that the rows go through the network in, gradients added up."""
+
+    @property
+    def tile_rows(self) -> int:
+        """Training rows that go through the network at a time."""
+        return math.ceil(self.train_rows[1] / self.tiles)
 
     @property
     def double(self) -> bool:
