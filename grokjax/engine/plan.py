@@ -26,7 +26,7 @@ TICK_SECONDS = 5.0
 """Nominal time between commits: what a kill loses at most, and large beside the tens of
 milliseconds that a commit costs."""
 COMMIT_BYTES_A_SECOND = 10e6
-"""Checkpoints written on average, at most: a few hundred lanes are commited less often."""
+"""Checkpoints written on average, at most: a few hundred lanes are committed less often."""
 
 
 @dataclasses.dataclass(frozen=True)
