@@ -16,14 +16,14 @@ FLOORS = {
     "grokjax.experiment_file": 1,
     "grokjax.tasks": 1,
     "grokjax.results": 1,
-    "grokjax.analysis": 1,
+    "grokjax.analysis": 2,
     "grokjax.models": 2,
-    "grokjax.figures": 2,
+    "grokjax.figures": 3,
     "grokjax.training": 3,
-    "grokjax.phase": 3,
-    "grokjax.engine": 4,
-    "grokjax.sweep": 5,
-    "grokjax.bench": 5,
+    "grokjax.phase": 4,
+    "grokjax.engine": 5,
+    "grokjax.sweep": 6,
+    "grokjax.bench": 6,
 }
 """Every room imports from its own floor's room and from lower floors only."""
 

@@ -1,10 +1,10 @@
 """When a run memorised and when it grokked, from its curve.
 
-Every definition is here once; thresholds come from `grokjax.Thresholds`. A time that
-has not come by the last logged step is missing (`None`): the run is censored there,
-which says neither "never" nor "not a number".
+Every definition is here and in `events`, once; thresholds come from `grokjax.Thresholds`.
+A time that has not come by the last logged step is masked (`None`, `<NA>`): the run is
+censored there, which says neither "never" nor "not a number".
 
-Legend: K log points of a run.
+Legend: R runs, K log points of the longest run.
 """
 
 from __future__ import annotations
@@ -13,8 +13,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
+from grokjax.analysis import events
+from grokjax.analysis.curves import Curves, crossing, extreme, first, in_chunks, last, pick, smooth
 from grokjax.config import Thresholds
+from grokjax.results.load import Results
+from grokjax.results.schema import nullable, onset_columns
+
+Columns = dict[str, np.ma.MaskedArray]
 
 
 def summarise(
@@ -23,56 +31,114 @@ def summarise(
     """The onset columns of one run.
 
     Args:
-      curve: `step` and the accuracies and losses, each `[K]`, in the order of steps.
+      curve: `step` and the accuracies, losses and norms, each `[K]`, in the order of steps.
       chance: test accuracy of the best constant guess.
-      thresholds: what counts as memorised and grokked.
+      thresholds: what counts as memorised, grokked and so on.
     """
-    step = np.asarray(curve["step"])
+    columns = onsets(Curves.of_run(curve), np.array([chance]), thresholds)
+    return {name: values.tolist()[0] for name, values in columns.items()}
+
+
+def table(results: Results, thresholds: Thresholds | None = None) -> pd.DataFrame:
+    """The runs table with every onset column.
+
+    They are in it as the sweep stored them, unless its grokjax was an older one or other
+    thresholds are asked for: then they are computed from the curves, some thousand runs at a
+    time (`curves.in_chunks` says what that costs).
+    """
+    asked = thresholds or results.thresholds
+    columns = onset_columns(asked)
+    if asked == results.thresholds and set(columns) <= set(results.runs.columns):
+        return results.runs
+    runs = results.runs.drop(columns=[name for name in columns if name in results.runs])
+    ended = runs[runs["status"] != "failed"].set_index("run_id")["chance"]
+    found = []
+    for part in in_chunks(results, list(ended.index)):
+        measured = onsets(part, ended.loc[list(part.run_ids)].to_numpy(float), asked)
+        plain = {name: values.tolist() for name, values in measured.items()}
+        found.append(pd.DataFrame({"run_id": part.run_ids, **plain}, dtype=object))
+    measures = pd.concat(found) if found else pd.DataFrame(columns=["run_id", *columns])
+    schema = pa.schema(list(columns.items()))
+    numbers = [field.name for field in schema if field.type == pa.float64()]
+    kinds = {**nullable(schema), **dict.fromkeys(numbers, "float64"), "phase": "str"}
+    return runs.merge(measures.astype(kinds), on="run_id", how="left")
+
+
+def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Columns:
+    """Every onset column, one value a run `[R]`.
+
+    Args:
+      curves: of the runs.
+      chance: `[R]`, test accuracy of the best constant guess.
+      thresholds: what counts as memorised, grokked and so on.
+    """
+    step, inside = curves.step, curves.inside
     # Thresholds are compared in float32, in which 9 rows of 10 are ≥ 0.9 whether the
     # curve comes from a float32 network or from the float64 column of a table.
-    train = np.asarray(curve["train_accuracy"], np.float32)
-    test = np.asarray(curve["test_accuracy"], np.float32)
-    t_mem = first_crossing(step, train, thresholds.memorised)
-    t_grok = first_crossing(step, test, thresholds.grokked)
-    columns: dict[str, Any] = {
-        "t_mem": t_mem,
-        "t_grok": t_grok,
-        "t_grok_sustained": sustained_crossing(step, test, thresholds.grokked, thresholds.settle),
+    train, test = (
+        curves.values[f"{split}_accuracy"].astype(np.float32) for split in ("train", "test")
+    )
+    at_mem = first(train >= np.float32(thresholds.memorised))
+    at_grok = first(test >= np.float32(thresholds.grokked))
+    t_mem, t_grok = pick(step, at_mem), pick(step, at_grok)
+    columns: Columns = {"t_mem": t_mem}
+    for name, level in {"t_grok": thresholds.grokked, **_named(thresholds.also)}.items():
+        columns[name] = pick(step, first(test >= np.float32(level)))
+        columns[f"{name}_sustained"] = pick(step, sustained(test, level, curves, thresholds))
+    rise = curves.values["test_accuracy"].astype(np.float64)
+    columns |= {
+        "t_mem_interpolated": _between(step, train, at_mem, thresholds.memorised),
+        "t_grok_interpolated": _between(step, rise, at_grok, thresholds.grokked),
+        "grok_gap": t_grok - t_mem,
+        "grok_ratio": t_grok / np.ma.masked_equal(t_mem, 0),
+        "phase": phases(t_mem, t_grok, thresholds),
     }
-    for level in thresholds.also:
-        name = f"t_grok_{100 * level:g}"
-        columns[name] = first_crossing(step, test, level)
-        columns[f"{name}_sustained"] = sustained_crossing(step, test, level, thresholds.settle)
-    columns["grok_gap"] = columns["grok_ratio"] = None
-    if t_mem is not None and t_grok is not None:
-        columns["grok_gap"] = t_grok - t_mem
-        columns["grok_ratio"] = t_grok / t_mem if t_mem > 0 else None
-    rise = np.asarray(curve["test_accuracy"], np.float64)
-    columns["transition_width"] = transition_width(step, rise, t_mem, t_grok, chance)
-    columns["phase"] = phase(t_mem, t_grok, thresholds)
+    widths, rises = _transition(curves, rise, at_mem, at_grok, chance)
+    columns |= widths
+    smoothed = smooth(step, inside, rise, thresholds.smooth_steps)
+    columns |= events.steepest(curves, smoothed, at_grok, chance, thresholds)
+    columns |= events.plateau(curves, rise, at_mem, rises, at_grok)
+    columns |= events.collapses(curves, test, at_grok, thresholds)
+    columns |= events.labels(curves, rise, at_mem, at_grok, chance, thresholds)
+    end = curves.length - 1
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
-        columns[f"final_{name}"] = float(curve[name][-1])
-    columns["max_test_accuracy"] = float(np.nanmax(rise)) if np.isfinite(rise).any() else None
+        columns[f"final_{name}"] = pick(curves.values[name].astype(float), end)
+    columns["max_test_accuracy"] = extreme(rise, inside, largest=True)
+    norm = curves.values.get("weight_norm", np.full(step.shape, np.nan))
+    for name, at in (("t_mem", at_mem), ("t_grok", at_grok)):
+        columns[f"weight_norm_at_{name}"] = np.ma.masked_invalid(pick(norm.astype(float), at))
     return columns
 
 
-def first_crossing(step: np.ndarray, accuracy: np.ndarray, threshold: float) -> int | None:
-    """First logged step with accuracy ≥ threshold."""
-    above = np.flatnonzero(accuracy >= threshold)
-    return int(step[above[0]]) if len(above) else None
+def sustained(
+    accuracy: np.ndarray, level: float, curves: Curves, thresholds: Thresholds
+) -> np.ndarray:
+    """Index `[R]` of the log point from which accuracy stays ≥ level to the end of the run.
 
-
-def sustained_crossing(
-    step: np.ndarray, accuracy: np.ndarray, threshold: float, settle: int
-) -> int | None:
-    """First logged step from which accuracy stays ≥ threshold to the end of the run.
-
-    The stretch must hold at least `settle` log points after the crossing, or the run
-    is too short to tell and counts as censored.
+    The stretch must hold at least `settle` log points after the crossing, or the run is too
+    short to tell and counts as censored.
     """
-    below = np.flatnonzero(~(accuracy >= threshold))
-    start = below[-1] + 1 if len(below) else 0
-    return int(step[start]) if len(step) - start > settle else None
+    start = last(~(accuracy >= np.float32(level)) & curves.inside) + 1
+    return np.where(curves.length - start > thresholds.settle, start, -1)
+
+
+def phases(t_mem: Any, t_grok: Any, thresholds: Thresholds) -> np.ma.MaskedArray:
+    """The four phases of Liu et al. 2022 (arXiv 2205.10343, table 1), `[R]`.
+
+    A run that generalises without memorising first has no gap: comprehension.
+    """
+    memorised, grokked = ~np.ma.getmaskarray(t_mem), ~np.ma.getmaskarray(t_grok)
+    mem, grok = np.ma.filled(t_mem, 0), np.ma.filled(t_grok, 0)
+    if thresholds.gap_rule == "steps":
+        late = grok - mem >= thresholds.gap_steps
+    else:
+        late = grok >= thresholds.gap_ratio * np.maximum(mem, 1)
+    names = np.select(
+        [grokked & memorised & late, grokked, memorised],
+        ["grokking", "comprehension", "memorization"],
+        "confusion",
+    )
+    return np.ma.array(names.astype(object))
 
 
 def settling(
@@ -99,50 +165,37 @@ def settling(
     return since, None
 
 
-def transition_width(
-    step: np.ndarray, test: np.ndarray, t_mem: int | None, t_grok: int | None, chance: float
-) -> float | None:
-    """Steps between 10 % and 90 % of the rise of test accuracy, interpolated.
+def _named(levels: tuple[float, ...]) -> dict[str, float]:
+    return {f"t_grok_{100 * level:g}": level for level in levels}
 
-    The rise goes from the plateau, which is the test accuracy when the training set was
-    memorised (or chance, where the run was not memorised before it grokked), to the
-    largest test accuracy. The 10 % point is the last upward crossing before the 90 % point.
+
+def _between(
+    step: np.ndarray, values: np.ndarray, index: np.ndarray, level: float
+) -> np.ma.MaskedArray:
+    return np.ma.array(crossing(step, values, index, level), mask=index < 0)
+
+
+def _transition(
+    curves: Curves, test: np.ndarray, at_mem: np.ndarray, at_grok: np.ndarray, chance: np.ndarray
+) -> tuple[Columns, np.ma.MaskedArray]:
+    """Steps between 10 % and 90 % of the rise of test accuracy, interpolated, of runs that grok.
+
+    The rise goes from the test accuracy when the training set was memorised (chance, where
+    the run was not memorised before it grokked) to the largest one. The 10 % point is the last
+    upward crossing before the 90 % point, so that a rise in two steps counts whole; it is
+    returned too.
     """
-    if t_grok is None:
-        return None
-    memorised_first = t_mem is not None and t_mem < t_grok
-    plateau = float(test[step == t_mem][0]) if memorised_first else chance
-    rise = np.nanmax(test) - plateau
-    if rise <= 0:
-        return None
-    high = np.flatnonzero(test >= plateau + 0.9 * rise)[0]
-    low = np.flatnonzero(test[: high + 1] < plateau + 0.1 * rise)
-    if not len(low):
-        return None
-    return _crossing(step, test, high, plateau + 0.9 * rise) - _crossing(
-        step, test, low[-1] + 1, plateau + 0.1 * rise
-    )
-
-
-def _crossing(step: np.ndarray, values: np.ndarray, after: int, level: float) -> float:
-    """Where the line from point `after - 1` to point `after` meets `level`."""
-    if after == 0:
-        return float(step[0])
-    x, y = step[after - 1 : after + 1], values[after - 1 : after + 1]
-    return float(np.interp(level, y, x))
-
-
-def phase(t_mem: int | None, t_grok: int | None, thresholds: Thresholds) -> str:
-    """The four phases of Liu et al. 2022 (arXiv 2205.10343, table 1).
-
-    A run that generalises without memorising first has no gap: comprehension.
-    """
-    if t_grok is None:
-        return "confusion" if t_mem is None else "memorization"
-    if t_mem is None:
-        return "comprehension"
-    if thresholds.gap_rule == "steps":
-        late = t_grok - t_mem >= thresholds.gap_steps
-    else:
-        late = t_grok >= thresholds.gap_ratio * max(t_mem, 1)
-    return "grokking" if late else "comprehension"
+    step = curves.step
+    memorised_first = (at_mem >= 0) & (at_mem < at_grok)
+    base = np.where(memorised_first, pick(test, at_mem).data, chance)
+    rise = extreme(test, curves.inside, largest=True).filled(0.0) - base
+    upper, lower = base + 0.9 * rise, base + 0.1 * rise
+    high = first(test >= upper[:, None])
+    before = np.arange(test.shape[1]) <= high[:, None]
+    below = last((test < lower[:, None]) & before)
+    known = (at_grok >= 0) & (rise > 0) & (high >= 0) & (below >= 0)
+    begin = crossing(step, test, np.minimum(below + 1, test.shape[1] - 1), lower)
+    width = np.ma.array(crossing(step, test, high, upper) - begin, mask=~known)
+    t_grok = np.ma.masked_less_equal(pick(step, at_grok), 0)
+    columns = {"transition_width": width, "relative_width": width / t_grok}
+    return columns, np.ma.array(begin, mask=~known)

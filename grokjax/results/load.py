@@ -1,24 +1,31 @@
-"""Reading a results folder; nothing in it is executed."""
+"""Reading results folders; nothing in them is executed."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, Thresholds
 from grokjax.results import manifest
 
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """The tables of a sweep, read when first asked for."""
+    """The tables of a sweep, or of several joined, read when first asked for."""
 
     path: Path
     manifest: dict[str, Any]
+    """Of the first folder."""
+    others: tuple[Path, ...] = ()
+    """Further folders; a run that an earlier one has is left out."""
 
     @functools.cached_property
     def runs(self) -> pd.DataFrame:
@@ -27,7 +34,7 @@ class Results:
 
     @functools.cached_property
     def curves(self) -> pd.DataFrame:
-        """A row a (run_id, step)."""
+        """A row a (run_id, step), all of them in memory; `curves_of` reads less."""
         return self._table("curves")
 
     @functools.cached_property
@@ -35,16 +42,86 @@ class Results:
         """A row a (run_id, step) of the instruments; empty where none was asked for."""
         return self._table("measures")
 
+    @functools.cached_property
+    def thresholds(self) -> Thresholds:
+        """What the onset columns of `runs` were computed with; defaults where none are stored."""
+        stored = self.manifest.get("thresholds", {})
+        known = {field.name for field in dataclasses.fields(Thresholds)}
+        return Thresholds(**{name: value for name, value in stored.items() if name in known})
+
+    @property
+    def axes(self) -> dict[str, list[Any]]:
+        """Column → the values that the sweep gave it."""
+        axes: dict[str, list[Any]] = {}
+        for found in [self.manifest, *(_manifest(folder) for folder in self.others)]:
+            for path, values in found.get("axes", {}).items():
+                known = axes.setdefault(path.rsplit(".", 1)[-1], [])
+                known += [value for value in values if value not in known]
+        return axes
+
+    @property
+    def n_curve_rows(self) -> int:
+        """Rows of the curves, from the headers of their files."""
+        return sum(pq.read_metadata(part).num_rows for part in self._parts("curves"))
+
+    def curves_of(
+        self, run_ids: Collection[str], columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """The curves of some runs, with `run_id` and the columns asked for; one scan of the files."""
+        if not self._parts("curves") or not len(run_ids):
+            return pd.DataFrame(columns=["run_id", *(columns or ["step"])])
+        wanted = ds.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
+        names = None if columns is None else ["run_id", *columns]
+        found = []
+        for folder in (self.path, *self.others):
+            parts = [str(part) for part in sorted((folder / "curves").glob("*.parquet"))]
+            if parts:
+                found.append(ds.dataset(parts).to_table(columns=names, filter=wanted).to_pandas())
+        table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
+        return table.drop_duplicates(["run_id", "step"]) if self.others else table
+
+    def _parts(self, name: str) -> list[Path]:
+        folders = (self.path, *self.others)
+        return [part for folder in folders for part in sorted((folder / name).glob("*.parquet"))]
+
     def _table(self, name: str) -> pd.DataFrame:
-        if not any((self.path / name).glob("*.parquet")):
+        parts = self._parts(name)
+        if not parts:
             return pd.DataFrame({"run_id": pd.Series(dtype="str")})
-        return pd.read_parquet(self.path / name)
+        table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+        key = ["run_id"] if name == "runs" else ["run_id", "step"]
+        return table.drop_duplicates(key, ignore_index=True) if self.others else table
 
 
-def load(path: str | Path) -> Results:
-    """The results of a sweep from its folder."""
-    folder = Path(path)
+def load(path: str | Path, *more: str | Path) -> Results:
+    """The results of a sweep from its folder, or of several sweeps joined.
+
+    Raises:
+      ConfigError: a folder holds no sweep, or the sweeps differ in what their columns are or mean.
+    """
+    folder, others = Path(path), tuple(Path(other) for other in more)
+    results = Results(folder, _manifest(folder), others)
+    for other in others:
+        _check_joins(results, Results(other, _manifest(other)))
+    return results
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
     found = manifest.read(folder)
     if found is None:
         raise ConfigError(f"{folder}: no sweep.json, give the folder that a sweep has written.")
-    return Results(folder, found)
+    return found
+
+
+def _check_joins(one: Results, other: Results) -> None:
+    if one.thresholds != other.thresholds:
+        raise ConfigError(
+            f"{other.path}: its thresholds are not those of {one.path}, so that its times mean "
+            "something else; look at the two folders one by one."
+        )
+    columns = [set(pq.read_schema(r._parts("runs")[0]).names) for r in (one, other)]
+    if differing := sorted(columns[0] ^ columns[1]):
+        raise ConfigError(
+            f"{other.path}: {', '.join(differing)} is a column of one folder only, join folders "
+            f"of one kind with {one.path}."
+        )

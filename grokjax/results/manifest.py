@@ -15,7 +15,7 @@ from typing import Any
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
 from grokjax.results.files import write_json
-from grokjax.results.schema import SCHEMA_VERSION
+from grokjax.results.schema import READABLE, SCHEMA_VERSION
 
 NAME = "sweep.json"
 _PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
@@ -31,9 +31,10 @@ def read(folder: Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise ConfigError(f"{path}: not a readable manifest ({error}), restore the file.") from None
     found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if found != SCHEMA_VERSION:
+    if found not in READABLE:
+        known = ", ".join(map(str, READABLE))
         raise ConfigError(
-            f"{path}: schema_version={found!r}, but this grokjax reads {SCHEMA_VERSION}; "
+            f"{path}: schema_version={found!r}, but this grokjax reads {known}; "
             "use the grokjax that wrote it."
         )
     return manifest
@@ -87,10 +88,15 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def check_same_base(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
-    """Refuse to mix two base configurations in one folder.
+    """Refuse to mix two base configurations, or two schemas, in one folder.
 
     A field that either sweep has as an axis may differ: that is a grid that grew.
     """
+    if old["schema_version"] != SCHEMA_VERSION:
+        raise ConfigError(
+            f"{folder}: schema_version={old['schema_version']!r}, an older grokjax began this sweep; "
+            "go on with that one, choose another --out, or start over with --overwrite."
+        )
     axes = set(old["axes"]) | set(new["axes"])
     paths = sorted((set(old["base"]) | set(new["base"])) - axes)
     changed = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import pyarrow as pa
 from grokjax.config import Config, Experiment, Thresholds
 from grokjax.config.fields import field_types
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)
+"""Version 1 lacks some onset columns, which `analysis.onset` then computes from the curves."""
 METRICS = (
     "train_loss",
     "train_accuracy",
@@ -36,12 +39,21 @@ def onset_columns(thresholds: Thresholds) -> dict[str, pa.DataType]:
     times = ["t_mem", "t_grok", "t_grok_sustained"]
     for threshold in thresholds.also:
         times += [f"t_grok_{100 * threshold:g}", f"t_grok_{100 * threshold:g}_sustained"]
-    finals = [f"final_{name}" for name in METRICS[:4]]
+    numbers = [
+        *("grok_ratio", "t_mem_interpolated", "t_grok_interpolated"),
+        *("transition_width", "relative_width", "slope_at_t_grok"),
+        *("plateau_level", "plateau_length", "collapse_depth"),
+        *("weight_norm_at_t_mem", "weight_norm_at_t_grok"),
+        *(f"final_{name}" for name in METRICS[:4]),
+        "max_test_accuracy",
+    ]
+    wholes = [*times, "t_grok_argmax", "grok_gap", "n_collapses", "t_collapse"]
+    flags = ["recovered", "partial", "early", "double_descent"]
     return {
-        **dict.fromkeys([*times, "grok_gap"], pa.int64()),
-        **dict.fromkeys(["grok_ratio", "transition_width"], pa.float64()),
+        **dict.fromkeys(wholes, pa.int64()),
         "phase": pa.string(),
-        **dict.fromkeys([*finals, "max_test_accuracy"], pa.float64()),
+        **dict.fromkeys(flags, pa.bool_()),
+        **dict.fromkeys(numbers, pa.float64()),
     }
 
 
@@ -85,9 +97,14 @@ def _arrow_type(annotation: object) -> pa.DataType:
 def runs_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows of `runs`, in a form that pandas reads back with nullable integers."""
     frame = pd.DataFrame(rows, columns=schema.names)
-    integers = [field.name for field in schema if field.type == pa.int64()]
-    frame = frame.astype(dict.fromkeys(integers, "Int64"))
+    frame = frame.astype(nullable(schema))
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+
+
+def nullable(columns: Iterable[pa.Field]) -> dict[str, str]:
+    """The pandas types in which whole numbers and flags may be missing."""
+    types_ = {pa.int64(): "Int64", pa.bool_(): "boolean"}
+    return {field.name: types_[field.type] for field in columns if field.type in types_}
 
 
 def curves_table(pieces: list[tuple[str, np.ndarray, dict[str, np.ndarray]]]) -> pa.Table:
