@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from grokjax import display, experiment_file
-from grokjax.config import ConfigError, Experiment, Sweep
+from grokjax.config import ConfigError, Experiment, Refine, Sweep
 from grokjax.config.fields import leaves
 
 if TYPE_CHECKING:
     from grokjax.results.load import Results
 
+HIDDEN = ("sweep", "refine")
+"""Fields of an experiment that the command line does not override."""
 USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
 
 
@@ -43,6 +45,9 @@ class Options:
     """Train again the runs that an error ended."""
     fail_fast: bool = False
     """Stop at the first error instead of recording it."""
+    refine: bool = False
+    """After the grid, train further runs where the boundary is least certain, as FILE's `refine`
+    says or by its defaults."""
     lanes: int | None = None
     """Runs trained at once; the planner chooses when left out."""
     quiet: bool = False
@@ -74,6 +79,8 @@ def _main(arguments: list[str]) -> int:
             f"out={str(options.out)!r}: name the folder with at most 64 of A-Z a-z 0-9 . _ -."
         )
     folder = options.out or experiment_file.default_folder(path)
+    if options.refine and experiment.refine is None:
+        experiment = dataclasses.replace(experiment, refine=Refine())
     experiment.runs()  # a bad cell is refused before JAX is imported
     if options.dry_run:
         from grokjax.engine.dry_run import describe
@@ -99,9 +106,12 @@ def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
     """Options, and the experiment with the fields that the command line overrides."""
-    hidden = ("sweep", Annotated[Sweep, tyro.conf.Suppress], experiment.sweep)
+    hidden = [
+        ("sweep", Annotated[Sweep, tyro.conf.Suppress], experiment.sweep),
+        ("refine", Annotated[Refine | None, tyro.conf.Suppress], experiment.refine),
+    ]
     overridable = dataclasses.make_dataclass(
-        "Overrides", [hidden], bases=(Experiment,), frozen=True, kw_only=True
+        "Overrides", hidden, bases=(Experiment,), frozen=True, kw_only=True
     )
     fields = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment)}
     command = dataclasses.make_dataclass(
@@ -126,7 +136,7 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
         if stop.code:
             raise ConfigError(_one_sentence(messages.getvalue())) from None
         raise
-    changed = {name: getattr(parsed.experiment, name) for name in fields if name != "sweep"}
+    changed = {name: getattr(parsed.experiment, name) for name in fields if name not in HIDDEN}
     overridden = dataclasses.replace(experiment, **changed)
     _refuse_axes(experiment, overridden)
     return parsed.options, overridden
@@ -185,13 +195,12 @@ def _train(
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-    wanted = results.runs[results.runs["run_id"].isin([run.run_id for run in experiment.runs()])]
-    if caught and len(wanted) < len(experiment.runs()):
+    if caught and not results.finished:
         print(f"stopped after a commit; the same command goes on: {command}", file=sys.stderr)
         return 128 + caught[0]
     with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
         _finish(results)
-    return 1 if (wanted["status"] == "failed").any() else 0
+    return 1 if (results.runs["status"] == "failed").any() else 0
 
 
 def _finish(results: Results) -> None:

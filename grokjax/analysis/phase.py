@@ -1,82 +1,148 @@
-"""From runs to cells: how many grok, and how long it takes, on any two axes.
-
-Times are right-censored: a run that has not crossed by its last step counts as "later
-than that". Medians come from the Kaplan–Meier estimator; leaving such runs out would
-bias every time down.
-"""
+"""From runs to cells: how many grok, how long it takes, how much the seeds vary."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from grokjax.analysis import survival
+from grokjax.analysis.survival import TIMES, Sample, censored_times, wilson
 from grokjax.config import ConfigError
 
-TIMES = {"t_grok": None, "t_grok_sustained": None, "t_mem": None, "grok_gap": "t_mem"}
-"""Metric → the column that its clock starts from, the first step where None."""
+PHASES = ("comprehension", "grokking", "memorization", "confusion")
+SEEDS = ("seed", "split_seed")
+"""Axes that are repetitions and no conditions."""
 
 
-def cells(runs: pd.DataFrame, x: str, y: str, metric: str = "t_grok") -> pd.DataFrame:
-    """A row a cell of the map of `metric` over the columns `x` and `y`.
+def finished(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs that an error did not end: diverged and censored ones are results."""
+    return runs[runs["status"] != "failed"]
 
-    Columns: `x`, `y`, `n` runs, `n_grokked`, `p_grok`, `median` of the metric (missing
-    where fewer than half of the runs have crossed), `censored` (whether it is missing
-    for that reason) and `n_censored`, `bound` (the longest that a run was followed without
-    crossing). Failed runs are left out.
+
+def cells(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
+    """A row a cell of the columns `axes`, sorted by them; failed runs are left out.
+
+    Columns, intervals at 95 %:
+      the axes; `n` runs; `n_grokked`, `p_grok` with Wilson's limits `p_grok_low`, `p_grok_high`,
+      and the same for each phase (`p_grokking` …);
+      `median`, `low`, `high`: Kaplan–Meier median of the metric and its limits, missing where
+      the runs end before it is reached; `censored`: whether the median is missing for that
+      reason; `n_censored`; `bound`, the longest that a run was followed without crossing;
+      `spread`: standard deviation of log10 of the metric over the runs, censored ones included;
+      `p_collapse`: share of the runs that grokked which collapsed, where the runs table has it.
     """
-    if x == y:
-        raise ConfigError(f"x={x!r}: it is the y axis too, choose two columns.")
-    for name in (x, y, metric):
+    check_columns(runs, axes, metric)
+    kept = finished(runs).sort_values(list(axes), kind="stable")
+    groups = kept.groupby(list(axes), dropna=False, sort=True)
+    code = groups.ngroup().to_numpy()
+    n = np.bincount(code) if len(code) else np.zeros(0, int)
+    table = kept[list(axes)].iloc[np.unique(code, return_index=True)[1]].reset_index(drop=True)
+    table["n"] = n
+
+    def count(where: pd.Series) -> np.ndarray:
+        chosen = where.to_numpy(bool, na_value=False)
+        return np.bincount(code[chosen], minlength=len(n))
+
+    table["n_grokked"] = count(kept["t_grok"].notna())
+    _share(table, "grok", table["n_grokked"], n)
+    if "phase" in kept:
+        for name in PHASES:
+            _share(table, name, count(kept["phase"] == name), n)
+    if "n_collapses" in kept:
+        collapsed = count(kept["n_collapses"].astype("float64") > 0)
+        with np.errstate(invalid="ignore"):
+            table["p_collapse"] = collapsed / np.where(
+                table["n_grokked"] > 0, table["n_grokked"], np.nan
+            )
+    origin = TIMES[metric]
+    started = np.ones(len(kept), bool) if origin is None else kept[origin].notna().to_numpy()
+    times, seen = censored_times(kept, metric)
+    sample = Sample.of(times, seen, code[started], len(n))
+    late = (~sample.seen) & (sample.weights > 0)
+    table["median"] = survival.medians(sample)
+    table["low"], table["high"] = survival.median_intervals(sample)
+    table["censored"] = table["median"].isna() & (sample.weights.sum(-1) > 0)
+    table["n_censored"] = late.sum(-1)
+    table["bound"] = np.where(late, sample.times, 0.0).max(-1, initial=0.0)
+    table["spread"] = survival.spreads(sample)
+    return table
+
+
+def check_columns(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> None:
+    """Refuse axes and metrics that the table does not have."""
+    if len(set(axes)) < len(axes):
+        raise ConfigError(f"axes={list(axes)!r}: one of them is there twice, choose others.")
+    for name in (*axes, metric):
         if name not in runs.columns:
             known = ", ".join(sorted(runs.columns))
             raise ConfigError(f"{name}: the runs table has no such column, it has {known}.")
     if metric not in TIMES:
         raise ConfigError(f"metric={metric!r}: no time to map, choose from {', '.join(TIMES)}.")
-    rows = []
-    for (at_x, at_y), group in runs[runs["status"] != "failed"].groupby([x, y], dropna=False):
-        times, seen = censored_times(group, metric)
-        median = kaplan_meier_median(times, seen)
-        n_grokked = int(group["t_grok"].notna().sum())
-        rows.append(
-            {
-                x: at_x,
-                y: at_y,
-                "n": len(group),
-                "n_grokked": n_grokked,
-                "p_grok": n_grokked / len(group),
-                "median": median,
-                "censored": bool(len(times)) and median is None,
-                "n_censored": int((~seen).sum()),
-                "bound": float(times[~seen].max(initial=0)),
-            }
-        )
-    columns = [x, y, "n", "n_grokked", "p_grok", "median", "censored", "n_censored", "bound"]
-    return pd.DataFrame(rows, columns=columns).astype({"median": "float64"})
 
 
-def censored_times(runs: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray]:
-    """Times `[n]` of a metric and whether each was seen; an unseen one is a lower bound.
+def variance_shares(
+    runs: pd.DataFrame, metric: str = "t_grok", resamples: int = 400
+) -> pd.DataFrame:
+    """How much of the variance of log10 time is due to `seed`, to `split_seed` and to neither.
 
-    A run is followed to its last step. One that diverged will not cross any more, so it
-    counts as not having crossed by its budget: its end is no accident of the observation.
-    A gap starts when a run memorises, so runs that never did tell nothing about it.
+    Every seed must have been trained with every split. Components of a crossed random-effects
+    analysis of variance, one run a pair, negative ones set to 0 (Searle, Casella & McCulloch
+    1992, chapter 4); what is left is interaction and chaos, which one run a pair cannot tell
+    apart. Intervals resample seeds and splits (Owen 2007). A censored run counts with the step
+    at which it ended, which makes its share a lower bound: `n_censored` says how many did.
+
+    Returns:
+      A row a source: `variance`, `share`, `low`, `high`, `n_levels`, `n_censored`.
     """
-    origin = TIMES[metric]
-    if origin is not None:
-        runs = runs[runs[origin].notna()]
-    start = runs[origin].astype("float64") if origin else 0.0
-    followed = runs["last_step"].where(runs["status"] != "diverged", runs["steps"])
-    times = runs[metric].astype("float64")
-    return times.fillna(followed.astype("float64") - start).to_numpy(), times.notna().to_numpy()
+    kept = finished(runs).drop_duplicates([*SEEDS])
+    times, seen = censored_times(kept, metric)
+    logs = pd.DataFrame({"seed": kept["seed"], "split": kept["split_seed"], "y": np.log10(times)})
+    wide = logs.pivot(index="seed", columns="split", values="y")
+    if min(wide.shape) < 2 or wide.isna().to_numpy().any():
+        raise ConfigError(
+            f"seed, split_seed: {len(kept)} runs do not cross {wide.shape[0]} seeds with "
+            f"{wide.shape[1]} splits, sweep grid(seed=..., split_seed=...) in one cell."
+        )
+    y, rng = wide.to_numpy(), np.random.default_rng(0)
+    found = _components(y)
+    drawn = np.array(
+        [
+            _components(
+                y[rng.integers(0, len(y), len(y))][:, rng.integers(0, y.shape[1], y.shape[1])]
+            )
+            for _ in range(resamples)
+        ]
+    )
+    with np.errstate(invalid="ignore"):
+        shares = drawn / drawn.sum(1, keepdims=True)
+    low, high = np.nanquantile(shares, [(1 - survival.LEVEL) / 2, (1 + survival.LEVEL) / 2], axis=0)
+    return pd.DataFrame(
+        {
+            "source": ["seed", "split_seed", "interaction"],
+            "variance": found,
+            "share": found / found.sum() if found.sum() else np.nan,
+            "low": low,
+            "high": high,
+            "n_levels": [len(y), y.shape[1], y.size],
+            "n_censored": int((~seen).sum()),
+        }
+    )
 
 
-def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:
-    """Smallest time by which half of the runs have crossed, None where it is not reached."""
-    from scipy import stats  # half a second that `--help` need not wait for
+def _components(y: np.ndarray) -> np.ndarray:
+    """Variance components of rows, columns and the rest of a two-way table."""
+    a, b = y.shape
+    rows, columns = y.mean(1), y.mean(0)
+    rest = y - rows[:, None] - columns + y.mean()
+    mean_square = (rest**2).sum() / ((a - 1) * (b - 1))
+    return np.maximum(
+        [rows.var(ddof=1) - mean_square / b, columns.var(ddof=1) - mean_square / a, mean_square],
+        0.0,
+    )
 
-    if not seen.any():
-        return None
-    sample = stats.CensoredData(uncensored=times[seen], right=times[~seen])
-    survival = stats.ecdf(sample).sf
-    reached = survival.probabilities <= 0.5 + 1e-12
-    return float(survival.quantiles[reached][0]) if reached.any() else None
+
+def _share(table: pd.DataFrame, name: str, count: np.ndarray, n: np.ndarray) -> None:
+    table[f"p_{name}"] = np.asarray(count) / np.maximum(n, 1)
+    table[f"p_{name}_low"], table[f"p_{name}_high"] = wilson(count, n)

@@ -7,7 +7,7 @@ any other room of grokjax.
 from grokjax.config.axes import Sweep, grid, zipped
 from grokjax.config.experiment import Experiment, Thresholds
 from grokjax.config.fields import Config, ConfigError
-from grokjax.config.parts import OPERATIONS, AdamW, ModularArithmetic, Transformer
+from grokjax.config.parts import OPERATIONS, AdamW, ModularArithmetic, Refine, Transformer
 
 __all__ = [
     "OPERATIONS",
@@ -16,6 +16,7 @@ __all__ = [
     "ConfigError",
     "Experiment",
     "ModularArithmetic",
+    "Refine",
     "Sweep",
     "Thresholds",
     "Transformer",

@@ -19,9 +19,12 @@ from grokjax.config.fields import (
     resolve_path,
     traced,
 )
-from grokjax.config.parts import AdamW, ModularArithmetic, Transformer
+from grokjax.config.parts import AdamW, ModularArithmetic, Refine, Transformer
 
 SECTIONS = ("task", "model", "optimizer")
+OF_THE_SWEEP = ("thresholds", "sweep", "refine")
+"""Fields that are no part of a run."""
+SEEDS = ("seed", "split_seed")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,8 @@ class Experiment(Config):
     passes and `default` one pass of a shorter format (TF32). Processors always do `highest`."""
     thresholds: Thresholds = Thresholds()
     sweep: Sweep = Sweep()
+    refine: Refine | None = None
+    """Further runs between the cells of the grid, chosen by what the grid has shown."""
 
     def __post_init__(self) -> None:
         if isinstance(self.sweep, (list, tuple)):
@@ -137,6 +142,8 @@ class Experiment(Config):
             for part in (self.model, self.optimizer):
                 for name, value in part.numbers().items():
                     _check_in_float32(part, name, value)
+        if self.refine is not None:
+            self.refined_axes()
 
     @property
     def n_train(self) -> int:
@@ -151,9 +158,9 @@ class Experiment(Config):
             if len(values) < len(cell):
                 raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
             for path in values:
-                if path.split(".")[0] in ("thresholds", "sweep"):
+                if path.split(".")[0] in OF_THE_SWEEP:
                     raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
-            run = replace_paths(self, {**values, "sweep": Sweep()}).resolved()
+            run = replace_paths(self, {**values, "sweep": Sweep(), "refine": None}).resolved()
             runs.setdefault(run.run_id, run)
         return list(runs.values())
 
@@ -168,6 +175,22 @@ class Experiment(Config):
                     if value not in values:
                         values.append(value)
         return axes
+
+    def refined_axes(self) -> tuple[str, str]:
+        """Dotted paths of the two axes that `refine` goes between."""
+        axes = {path: values for path, values in self.axes().items() if len(values) > 1}
+        between = [path for path in axes if path not in SEEDS]
+        fractional = all(isinstance(v, float) for path in between for v in axes[path])
+        if len(between) != 2 or not fractional:
+            raise ConfigError(
+                f"refine: the grid varies {', '.join(between) or 'nothing'} beside the seeds, but "
+                "a boundary is a curve over two axes with a decimal point, sweep two such fields."
+            )
+        if "split_seed" in axes:
+            raise ConfigError(
+                "refine: the grid varies split_seed, leave it out so that it follows the seed."
+            )
+        return between[1], between[0]
 
     def resolved(self) -> Experiment:
         """The run with every derived default written out."""
@@ -184,7 +207,7 @@ class Experiment(Config):
             head, _, rest = path.partition(".")
             if head in SECTIONS:
                 row.setdefault(head, getattr(self, head).kind)
-            if head not in ("thresholds", "sweep"):
+            if head not in OF_THE_SWEEP:
                 row[rest or head] = value
         return row
 

@@ -131,3 +131,30 @@ class AdamW(Config):
             require(0 <= value < 1, name, value, "give a number in [0, 1)")
         require(self.eps > 0, "eps", self.eps, "give a positive number")
         require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "give 0 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Refine(Config):
+    """After the grid, further runs where the boundary of grokking is least certain.
+
+    The lattice of candidates has the levels of the grid's two axes and midpoints between them;
+    each of its cells may have every seed of the grid, and further ones up to `seeds`.
+    """
+
+    rounds: int = 4
+    """Times that the boundary is fitted anew and runs are chosen."""
+    runs: int = 100
+    """Beyond the grid, in all rounds together."""
+    halvings: int = 1
+    """How often the distance between neighbouring levels is halved."""
+    seeds: int = 5
+    """A cell has at most so many runs, seeds 0 and up."""
+    band: float | None = None
+    """Stop once the 95 % band of the boundary covers less than this share of the map."""
+
+    def check(self) -> None:
+        for name in ("rounds", "runs", "seeds"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
+        require(0 <= self.halvings <= 6, "halvings", self.halvings, "give 0 to 6")
+        remedy = "a share of the map lies strictly between 0 and 1"
+        require(self.band is None or 0 < self.band < 1, "band", self.band, remedy)

@@ -14,8 +14,8 @@ from grokjax.config import ConfigError, Experiment
 from grokjax.engine import plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest
+from grokjax.results.load import WORK
 
-WORK = ".work"
 OURS = (
     "experiment.py",
     "report.html",
@@ -102,6 +102,7 @@ def write_manifest(
     old: dict[str, Any] | None,
     programs: dict[str, Any],
     provenance: dict[str, Any],
+    rounds: list[dict[str, Any]],
 ) -> None:
     """The manifest of this start; a sweep that goes on or grows keeps the earlier starts."""
     described = manifest.describe(experiment, folder.name)
@@ -112,9 +113,8 @@ def write_manifest(
             described["axes"][path] = [*values, *(v for v in new if v not in values)]
         programs = {**programs, **old["programs"]}  # what was chosen first stays
     ticks = old["ticks"] if old else 0
-    manifest.write(
-        folder, {**described, **starts[0], "starts": starts, "programs": programs, "ticks": ticks}
-    )
+    kept = {"starts": starts, "programs": programs, "ticks": ticks, "rounds": rounds}
+    manifest.write(folder, {**described, **starts[0], **kept})
 
 
 def record_shape(folder: Path, program: Program) -> None:

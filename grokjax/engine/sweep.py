@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import jax
 
 from grokjax.config import Experiment
-from grokjax.engine import backend, plan
+from grokjax.engine import backend, plan, rounds
 from grokjax.engine import folder as folders
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
@@ -33,7 +34,7 @@ def run(
     source: str | None = None,
     command: str = "grokjax.run",
 ) -> Results:
-    """Train every run of the experiment that is not in `out` yet.
+    """Train every run of the experiment that is not in `out` yet, and refine where it says so.
 
     Args:
       experiment: what to run.
@@ -61,32 +62,68 @@ def run(
             _ = results.runs, results.curves, results.measures  # read before the folder goes
             return results
     folder, stop = Path(out), stop or threading.Event()
-
-    def prepare() -> tuple[dict[str, Any] | None, list[plan.Program]]:
-        old = None if overwrite else folders.earlier_start(experiment, folder)
-        return old, plan.here(experiment, lanes, old["programs"] if old else {})
-
     backend.prepare()
     folders.check_free(folder)
-    prepare()  # refuse what cannot work before anything is written, the lock included
+    # Refuse what cannot work before anything is written, the lock included.
+    old = None if overwrite else folders.earlier_start(experiment, folder)
+    plan.here(experiment, lanes, old["programs"] if old else {})
     with folders.locked(folder):
-        old, programs = prepare()
         if overwrite:
             folders.remove_results(folder)
-        device = jax.devices()[0].device_kind
-        provenance = manifest.provenance(device, experiment.matmul_precision, command)
-        trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
-        trainer.recover()
-        if trainer.todo(retry_failed):
-            if lanes is None:
-                programs = trainer.tune(old["programs"] if old else {})
-            shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
-            folders.write_manifest(folder, experiment, old, shapes, provenance)
-            if source is not None:
-                write_text(folder / "experiment.py", source)
-        finished = trainer.train(retry_failed)
+        old = folders.earlier_start(experiment, folder)
+        recorded = old.get("rounds", []) if old and experiment.refine else []
+        made = [of_round for of_round in recorded if of_round["cells"]]
+        once = functools.partial(
+            _train,
+            folder=folder,
+            lanes=lanes,
+            fail_fast=fail_fast,
+            report=report,
+            stop=stop,
+            source=source,
+            command=command,
+        )
+        finished = once(rounds.grown(experiment, made), made, retry_failed=retry_failed)
+        while finished and experiment.refine and not (made and "reason" in made[-1]):
+            made = [*made, rounds.following(experiment, experiment.refine, made, load(folder))]
+            finished = once(rounds.grown(experiment, made), made, retry_failed=False)
         if finished:
-            trainer.finish()
-            folders.drop_checkpoints(folder)
             shutil.rmtree(folder / folders.WORK)
     return load(folder)
+
+
+def _train(
+    experiment: Experiment,
+    made: list[rounds.Round],
+    *,
+    folder: Path,
+    lanes: int | None,
+    retry_failed: bool,
+    fail_fast: bool,
+    report: Report,
+    stop: threading.Event,
+    source: str | None,
+    command: str,
+) -> bool:
+    """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
+    old = folders.earlier_start(experiment, folder)
+    recorded = old["programs"] if old else {}
+    programs = plan.here(experiment, lanes, recorded)
+    device = jax.devices()[0].device_kind
+    provenance = manifest.provenance(device, experiment.matmul_precision, command)
+    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
+    trainer.recover()
+    if trainer.todo(retry_failed):
+        if lanes is None:
+            programs = trainer.tune(recorded)
+        shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
+        folders.write_manifest(folder, experiment, old, shapes, provenance, made)
+        if source is not None:
+            write_text(folder / "experiment.py", source)
+    elif old and old.get("rounds", []) != made and made:
+        manifest.write(folder, {**old, "rounds": made})
+    finished = trainer.train(retry_failed)
+    if finished:
+        trainer.finish()
+        folders.drop_checkpoints(folder)
+    return finished

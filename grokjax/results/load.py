@@ -17,6 +17,10 @@ from grokjax.config import ConfigError, Thresholds
 from grokjax.results import manifest
 
 
+WORK = ".work"
+"""Folder of checkpoints and lock, of a sweep that is not finished."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Results:
     """The tables of a sweep, or of several joined, read when first asked for."""
@@ -41,6 +45,11 @@ class Results:
     def measures(self) -> pd.DataFrame:
         """A row a (run_id, step) of the instruments; empty where none was asked for."""
         return self._table("measures")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the sweep has trained all of its runs; what it needs to go on is gone then."""
+        return not (self.path / WORK).exists()
 
     @functools.cached_property
     def thresholds(self) -> Thresholds:

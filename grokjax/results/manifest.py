@@ -47,7 +47,9 @@ def write(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def base_of(experiment: Experiment) -> dict[str, Any]:
     """Dotted path → value of the base configuration, thresholds included."""
-    return {path: value for path, value in _plain(leaves(experiment)).items() if path != "sweep"}
+    own = ("sweep", "refine")
+    found = _plain(leaves(experiment))
+    return {path: value for path, value in found.items() if path.split(".")[0] not in own}
 
 
 def describe(experiment: Experiment, name: str) -> dict[str, Any]:

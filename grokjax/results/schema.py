@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from grokjax.config import Config, Experiment, Thresholds
+from grokjax.config.experiment import OF_THE_SWEEP
 from grokjax.config.fields import field_types
 
 SCHEMA_VERSION = 2
@@ -76,7 +77,7 @@ def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
     types_: dict[str, pa.DataType] = {}
     for name, annotation in field_types(Experiment).items():
         value = getattr(experiment, name)
-        if name in ("thresholds", "sweep"):
+        if name in OF_THE_SWEEP:
             continue
         if isinstance(value, Config):
             types_[name] = pa.string()

@@ -1,0 +1,183 @@
+"""Times that may be censored, for many cells at once.
+
+A run is followed to its last step. Where it has not crossed by then, its time is known to be
+later, and is said to be censored; leaving such runs out would bias every time down.
+
+Legend: C cells, M runs of the largest cell, B resamples.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+
+TIMES = {
+    "t_grok": None,
+    "t_grok_sustained": None,
+    "t_mem": None,
+    "grok_gap": "t_mem",
+}
+"""Metric → the column that its clock starts from, the first step where None."""
+LEVEL = 0.95
+"""Of every interval that is not told otherwise."""
+
+
+def censored_times(
+    runs: pd.DataFrame, metric: str, interpolated: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Times `[n]` of a metric and whether each was seen; an unseen one is a lower bound.
+
+    A run that diverged will not cross any more, so it counts as not having crossed by its
+    budget: its end is no accident of the observation. A gap starts when a run memorises, so
+    runs that never did tell nothing about it and are left out.
+    `interpolated` reads t_grok between log points.
+    """
+    origin = TIMES[metric]
+    if origin is not None:
+        runs = runs[runs[origin].notna()]
+    start = runs[origin].astype("float64") if origin else 0.0
+    followed = runs["last_step"].where(runs["status"] != "diverged", runs["steps"])
+    column = "t_grok_interpolated" if interpolated and metric == "t_grok" else metric
+    times = runs[column].astype("float64")
+    return times.fillna(followed.astype("float64") - start).to_numpy(), times.notna().to_numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Censored times of C cells, sorted in each: `[C, M]`, padded with weightless entries."""
+
+    times: np.ndarray
+    seen: np.ndarray
+    weights: np.ndarray
+    """1 for a run, 0 for padding."""
+    entry: np.ndarray
+    """Which of the runs that it was made from stands here."""
+
+    @classmethod
+    def of(cls, times: np.ndarray, seen: np.ndarray, cell: np.ndarray, n_cells: int) -> Sample:
+        """From flat arrays `[n]`: times, whether seen, and the number of the cell."""
+        order = np.lexsort((~seen, times, cell))  # at a tie the event comes first
+        counts = np.bincount(cell, minlength=n_cells)
+        place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        shape = (n_cells, max(1, int(counts.max(initial=0))))
+        padded = [np.zeros(shape), np.zeros(shape, bool), np.zeros(shape), np.zeros(shape, int)]
+        for array, values in zip(padded, (times, seen, np.ones(len(times)), None), strict=True):
+            array[cell[order], place] = order if values is None else values[order]
+        return cls(*padded)
+
+
+def survival(sample: Sample, weights: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Kaplan–Meier estimate and Greenwood's sum after each time, `[..., C, M]`.
+
+    Args:
+      sample: the times.
+      weights: of the runs, `[..., C, M]`, for instance of B resamples.
+
+    Returns:
+      The share that has not crossed yet, and the variance of its logarithm.
+    """
+    w = sample.weights if weights is None else weights
+    leaving = np.cumsum(w, axis=-1)
+    at_risk = leaving[..., -1:] - leaving + w
+    gone = np.where(sample.seen, w, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.where(at_risk > 0, 1 - gone / at_risk, 1.0)
+        terms = np.where(gone > 0, gone / (at_risk * (at_risk - gone)), 0.0)
+    kept = np.where(kept < 1e-12, 0.0, kept)
+    return np.cumprod(kept, axis=-1), np.cumsum(terms, axis=-1)
+
+
+def medians(sample: Sample, weights: np.ndarray | None = None) -> np.ndarray:
+    """Time by which half of each cell's runs have crossed, `[..., C]`; NaN where unreached."""
+    left, _ = survival(sample, weights)
+    return _first_time(sample, left <= 0.5 + 1e-12)
+
+
+def median_intervals(sample: Sample, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper confidence limits of the medians, `[C]` each.
+
+    Brookmeyer and Crowley 1982 with the log-log transform of Greenwood's variance. A limit that
+    is not reached within the observation is NaN: the interval is open there.
+    """
+    from scipy.special import ndtri
+
+    left, variance = survival(sample)
+    z = ndtri((1 + level) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_left = np.log(left)
+        error = np.sqrt(variance) / np.abs(log_left)
+        inner = (left > 0) & (left < 1)
+        low = np.where(inner, left ** np.exp(z * error), left)
+        high = np.where(inner, left ** np.exp(-z * error), np.where(left > 0, 1.0, np.nan))
+    # After the last event nothing is left and no variance is known: the limit stays open.
+    return _first_time(sample, low <= 0.5), _first_time(sample, high <= 0.5)
+
+
+def spreads(sample: Sample, rounds: int = 60) -> np.ndarray:
+    """Standard deviation of log10 time in each cell, `[C]`; NaN with fewer than two seen.
+
+    Maximum likelihood for a log-normal with censoring, by expectation and maximisation (the
+    censored runs' moments are those of a truncated normal), times √(n / (n − 1)).
+    """
+    from scipy.special import erfcx
+
+    w, n = sample.weights, sample.weights.sum(-1)
+    y = np.where((w > 0) & (sample.times > 0), np.log10(np.maximum(sample.times, 1e-12)), 0.0)
+    late = (~sample.seen & (w > 0)).astype(float)
+    known = (w * sample.seen).sum(-1)
+    divide = np.maximum(n, 1)[:, None]
+    mean = (w * y).sum(-1, keepdims=True) / divide
+    sd = np.sqrt((w * (y - mean) ** 2).sum(-1, keepdims=True) / divide) + 1e-9
+    for _ in range(rounds if late.any() else 1):
+        z = np.clip((y - mean) / sd, -30, 30)
+        hazard = np.sqrt(2 / np.pi) / erfcx(z / np.sqrt(2))
+        first = np.where(late > 0, mean + sd * hazard, y)
+        second = np.where(
+            late > 0, mean**2 + sd**2 * (1 + z * hazard) + 2 * mean * sd * hazard, y**2
+        )
+        mean = (w * first).sum(-1, keepdims=True) / divide
+        sd = np.sqrt(np.maximum((w * second).sum(-1, keepdims=True) / divide - mean**2, 1e-18))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(known >= 2, sd[:, 0] * np.sqrt(n / (n - 1)), np.nan)
+
+
+def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:
+    """Smallest time by which half of the runs have crossed, None where it is not reached."""
+    if not len(times):
+        return None
+    median = medians(Sample.of(times, seen, np.zeros(len(times), int), 1))[0]
+    return None if np.isnan(median) else float(median)
+
+
+def kaplan_meier_curve(times: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
+    """Share of runs that have crossed by each time, with a 95 % interval, from SciPy."""
+    from scipy import stats
+
+    found = stats.ecdf(stats.CensoredData(uncensored=times[seen], right=times[~seen])).cdf
+    with np.errstate(divide="ignore", invalid="ignore"):
+        interval = found.confidence_interval(LEVEL, method="log-log")
+    columns = {"share": found, "low": interval.low, "high": interval.high}
+    frame = pd.DataFrame({name: part.probabilities for name, part in columns.items()})
+    frame.insert(0, "step", found.quantiles)
+    return frame
+
+
+def wilson(successes: np.ndarray, n: np.ndarray, level: float = LEVEL) -> tuple:
+    """Wilson's interval of a share, lower and upper limits."""
+    from scipy.special import ndtri
+
+    z = ndtri((1 + level) / 2)
+    n = np.maximum(np.asarray(n, float), 1e-12)
+    share = np.asarray(successes, float) / n
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def _first_time(sample: Sample, reached: np.ndarray) -> np.ndarray:
+    at = reached.argmax(-1)
+    times = np.broadcast_to(sample.times, reached.shape)
+    chosen = np.take_along_axis(times, at[..., None], -1)[..., 0]
+    return np.where(reached.any(-1), chosen, np.nan)
