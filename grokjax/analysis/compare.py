@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis.phase import censored_times, kaplan_meier_median
+from grokjax.analysis.survival import censored_times, kaplan_meier_median
 
 Times = tuple[np.ndarray, np.ndarray]
 """Times `[n]` and whether each was seen, as `censored_times` gives them."""

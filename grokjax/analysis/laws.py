@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.aft import NOISE, Problem
-from grokjax.analysis.phase import cells, check_columns, finished
+from grokjax.analysis.phase import check_columns, finished
 from grokjax.analysis.survival import LEVEL, censored_times
 from grokjax.config import ConfigError
 
@@ -71,6 +71,32 @@ class Law:
         location = location + _offset(self.form, runs, self.axis)
         return np.where(never, np.inf, np.exp(location + noise))
 
+    def residuals(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Standardised log times of the runs that the law can speak about.
+
+        Columns: `run_id`; `z`, a lower bound where the run was not `seen` to grok; `location`,
+        of log t; `score`, the log-likelihood; `inside`, whether the time agrees with the 95 %
+        predictive interval.
+        """
+        kept = usable(runs, self.axis, self.form)
+        kept = kept[self._constants(kept).sum(1) > 0]
+        times, seen = censored_times(kept, "t_grok", interpolated=True)
+        noise, sigma = NOISE[self.distribution], float(np.exp(self.theta[-1]))
+        problem = _problem(kept, self.axis, self.form, self._constants(kept), self.distribution)
+        location = np.log(self.quantile(kept)) - sigma * noise.quantile(0.5)
+        z = (np.log(times) - location) / sigma
+        low, high = (noise.quantile(q) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
+        return pd.DataFrame(
+            {
+                "run_id": kept["run_id"].to_numpy(),
+                "z": z,
+                "seen": seen,
+                "location": location,
+                "score": problem.scores(self.theta, self.extra),
+                "inside": (z <= high) & ((z >= low) | ~seen),
+            }
+        )
+
     def _constants(self, runs: pd.DataFrame) -> np.ndarray:
         return _indicators(runs, self.within, self.levels)
 
@@ -106,7 +132,7 @@ def fit(
     levels = kept.loc[kept["t_grok"].notna(), list(within)].drop_duplicates()
     levels = levels.sort_values(list(within)) if within else levels
     kept = kept[_indicators(kept, within, levels).sum(1) > 0]  # no grokked run, no constant
-    times, seen = censored_times(kept, "t_grok", interpolated=True)
+    _, seen = censored_times(kept, "t_grok", interpolated=True)
     x = _of(kept, axis)
     needed, found = LEVELS_NEEDED[form], len(np.unique(x[seen]))
     if seen.sum() < FEWEST or found < needed:
@@ -114,9 +140,7 @@ def fit(
             f"axis={axis!r}: {int(seen.sum())} runs that grokked, on {found} levels, show no "
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
-    features = functools.partial(_features, form, x, _indicators(kept, within, levels))
-    offset = _offset(form, kept, axis)
-    problem = Problem(np.log(times), seen, features, offset, NOISE[distribution])
+    problem = _problem(kept, axis, form, _indicators(kept, within, levels), distribution)
     extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
     theta, loss = problem.maximise(extra)
     size = len(theta) + (form == "critical")
@@ -130,7 +154,7 @@ def fit(
         extra,
         _parameters(problem, theta, extra, form),
         2 * loss + 2 * size,
-        len(times),
+        len(kept),
         int((~seen).sum()),
     )
 
@@ -148,143 +172,12 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
     return kept[where]
 
 
-def compare_forms(runs: pd.DataFrame, axis: str, within: Sequence[str] = ()) -> pd.DataFrame:
-    """Every form and distribution that the data bear, by Akaike's criterion.
-
-    The norm form knows grokked runs only, so that all forms are fitted twice: to all runs, and
-    (`data` = seen) to the grokked ones. Likelihoods of different data do not compare.
-
-    Returns:
-      A row a fit: `data`, `form`, `distribution`, `b`, `low`, `high`, `n`, `n_censored`, `aic`
-      and `delta`, AIC less the best on the same data.
-    """
-    sets = {"all": (finished(runs), [form for form in FORMS if form != "norm"])}
-    if set(NORMS) <= set(runs.columns):
-        sets["seen"] = (usable(runs, axis, "norm"), list(FORMS))
-    rows = []
-    for data, (chosen, forms) in sets.items():
-        for form in forms:
-            for distribution in NOISE:
-                try:
-                    law = fit(chosen, axis, form, distribution=distribution, within=within)
-                except ConfigError:
-                    continue
-                slope = law.parameters.reindex(["b"]).iloc[0]
-                rows.append(
-                    {
-                        "data": data,
-                        "form": form,
-                        "distribution": distribution,
-                        "b": slope["value"],
-                        "low": slope["low"],
-                        "high": slope["high"],
-                        "n": law.n,
-                        "n_censored": law.n_censored,
-                        "aic": law.aic,
-                    }
-                )
-    names = ["data", "form", "distribution", "b", "low", "high", "n", "n_censored", "aic"]
-    table = pd.DataFrame(rows, columns=names)
-    table["delta"] = table["aic"] - table.groupby("data")["aic"].transform("min")
-    return table.sort_values(["data", "aic"], ignore_index=True)
-
-
-def residuals(runs: pd.DataFrame, law: Law) -> pd.DataFrame:
-    """Standardised log times: `z` (a lower bound where not `seen`), `score`, `inside`.
-
-    `inside`: the time does not contradict the law's 95 % predictive interval. Runs of levels
-    that the law does not know are left out.
-    """
-    kept = usable(runs, law.axis, law.form)
-    kept = kept[law._constants(kept).sum(1) > 0]
-    times, seen = censored_times(kept, "t_grok", interpolated=True)
-    noise, sigma = NOISE[law.distribution], float(np.exp(law.theta[-1]))
-    features = functools.partial(_features, law.form, _of(kept, law.axis), law._constants(kept))
-    problem = Problem(np.log(times), seen, features, _offset(law.form, kept, law.axis), noise)
-    centre = law.quantile(kept) / np.exp(sigma * noise.quantile(0.5))
-    with np.errstate(divide="ignore"):
-        z = (np.log(times) - np.log(centre)) / sigma
-    low, high = (noise.quantile(q) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
-    return pd.DataFrame(
-        {
-            "run_id": kept["run_id"].to_numpy(),
-            "z": z,
-            "seen": seen,
-            "location": np.log(centre),
-            "score": problem.scores(law.theta, law.extra),
-            "inside": (z <= high) & ((z >= low) | ~seen),
-        }
-    )
-
-
-def diagnose(runs: pd.DataFrame, law: Law) -> dict[str, float]:
-    """What the residuals say against a law.
-
-    `inside`: share of runs inside their 95 % predictive intervals. `p_spread`: Spearman's
-    p-value of |z| against the location, over seen runs. `p_curvature`, of a power law: p-value
-    of the term (log x)² beside it.
-    """
-    from scipy import stats
-
-    found = residuals(runs, law)
-    seen = found[found["seen"]]
-    result = {
-        "inside": float(found["inside"].mean()),
-        "p_spread": float(stats.spearmanr(seen["z"].abs(), seen["location"]).pvalue),
-    }
-    if law.form == "power":
-        try:
-            bent = fit(runs, law.axis, "curved", distribution=law.distribution, within=law.within)
-        except ConfigError:
-            return result
-        gain = law.aic - bent.aic + 2
-        result["p_curvature"] = float(stats.chi2.sf(max(gain, 0.0), 1))
-    return result
-
-
-def held_out(runs: pd.DataFrame, law: Law) -> pd.DataFrame:
-    """The law fitted without each seed in turn, and asked about it.
-
-    Returns:
-      A row a seed: `n` runs, `inside` (share inside the 95 % predictive interval), `mean_z` of
-      the seen ones, `score` (log-likelihood a run) and that of a law that ignores the axis.
-    """
-    rows = []
-    kept = usable(runs, law.axis, law.form)
-    shape = {"distribution": law.distribution, "within": law.within}
-    for seed in sorted(kept["seed"].unique()):
-        rest, out = kept[kept["seed"] != seed], kept[kept["seed"] == seed]
-        try:
-            found, ignorant = (
-                residuals(out, fit(rest, law.axis, form, **shape))
-                for form in (law.form, "constant")
-            )
-        except ConfigError:
-            continue
-        rows.append(
-            {
-                "seed": seed,
-                "n": len(found),
-                "inside": found["inside"].mean(),
-                "mean_z": found["z"][found["seen"]].mean(),
-                "score": found["score"].mean(),
-                "score_constant": ignorant["score"].mean(),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def below_fastest(runs: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
-    """The runs at or below the x of the fastest cell of their level of y.
-
-    Beyond it t_grok rises again towards the upper edge of the zone, so that no power law can
-    hold on both sides.
-    """
-    table = cells(runs, [x, y])
-    best = table[table["median"].notna()].sort_values("median", kind="stable")
-    limits = best.drop_duplicates(y).set_index(y)[x]
-    kept = finished(runs)
-    return kept[kept[x] <= kept[y].map(limits)]
+def _problem(
+    runs: pd.DataFrame, axis: str, form: str, constants: np.ndarray, distribution: str
+) -> Problem:
+    times, seen = censored_times(runs, "t_grok", interpolated=True)
+    features = functools.partial(_features, form, _of(runs, axis), constants)
+    return Problem(np.log(times), seen, features, _offset(form, runs, axis), NOISE[distribution])
 
 
 def _of(runs: pd.DataFrame, axis: str) -> np.ndarray:
@@ -356,12 +249,9 @@ def _parameters(problem: Problem, theta: np.ndarray, extra: float, form: str) ->
     inflation = len(problem.log_times) / degrees
     errors = np.sqrt(np.maximum(np.diag(covariance)[-len(names) :], 0) * inflation)
     half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * errors
-    table = pd.DataFrame(
-        {"value": values, "error": errors, "low": values - half, "high": values + half}, index=names
-    )
-    # σ was fitted as its logarithm.
-    table.loc["sigma", ["value", "low", "high"]] = np.exp(
-        table.loc["sigma", ["value", "low", "high"]]
-    )
-    table.loc["sigma", "error"] *= table.at["sigma", "value"]
-    return table
+    columns = np.stack([values, values - half, values + half])
+    at = names.index("sigma")  # fitted as its logarithm
+    columns[:, at] = np.exp(columns[:, at])
+    errors[at] *= columns[0, at]
+    value, low, high = columns
+    return pd.DataFrame({"value": value, "error": errors, "low": low, "high": high}, index=names)

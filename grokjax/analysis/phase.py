@@ -10,10 +10,9 @@ import pandas as pd
 from grokjax.analysis import survival
 from grokjax.analysis.survival import TIMES, Sample, censored_times, wilson
 from grokjax.config import ConfigError
+from grokjax.config.experiment import SEEDS
 
 PHASES = ("comprehension", "grokking", "memorization", "confusion")
-SEEDS = ("seed", "split_seed")
-"""Axes that are repetitions and no conditions."""
 
 
 def finished(runs: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +45,7 @@ def cells(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> pd
         return np.bincount(code[chosen], minlength=len(n))
 
     table["n_grokked"] = count(kept["t_grok"].notna())
-    _share(table, "grok", table["n_grokked"], n)
+    _share(table, "grok", count(kept["t_grok"].notna()), n)
     if "phase" in kept:
         for name in PHASES:
             _share(table, name, count(kept["phase"] == name), n)

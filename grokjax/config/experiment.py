@@ -25,6 +25,7 @@ SECTIONS = ("task", "model", "optimizer")
 OF_THE_SWEEP = ("thresholds", "sweep", "refine")
 """Fields that are no part of a run."""
 SEEDS = ("seed", "split_seed")
+"""Fields that make repetitions and no conditions."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

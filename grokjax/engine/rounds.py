@@ -7,6 +7,7 @@ manifest before it is trained. The tables are the same bits after a kill, and so
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any
 
 import pandas as pd
@@ -60,7 +61,8 @@ def following(
 def _candidates(experiment: Experiment, refine: Refine) -> pd.DataFrame:
     paths, axes = experiment.refined_axes(), experiment.axes()
     levels = {path.rsplit(".", 1)[-1]: lattice(axes[path], refine.halvings) for path in paths}
-    return pd.MultiIndex.from_product(levels.values(), names=list(levels)).to_frame(index=False)
+    cells = itertools.product(*levels.values())
+    return pd.DataFrame(cells, columns=list(levels))
 
 
 def _seeds(experiment: Experiment, refine: Refine) -> list[int]:

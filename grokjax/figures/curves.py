@@ -1,4 +1,4 @@
-"""Accuracy and loss against steps, every seed faint and the median strong."""
+"""Runs against steps: accuracy and loss, how many have grokked, norm against accuracy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokjax.analysis.phase import censored_times, kaplan_meier_median
+from grokjax.analysis.survival import censored_times, kaplan_meier_curve, kaplan_meier_median
 from grokjax.figures import style
 
 SMALLEST_LOSS = 1e-9
@@ -47,6 +47,62 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
             Line2D([], [], color="0.4", lw=0.8, ls="-", label="$t_{\\mathrm{grok}}$"),
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    return figure
+
+
+def survival_curves(groups: dict[str, pd.DataFrame], metric: str = "t_grok") -> Figure:
+    """Share of the runs that have grokked by each step (Kaplan–Meier), with 95 % bands.
+
+    A tick on a curve is a run that ended there without grokking.
+    """
+    with style.paper():
+        figure = Figure(figsize=(style.COLUMN, 2.4))
+        axis = figure.subplots()
+        for (title, runs), (colour, dashes) in zip(groups.items(), style.SERIES, strict=False):
+            times, seen = censored_times(runs, metric)
+            last = times.max()
+            curve = kaplan_meier_curve(times, seen)
+            step = [0, *curve["step"], last]
+            share = [0, *curve["share"], curve["share"].iloc[-1]]
+            axis.step(step, share, where="post", color=colour, ls=dashes, label=title)
+            limits = [[0, *curve[name], curve[name].iloc[-1]] for name in ("low", "high")]
+            axis.fill_between(step, *limits, step="post", color=colour, alpha=0.15, lw=0)
+            ended = times[~seen]
+            at = [curve["share"][curve["step"] <= time].max() for time in ended]
+            axis.plot(ended, pd.Series(at, dtype=float).fillna(0), "|", color=colour, ms=5)
+        axis.set(xlabel="step", ylabel="share of runs that grokked", ylim=(-0.03, 1.03))
+        axis.set_xlim(left=0)
+        figure.legend(loc="outside upper center", ncols=1 if len(groups) < 3 else 2)
+    return figure
+
+
+def trajectories(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Figure:
+    """Weight norm against test accuracy, a line a run, with dots at t_mem and t_grok."""
+    with style.paper():
+        figure = Figure(figsize=(style.COLUMN, 2.6))
+        axis = figure.subplots()
+        for (title, runs), (colour, dashes) in zip(groups.items(), style.SERIES, strict=False):
+            rows = curves[curves["run_id"].isin(runs["run_id"])].sort_values(["run_id", "step"])
+            for at, (_, run) in enumerate(rows.groupby("run_id")):
+                axis.plot(
+                    run["weight_norm"], run["test_accuracy"], color=colour, ls=dashes, lw=0.7,
+                    alpha=0.8, label=title if at == 0 else None,
+                )  # fmt: skip
+            for name, marker in (("t_mem", "o"), ("t_grok", "s")):
+                times = runs.set_index("run_id")[name].dropna().astype("int64")
+                met = rows.merge(times.rename("at"), left_on="run_id", right_index=True)
+                met = met[met["step"] == met["at"]]
+                axis.plot(
+                    met["weight_norm"], met["test_accuracy"], marker, color=colour, ms=3.5,
+                    mec="white", mew=0.4,
+                )  # fmt: skip
+        axis.set(xlabel="weight norm", ylabel="test accuracy", ylim=(-0.03, 1.03))
+        handles, _ = axis.get_legend_handles_labels()
+        handles += [
+            Line2D([], [], color="0.3", ls="", marker="o", ms=3.5, label="$t_{\\mathrm{mem}}$"),
+            Line2D([], [], color="0.3", ls="", marker="s", ms=3.5, label="$t_{\\mathrm{grok}}$"),
+        ]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 

@@ -1,54 +1,69 @@
-"""Heat maps of cells over two axes."""
+"""Maps of cells over two axes: phases, probabilities, times, with the boundary on them."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from grokjax.analysis.boundary import Boundary
+from grokjax.analysis.phase import PHASES
 from grokjax.figures import style
+from grokjax.figures.axes import CellAxis, label, round_numbers, steps
 
-LABELS = {
-    "weight_decay": "weight decay",
-    "train_fraction": "train fraction",
-    "learning_rate": "learning rate",
-    "init_scale": "initial scale",
-    "t_grok": "median $t_{\\mathrm{grok}}$ (steps)",
-    "t_grok_sustained": "median sustained $t_{\\mathrm{grok}}$ (steps)",
-    "t_mem": "median $t_{\\mathrm{mem}}$ (steps)",
-    "grok_gap": "median gap $t_{\\mathrm{grok}} - t_{\\mathrm{mem}}$ (steps)",
-}
 HATCHED: dict[str, Any] = {
     "facecolor": style.CENSORED,
     "edgecolor": "0.55",
     "hatch": "////",
     "linewidth": 0,
 }
-MOST_TICKS = 8
-MOST_ANNOTATED = 9
+MOST_ANNOTATED = 7
 """Columns of a map beyond which numbers no longer fit into its cells."""
 
 
-def probability_map(cells: pd.DataFrame, x: str, y: str) -> Figure:
-    """Share of runs that grokked within their budget, with counts in the cells."""
+def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None) -> Figure:
+    """The phase that most runs of each cell are in, with the boundary of grokking and its band."""
+    shares = cells[[f"p_{name}" for name in PHASES]].to_numpy()
+    colours = ListedColormap([style.PHASES[name] for name in PHASES])
     with style.paper():
-        return _map(
-            cells,
-            x,
-            y,
-            values=cells["p_grok"],
-            norm=Normalize(0, 1),
-            colours=style.PROBABILITY_MAP,
-            label="runs that grokked",
-            text=lambda cell: f"{cell.n_grokked}/{cell.n}",
+        figure, axis, mesh, _ = _map(
+            cells, x, y, pd.Series(shares.argmax(1).astype(float), cells.index),
+            Normalize(-0.5, len(PHASES) - 0.5), colours,
+        )  # fmt: skip
+        _draw_boundary(axis, boundary)
+        found = np.unique(shares.argmax(1))
+        handles: list[Any] = [
+            Patch(facecolor=colours(int(mesh.norm(i) * len(PHASES))), label=PHASES[i])
+            for i in found
+        ]
+        handles += _boundary_handles(boundary)
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
+
+
+def probability_map(
+    cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None
+) -> Figure:
+    """Share of runs that grokked within their budget; counts where they fit into the cells."""
+    with style.paper():
+        figure, axis, mesh, places = _map(
+            cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
         )
+        _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked}/{cell.n}")
+        _draw_boundary(axis, boundary)
+        _bar(figure, axis, mesh, "runs that grokked")
+        if handles := _boundary_handles(boundary):
+            figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
 
 
 def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
@@ -58,152 +73,103 @@ def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
     positive = cells["median"][cells["median"] > 0]
     low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 10.0)
     wide = high / low > 3
+    norm = LogNorm(low, high) if wide else Normalize(low, max(high, low + 1))
+    values = cells["median"].clip(lower=low)
     with style.paper():
-        return _map(
-            cells,
-            x,
-            y,
-            values=cells["median"].clip(lower=low),
-            norm=LogNorm(low, high) if wide else Normalize(low, max(high, low + 1)),
-            colours=style.TIME_MAP,
-            label=LABELS.get(metric, metric),
-            text=lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
-            ticks=_round_numbers(low, high) if wide else None,
-        )
+        figure, axis, mesh, places = _map(cells, x, y, values, norm, style.TIME_MAP)
+        _hatch(axis, cells[cells["censored"]], places)
+        _annotate(
+            axis, cells, mesh, places,
+            lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
+        )  # fmt: skip
+        bar = _bar(figure, axis, mesh, label(metric))
+        if wide:
+            ticks = round_numbers(low, high)
+            bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
+            bar.set_ticks([], minor=True)
+        handles = []
+        if cells["censored"].any():
+            handles.append(Patch(**HATCHED, label="median beyond the budget"))
+        if (~cells["censored"] & values.isna()).any():
+            handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
+        if handles:
+            figure.legend(handles=handles, loc="outside upper center", ncols=2)
+    return figure
 
 
-def steps(number: float) -> str:
-    """A number of steps in at most four characters; a dash where there is none."""
-    if np.isnan(number):
-        return "–"
-    if number < 1000:
-        return f"{number:.0f}".replace("-", "−")
-    return f"{number / 1000:.2g}k" if number < 9950 else f"{number / 1000:.0f}k"
-
-
-def level_text(level: object) -> str:
-    """A level of an axis as a label has it."""
-    plain = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
-    return f"{level:g}" if plain else str(level)
-
-
-def _round_numbers(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten between two numbers."""
-    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-    numbers = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
-    return [number for number in numbers if low <= number <= high]
-
-
-@dataclasses.dataclass(frozen=True)
-class AxisScale:
-    """Where the cells of one axis lie: on a log, linear or ordinal scale."""
-
-    name: str
-    kind: str
-    levels: list
-    positions: np.ndarray
-    edges: np.ndarray
-
-    @classmethod
-    def of(cls, column: pd.Series) -> AxisScale:
-        """The scale that suits the levels: log when they grow by factors."""
-        levels, name = sorted(column.unique()), str(column.name)
-        places = np.arange(len(levels), dtype=float)
-        if pd.api.types.is_numeric_dtype(column):
-            numbers = np.array(levels, float)
-            if len(levels) > 2 and numbers[0] > 0 and _geometric(numbers):
-                return cls(name, "log", levels, numbers, 10 ** _edges(np.log10(numbers)))
-            if _even(numbers):
-                return cls(name, "linear", levels, numbers, _edges(numbers))
-        return cls(name, "ordinal", levels, places, _edges(places))
-
-    def apply(self, axis: Axes, which: str) -> None:
-        """Set scale, ticks and label of the `which` axis, "x" or "y"."""
-        if self.kind == "log":
-            getattr(axis, f"set_{which}scale")("log")
-        every = -(-len(self.levels) // MOST_TICKS)
-        labels = [level_text(level) for level in self.levels]
-        getattr(axis, f"set_{which}ticks")(self.positions[::every], labels[::every])
-        getattr(axis, f"set_{which}ticks")([], minor=True)
-        getattr(axis, f"set_{which}label")(LABELS.get(self.name, self.name.replace("_", " ")))
-
-
-def _geometric(values: np.ndarray) -> bool:
-    """Whether steps are evener in the logarithm, over at least a factor of four."""
-    if values[-1] / values[0] < 4:
-        return False
-    linear, logarithmic = np.diff(values), np.diff(np.log(values))
-    return np.ptp(logarithmic) / logarithmic.mean() < np.ptp(linear) / linear.mean()
-
-
-def _even(values: np.ndarray) -> bool:
-    return len(values) < 3 or np.diff(values).max() < 4 * np.diff(values).min()
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Cell borders halfway between neighbours."""
-    if len(centres) == 1:
-        half = 0.5 * abs(centres[0]) or 0.5
-        return np.array([centres[0] - half, centres[0] + half])
-    middles = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[2 * centres[0] - middles[0]], middles, [2 * centres[-1] - middles[-1]]])
+Places = tuple[CellAxis, CellAxis, list[int], list[int]]
+"""The two axes, and the row and column of each cell."""
 
 
 def _map(
-    cells: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    values: pd.Series,
-    norm: Normalize,
-    colours: str,
-    label: str,
-    text: Callable[[Any], str],
-    ticks: list[float] | None = None,
-) -> Figure:
-    across, up = AxisScale.of(cells[x]), AxisScale.of(cells[y])
-    figure = Figure(figsize=(style.COLUMN, 0.78 * style.COLUMN))
+    cells: pd.DataFrame, x: str, y: str, values: pd.Series, norm: Normalize, colours: Any
+) -> tuple[Figure, Axes, QuadMesh, Places]:
+    across, up = CellAxis.of(cells[x]), CellAxis.of(cells[y])
+    figure = Figure(figsize=(style.COLUMN, 0.82 * style.COLUMN))
     axis = figure.subplots()
-    grid = np.full((len(up.levels), len(across.levels)), np.nan)
     rows = [up.levels.index(level) for level in cells[y]]
     columns = [across.levels.index(level) for level in cells[x]]
+    grid = np.full((len(up.levels), len(across.levels)), np.nan)
     grid[rows, columns] = values
     shown = np.ma.masked_invalid(grid)
-    image = axis.pcolormesh(across.edges, up.edges, shown, cmap=colours, norm=norm)
-    annotated = max(grid.shape) <= MOST_ANNOTATED
-    for row, column, cell in zip(rows, columns, cells.itertuples(), strict=True):
-        value = grid[row, column]
-        hatched = bool(cell.censored) and np.isnan(value)
-        if hatched:
-            corner = across.edges[column], up.edges[row]
-            width, height = np.diff(across.edges)[column], np.diff(up.edges)[row]
-            axis.add_patch(Rectangle(corner, width, height, **HATCHED))
-        if annotated:
-            dark = not np.isnan(value) and sum(image.to_rgba(value)[:3]) < 1.5
-            plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
-            axis.text(
-                across.positions[column],
-                up.positions[row],
-                text(cell),
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                color="white" if dark else "black",
-                bbox=plate if hatched else None,
-            )
+    mesh = axis.pcolormesh(across.edges, up.edges, shown, cmap=colours, norm=norm, rasterized=True)
     across.apply(axis, "x")
     up.apply(axis, "y")
     axis.spines[["top", "right"]].set_visible(True)
-    bar = figure.colorbar(image, ax=axis, label=label, pad=0.02)
-    bar.outline.set_linewidth(0.6)
-    if ticks is not None:
-        bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
-        bar.set_ticks([], minor=True)
-    legend = {}
-    if (cells["censored"] & values.isna()).any():
-        legend["median beyond the budget"] = Patch(**HATCHED)
-    if (~cells["censored"] & values.isna()).any():
-        legend["–  none memorised"] = Patch(visible=False)
-    if legend:
-        figure.legend(legend.values(), legend.keys(), loc="outside upper right", ncols=2)
-    return figure
+    return figure, axis, mesh, (across, up, rows, columns)
+
+
+def _annotate(
+    axis: Axes, cells: pd.DataFrame, mesh: QuadMesh, places: Places, text: Callable[[Any], str]
+) -> None:
+    across, up, rows, columns = places
+    if max(len(across.levels), len(up.levels)) > MOST_ANNOTATED:
+        return
+    values = np.ma.filled(mesh.get_array().reshape(len(up.levels), -1), np.nan)
+    for row, column, cell in zip(rows, columns, cells.itertuples(), strict=True):
+        value = values[row, column]
+        dark = not np.isnan(value) and sum(mesh.to_rgba(value)[:3]) < 1.5
+        plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
+        axis.text(
+            across.positions[column], up.positions[row], text(cell), ha="center", va="center",
+            fontsize=7, color="white" if dark else "black",
+            bbox=plate if cell.censored and np.isnan(value) else None,
+        )  # fmt: skip
+
+
+def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
+    across, up, _, _ = places
+    for x, y in zip(cells[across.name], cells[up.name], strict=True):
+        column, row = across.levels.index(x), up.levels.index(y)
+        corner = across.edges[column], up.edges[row]
+        size = np.diff(across.edges)[column], np.diff(up.edges)[row]
+        axis.add_patch(Rectangle(corner, *size, **HATCHED))
+
+
+def _draw_boundary(axis: Axes, boundary: Boundary | None) -> None:
+    """The curve solid, the band's borders dashed, on white so that they show on any colour."""
+    if boundary is None or axis.get_xscale() != ("log" if boundary.x.kind == "log" else "linear"):
+        return
+    for lines, width, dashes in (
+        (boundary.curve(), 1.4, "-"),
+        *((border, 0.9, (0, (4, 2))) for border in boundary.band()),
+    ):
+        for line in lines:
+            axis.plot(line[:, 0], line[:, 1], color="white", lw=width + 1.2, zorder=3)
+            axis.plot(line[:, 0], line[:, 1], color="black", lw=width, ls=dashes, zorder=3)
+
+
+def _boundary_handles(boundary: Boundary | None) -> list[Any]:
+    if boundary is None:
+        return []
+    half = f"$P$(grok by {steps(boundary.budget)}) = ½"
+    return [
+        Line2D([], [], color="black", lw=1.4, label=half),
+        Line2D([], [], color="black", lw=0.9, ls=(0, (4, 2)), label="95 % band"),
+    ]
+
+
+def _bar(figure: Figure, axis: Axes, mesh: ScalarMappable, text: str) -> Any:
+    bar = figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
+    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    return bar

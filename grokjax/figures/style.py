@@ -19,6 +19,22 @@ TRAIN, TEST = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermillion; they also differ in grey."""
 PROBABILITY_MAP, TIME_MAP = "Blues", "cividis_r"
 CENSORED = "#E6E6E6"
+PHASES = {
+    "comprehension": "#56B4E9",
+    "grokking": "#E69F00",
+    "memorization": "#E6E6E6",
+    "confusion": "#6E6E6E",
+}
+"""Sky blue and orange are alike in grey; there the boundary between them is no border of the map,
+and the legend names the other two."""
+SERIES = (
+    ("#0072B2", "-"),
+    ("#D55E00", "--"),
+    ("#009E73", "-."),
+    ("#CC79A7", (0, (1, 1))),
+    ("#000000", (0, (5, 1, 1, 1, 1, 1))),
+)
+"""Colours and dashes of lines side by side, told apart without colour too."""
 
 _RC: dict[Any, Any] = {
     "font.size": 8,
