@@ -30,7 +30,7 @@ function drawCurves() {
     ...SPLITS.map(([split, color]) => lines(faint, `${split}_${what}`, { yaxis, line: { color, width: 1 }, opacity: alone })),
     ...SPLITS.map(([split, color]) => lines(strong, `${split}_${what}`, { yaxis, line: { color, width: 2.5 } })),
   ]);
-  Plotly.react("curves", traces, curvesLayout(), PLOT_OPTIONS);
+  Plotly.react("curves", traces, curvesLayout(traces), PLOT_OPTIONS);
   noteCurves(shown, faint.length + strong.length);
 }
 
@@ -52,25 +52,24 @@ function lines(runs, metric, look) {
   return { type: "scatter", mode: "lines", x, y, text, customdata, hoverinfo: "text", showlegend: false, ...look };
 }
 
-function curvesLayout() {
+function curvesLayout(traces) {
   const step = payload.curves.step_unit;
   const axis = { showgrid: true, gridcolor: "#eeeeee", zeroline: false, ticks: "outside", ticklen: 3, tickcolor: MUTED, linecolor: MUTED, automargin: true };
   const { shapes, annotations } = marks();
   return {
-    font: FONT, height: 460, margin: { l: 60, r: 16, t: 34, b: 44 }, showlegend: false, hovermode: "closest",
+    font: FONT, margin: { l: 60, r: 16, t: 34, b: 44 }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: "white", bordercolor: MUTED, font: FONT, align: "left" }, dragmode: "zoom",
     paper_bgcolor: "white", plot_bgcolor: "white", shapes, annotations,
-    xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", exponentformat: "SI", dtick: "D1", nticks: 8, ...stepTicks() },
+    xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", tickformat: "~s", dtick: stepTicks(traces) },
     yaxis: { ...axis, domain: [0.54, 1], range: [-0.04, 1.04], title: { text: "accuracy", standoff: 8 } },
-    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss (nats)", standoff: 8 }, exponentformat: "power", dtick: 1, nticks: 6 },
+    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss (nats)", standoff: 8 }, exponentformat: "power", nticks: 6, tickfont: { size: 10 } },
   };
 }
 
-function stepTicks() {
-  const steps = shownRuns().slice(0, MOST_CURVES).concat(state.run ?? []).map(curveOf).filter(Boolean).flatMap((curve) => curve.step.filter((step) => step > 0));
-  if (!steps.length) return {};
-  const ticks = roundNumbers(Math.min(...steps), Math.max(...steps));
-  return { tickvals: ticks, ticktext: ticks.map(compact) };
+// Labels at 1, 2 and 5, or at powers of ten alone where those would not fit.
+function stepTicks(traces) {
+  const [low, high] = traces.flatMap((trace) => trace.x).reduce(([least, most], step) => (step ? [Math.min(least, step), Math.max(most, step)] : [least, most]), [Infinity, 1]);
+  return high / low > 1000 ? 1 : "D2";
 }
 
 // When the selected run memorised and grokked; the two labels have a line each, lest they collide.

@@ -69,6 +69,7 @@ function drawMap() {
   ];
   Plotly.react("map", traces, mapLayout(), PLOT_OPTIONS);
   drawKey(missing);
+  byId("map").classList.toggle("bounded", boundaryOfMap() !== null);
 }
 
 function coloured(layer, scale, metric) {
@@ -139,7 +140,7 @@ function boundaryLines() {
 
 function numbers(layer, scale, missing) {
   const width = (byId("map").clientWidth - 170) / grid.x.levels.length;
-  const height = 340 / grid.y.levels.length;
+  const height = (byId("map").clientHeight - 100) / grid.y.levels.length;
   const fit = Math.max(...layer.text.flat().map((text) => text.length)) * LETTER < width && height > 15;
   const [x, y, text, color] = [[], [], [], []];
   if (fit) layer.text.forEach((row, j) => row.forEach((words, i) => {
@@ -148,14 +149,15 @@ function numbers(layer, scale, missing) {
     x.push(grid.x.positions[i]);
     y.push(grid.y.positions[j]);
     text.push(escaped(words));
-    color.push(value === null || missing[j][i] ? INK : inkOn(colourAt(scale.colours, share)));
+    const cell = value === null ? rgb(missing[j][i] ? CENSORED : "#ffffff") : colourAt(scale.colours, share);
+    color.push(inkOn(cell));
   }));
   return { type: "scatter", mode: "text", x, y, text, textfont: { color, size: 12 }, hoverinfo: "skip", showlegend: false };
 }
 
 function mapLayout() {
   return {
-    font: FONT, dragmode: false, showlegend: false, height: 440, margin: { l: 56, r: 10, t: 10, b: 48 },
+    font: FONT, dragmode: false, showlegend: false, margin: { l: 56, r: 10, t: 10, b: 48 },
     paper_bgcolor: "white", plot_bgcolor: "white", xaxis: mapAxis(grid.x), yaxis: mapAxis(grid.y),
     shapes: selectedCell(), hovermode: "closest", hoverlabel: { bgcolor: "white", bordercolor: MUTED, font: FONT, align: "left" },
   };
@@ -168,8 +170,12 @@ function mapAxis(axis) {
     range: [axis.edges[0], axis.edges.at(-1)], fixedrange: true, showgrid: false, zeroline: false, automargin: true,
     title: { text: escaped(labelOf(axis.column)), standoff: 10 }, ticks: "outside", ticklen: 3, tickcolor: MUTED,
     tickvals: kept.map((index) => axis.positions[index]),
-    ticktext: kept.map((index) => escaped(shortened(show(axis.levels[index])))),
+    ticktext: kept.map((index) => escaped(shortened(tickOf(axis.levels[index])))),
   };
+}
+
+function tickOf(level) {
+  return typeof level === "number" && !Number.isInteger(level) ? compact(level) : show(level);
 }
 
 function selectedCell() {

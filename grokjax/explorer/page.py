@@ -11,7 +11,8 @@ The payload, all of it ready for JSON; a number may be NaN or None where there i
 | `axes` | columns that vary and can span a map, the preferred ones first |
 | `measures` | columns that are results |
 | `labels` | `{column: label}`, where the name of a column is not label enough |
-| `metrics` | `[{"name", "label", "log": bool, "scale"}, …]`, what a map can show; the scale is "probability", "time", "diverging" or "plain" |
+| `metrics` | `[{"name", "label", "log": bool, "scale"}, …]`, what a map can show |
+| a scale | "probability", "time", "diverging" or "plain", which says the colours |
 | `maps` | `[{"x", "y": columns, "xs", "ys": levels, "layers": {metric: layer}}, …]` |
 | a layer | `{"values", "text", "censored"}`, each with a row per level of `y` |
 | `boundary` | None, or `{"x", "y": columns, "curve", "low", "high": [[[x, y], …], …]}` in data units |
@@ -20,7 +21,7 @@ The payload, all of it ready for JSON; a number may be NaN or None where there i
 | `tables` | `[{"title", "columns", "rows"}, …]`, shown as they come |
 
 Nothing in it is trusted: words reach the page as text and never as markup.
-"""  # noqa: E501 - rows of a table do not wrap
+"""
 
 from __future__ import annotations
 

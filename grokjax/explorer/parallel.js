@@ -2,7 +2,8 @@
 // Plotly's own need WebGL and code made at run time, which the page's security policy forbids;
 // nor have they a place for runs without a value, which here is below each axis.
 
-const HEIGHT = 360, TOP = 34, BOTTOM = 312, NONE = 340, SIDE = 70;
+const HEIGHT = 360, TOP = 34, BOTTOM = 312, NONE = 340, SIDE = 76;
+const REACH = 4; // pixels by which a hand may miss the end of an axis
 const MOST_LINES = 4000;
 const LEVELS_AS_TICKS = 9;
 const FIRST_MEASURES = ["t_mem", "t_grok", "grok_gap", "final_test_accuracy", "phase"];
@@ -89,13 +90,13 @@ function stroke(pen, runs, colour, width, alpha) {
 function drawAxis(axis) {
   const { x } = axis;
   const label = labelOf(axis.column);
-  const head = svg("text", { x, y: TOP - 16, class: "axis-label" }, shortened(label, Math.max(6, Math.floor(Math.min(axis.gap, 2 * SIDE) / 6.8))));
+  const head = svg("text", { x, y: TOP - 16, class: "axis-label" }, shortened(label, Math.max(6, Math.floor(Math.min(axis.gap, 2 * SIDE) / 7.1))));
   head.append(svg("title", {}, label));
   const ticks = axis.ticks.flatMap((tick) => drawTick(axis, heightOf(axis, tick), axis.numeric ? compact(tick) : shortened(show(tick), Math.max(6, Math.floor(axis.gap / 9)))));
   const none = columns[axis.column].includes(null) ? drawTick(axis, NONE, "none") : [];
   const line = svg("line", { x1: x, x2: x, y1: TOP, y2: BOTTOM, class: "axis-line" });
   const handle = svg("rect", { x: x - 14, y: TOP - 8, width: 28, height: HEIGHT - TOP + 8, class: "axis-handle", "data-column": axis.column });
-  const group = svg("g", {}, line, ...ticks, head, ...drawBrush(axis), handle);
+  const group = svg("g", {}, line, ...ticks, ...none, head, ...drawBrush(axis), handle);
   handle.addEventListener("pointerdown", (event) => startBrush(event, axis, group));
   return group;
 }
@@ -134,9 +135,9 @@ function startBrush(event, axis, group) {
 
 // A filter for the stretch of the axis between two heights; none for a mere click.
 function brushed(axis, from, to) {
-  if (Math.abs(to - from) < 4) return null;
+  if (Math.abs(to - from) < REACH) return null;
   const [upper, lower] = [Math.min(from, to), Math.max(from, to)];
-  const within = (height) => height >= upper && height <= lower;
+  const within = (height) => height >= upper - REACH && height <= lower + REACH;
   const levels = axis.levels.filter((level) => within(heightOf(axis, level)));
   const none = within(NONE) && columns[axis.column].includes(null);
   if (!axis.numeric) return { keys: new Set(levels.map(keyOf)), none };

@@ -29,7 +29,7 @@ function selectView() {
 function describeShown() {
   const runs = shownRuns();
   const grokked = has("t_grok") ? `, ${runs.filter((run) => valueOf("t_grok", run) !== null).length} grokked` : "";
-  const names = { cell: () => describeCell(state.cell), kept: () => "Kept runs", all: () => "All runs" };
+  const names = { cell: () => describeCell(state.cell), kept: () => "Kept by the filters", all: () => "All runs" };
   const chosen = state.run === null ? "" : ` Selected: ${valueOf("run_id", state.run)}.`;
   return `${names[state.view]()}: ${count(runs.length, "run")}${grokked}.${chosen}`;
 }
