@@ -56,20 +56,23 @@ function curvesLayout(traces) {
   const step = payload.curves.step_unit;
   const axis = { showgrid: true, gridcolor: "#eeeeee", zeroline: false, ticks: "outside", ticklen: 3, tickcolor: MUTED, linecolor: MUTED, automargin: true };
   const { shapes, annotations } = marks();
+  const losses = traces.filter((trace) => trace.yaxis === "y2").flatMap(({ y }) => y);
   return {
     font: FONT, margin: { l: 60, r: 16, t: 34, b: 44 }, showlegend: false, hovermode: "closest",
     hoverlabel: { bgcolor: "white", bordercolor: MUTED, font: FONT, align: "left" }, dragmode: "zoom",
     paper_bgcolor: "white", plot_bgcolor: "white", shapes, annotations,
-    xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", tickformat: "~s", dtick: stepTicks(traces) },
+    xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", tickformat: "~s", dtick: logTicks(traces.flatMap(({ x }) => x), 1000) },
     yaxis: { ...axis, domain: [0.54, 1], range: [-0.04, 1.04], title: { text: "accuracy", standoff: 8 } },
-    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss (nats)", standoff: 8 }, exponentformat: "power", nticks: 6, tickfont: { size: 10 } },
+    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss (nats)", standoff: 8 }, exponentformat: "power", dtick: logTicks(losses, 100), tickfont: { size: 10 } },
   };
 }
 
 // Labels at 1, 2 and 5, or at powers of ten alone where those would not fit.
-function stepTicks(traces) {
-  const [low, high] = traces.flatMap((trace) => trace.x).reduce(([least, most], step) => (step ? [Math.min(least, step), Math.max(most, step)] : [least, most]), [Infinity, 1]);
-  return high / low > 1000 ? 1 : "D2";
+function logTicks(values, widest) {
+  const known = values.filter((value) => value > 0);
+  const [low, high] = [known.reduce((a, b) => Math.min(a, b), Infinity), known.reduce((a, b) => Math.max(a, b), 0)];
+  if (high / low > widest ** 3) return 2;
+  return high / low > widest ? 1 : "D2";
 }
 
 // When the selected run memorised and grokked; the two labels have a line each, lest they collide.

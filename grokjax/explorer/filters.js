@@ -33,13 +33,15 @@ function setFilter(column, filter) {
 function describeFilter(column, { low, high, keys, none }) {
   const parts = [];
   if (keys) parts.push(...[...keys].map((key) => shortened(show(JSON.parse(key)))));
-  else if (low <= high) parts.push(low === high ? show(low) : `${bound(low)} to ${bound(high)}`);
+  else if (low <= high) parts.push(describeRange(low, high));
   if (none) parts.push("none");
   return `${labelOf(column)}: ${parts.join(", ") || "nothing"}`;
 }
 
-function bound(number) {
-  return Number.isFinite(number) ? show(number) : "any";
+function describeRange(low, high) {
+  if (low === high) return show(low);
+  const ends = [["from", low], ["to", high]].filter(([, end]) => Number.isFinite(end));
+  return ends.map(([word, end]) => `${word} ${show(end)}`).join(" ") || "any number";
 }
 
 // Each filter as a button that takes it away.

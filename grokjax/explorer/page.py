@@ -15,7 +15,7 @@ The payload, all of it ready for JSON; a number may be NaN or None where there i
 | a scale | "probability", "time", "diverging" or "plain", which says the colours |
 | `maps` | `[{"x", "y": columns, "xs", "ys": levels, "layers": {metric: layer}}, …]` |
 | a layer | `{"values", "text", "censored"}`, each with a row per level of `y` |
-| `boundary` | None, or `{"x", "y": columns, "curve", "low", "high": [[[x, y], …], …]}` in data units |
+| `boundary` | None, or `{"x", "y": columns, "curve", "low", "high": [polyline, …]}` in data units |
 | `curves` | `{"step_unit", "metrics", "runs": {run_id: {"step": […], metric: […]}}}`, thinned out |
 | `curves_note` | optional; why some runs have no curves |
 | `tables` | `[{"title", "columns", "rows"}, …]`, shown as they come |

@@ -17,13 +17,18 @@ function svg(tag, properties, ...children) {
   return element;
 }
 
-// Where a value lies between 0 and 1; logarithmic where numbers spread over a factor of thirty,
-// accuracies apart, which are shares.
+// Where a value lies between 0 and 1. Levels lie as on the map; other numbers are logarithmic
+// where they spread over a factor of thirty, accuracies apart, which are shares.
 function uprightAxis(column) {
   const levels = levelsOf(column);
   if (!isNumeric(column)) {
     const places = new Map(levels.map((level, index) => [keyOf(level), (index + 0.5) / levels.length]));
     return { column, levels, numeric: false, share: (value) => places.get(keyOf(value)), ticks: thinned(levels) };
+  }
+  if (payload.axes.includes(column)) {
+    const { positions, at } = axisScale(column, levels);
+    const length = positions.at(-1) - positions[0] || 1;
+    return { column, levels, numeric: true, share: (value) => (at(value) - positions[0]) / length, ticks: thinned(levels) };
   }
   const [low, high] = [levels[0], levels.at(-1)];
   const log = low > 0 && high / low >= 30 && !column.endsWith("accuracy");
@@ -67,6 +72,7 @@ function drawLines() {
   const outside = everyRun.filter((run) => !inside.has(run));
   stroke(pen, sampled(outside), "#e4e4e4", 0.6, 1);
   const bright = sampled(keptRuns());
+  byId("lines-note").textContent = bright.length < inside.size ? `${count(bright.length, "line")} drawn of ${inside.size.toLocaleString("en")}.` : "";
   const alpha = Math.min(0.75, Math.max(0.12, 12 / Math.sqrt(bright.length + 1)));
   for (const run of bright) stroke(pen, [run], colourOf(run), 1.1, alpha);
   if (state.run !== null && inside.has(state.run)) stroke(pen, [state.run], "#000000", 2.2, 1);

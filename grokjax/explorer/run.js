@@ -55,12 +55,23 @@ function drawChosen() {
   const runs = shownRuns();
   const names = listedColumns();
   const head = [columnHead("run", false), ...names.map((name) => columnHead(labelOf(name), isNumeric(name)))];
-  const rows = runs.slice(0, MOST_LISTED).map((run) => runRow(run, names));
+  const first = runs.slice(0, MOST_LISTED);
+  if (runs.includes(state.run) && !first.includes(state.run)) first.unshift(state.run);
+  const rows = first.map((run) => runRow(run, names));
   const focused = document.activeElement?.closest("#chosen") ? document.activeElement.title : null;
   const more = runs.length > MOST_LISTED ? [make("p", { className: "help" }, `The first ${MOST_LISTED} of ${runs.length.toLocaleString("en")} runs.`)] : [];
   byId("chosen").replaceChildren(make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)), ...more);
+  showSelectedRow();
   // The list is made anew; who works with the keyboard stays on the same run.
   if (focused !== null) [...byId("chosen").querySelectorAll("button")].find((one) => one.title === focused)?.focus();
+}
+
+// Scrolls the list alone: `scrollIntoView` would move the page.
+function showSelectedRow() {
+  const list = byId("chosen");
+  const row = list.querySelector("tr.selected");
+  const hidden = row && (row.offsetTop < list.scrollTop || row.offsetTop + row.offsetHeight > list.scrollTop + list.clientHeight);
+  if (hidden) list.scrollTop = row.offsetTop - list.clientHeight / 2;
 }
 
 function drawRun() {
