@@ -14,6 +14,7 @@ FLOORS = {
     "grokjax.config": 0,
     "grokjax.display": 1,
     "grokjax.experiment_file": 1,
+    "grokjax.explorer": 1,
     "grokjax.tasks": 1,
     "grokjax.results": 1,
     "grokjax.analysis": 2,
