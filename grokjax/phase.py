@@ -1,121 +1,204 @@
-"""`python -m grokjax.phase RESULTS`: a table of cells and the figures of a phase diagram."""
+"""`python -m grokjax.phase RESULTS [RESULTS …]`: the zone, its boundary, laws, figures, a page.
+
+In a notebook the same is `phase.summarise(grokjax.load("results/x"))`, and its parts one by one:
+`phase.goldilocks(results)`, `phase.boundary(results)`, `phase.cells(results, axes)`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from grokjax.analysis.phase import TIMES, cells
+from grokjax.analysis import boundary as boundaries
+from grokjax.analysis import law_checks, onset, zone
+from grokjax.analysis import phase as cells_module
+from grokjax.analysis.boundary import Boundary
+from grokjax.analysis.summary import Summary, summarise
+from grokjax.analysis.survival import TIMES
+from grokjax.analysis.zone import Zone
 from grokjax.config import ConfigError
+from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
+
+__all__ = ["boundary", "cells", "goldilocks", "main", "show", "summarise", "write"]
+
+
+def cells(results: Results, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
+    """`analysis.phase.cells` of a sweep."""
+    return cells_module.cells(onset.table(results), axes, metric)
+
+
+def boundary(
+    results: Results,
+    x: str = "weight_decay",
+    y: str = "train_fraction",
+    budget: float | None = None,
+) -> Boundary:
+    """`analysis.boundary.boundary` of a sweep."""
+    return boundaries.boundary(onset.table(results), x, y, budget)
+
+
+def goldilocks(
+    results: Results,
+    x: str = "weight_decay",
+    y: str = "train_fraction",
+    budget: float | None = None,
+) -> Zone:
+    """`analysis.zone.goldilocks` of a sweep."""
+    return zone.goldilocks(onset.table(results), x, y, budget)
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m grokjax.phase", description=__doc__)
-    parser.add_argument("results", type=Path, metavar="RESULTS", help="folder that a sweep wrote")
-    parser.add_argument("--x", default="weight_decay", help="column across (weight_decay)")
-    parser.add_argument("--y", default="train_fraction", help="column up (train_fraction)")
+    parser = argparse.ArgumentParser(
+        prog="python -m grokjax.phase",
+        description="Print the Goldilocks zone, its boundary and the laws of a sweep; draw figures "
+        "and write report.html. Several folders of one kind are joined.",
+    )
+    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="a sweep's folder")
+    parser.add_argument("--x", help="column across (weight_decay, or what the sweep varies)")
+    parser.add_argument("--y", help="column up (train_fraction, or what the sweep varies)")
     parser.add_argument("--metric", default="t_grok", help=f"time to map: {', '.join(TIMES)}")
-    parser.add_argument("--out", type=Path, help="folder for the figures (RESULTS/figures)")
+    parser.add_argument("--out", type=Path, help="folder for figures and page (RESULTS)")
     given = parser.parse_args(arguments)
     try:
-        show(load(given.results), given.x, given.y, given.metric, given.out)
+        if len(given.results) > 1 and given.out is None:
+            raise ConfigError(
+                "out=None: with several RESULTS, say with --out DIR where figures are to go."
+            )
+        show(load(*given.results), given.x, given.y, given.metric, given.out)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader, `head` say, has seen enough; the figures are written
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
         sys.stderr.close()
     return 0
 
 
 def show(
     results: Results,
-    x: str = "weight_decay",
-    y: str = "train_fraction",
+    x: str | None = None,
+    y: str | None = None,
     metric: str = "t_grok",
     out: Path | None = None,
 ) -> None:
-    """Print the table of cells and write the figures."""
-    runs = results.runs[results.runs["status"] != "failed"]
-    if runs.empty:
-        print("every run failed: there is nothing to map; see the column `error` of the runs")
-        return
-    print(table(runs, x, y, metric))
-    pooled = [path.split(".")[-1] for path in results.manifest.get("axes", {})]
-    pooled = [name for name in pooled if name not in (x, y, "seed", "split_seed")]
-    if pooled:
-        print(f"each cell pools runs that differ in {', '.join(pooled)}")
-    for path in write_figures(results, x, y, metric, out):
-        print(f"wrote {path}")
+    """Print what the sweep says, write the figures and the page."""
+    summary = summarise(results, x, y)
+    folder = out or results.path
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
+    print(describe(summary, metric), flush=True)
+    for path in write(summary, metric, folder):
+        print(f"wrote {path}", flush=True)
 
 
-def table(runs: pd.DataFrame, x: str, y: str, metric: str) -> str:
+def describe(summary: Summary, metric: str = "t_grok") -> str:
+    """The cells, the zone, the laws and the warnings as text."""
+    parts = [table(summary.cells(metric), summary.x, summary.y, metric)]
+    if isinstance(summary.zone, str):
+        parts.append(f"no zone: {summary.zone}")
+    else:
+        parts.append(_zone_text(summary, summary.zone))
+    parts += [_law_text(summary, axis) for axis in summary.laws]
+    parts += [f"warning: {text}" for text in summary.warnings]
+    return "\n\n".join(parts)
+
+
+def table(found: pd.DataFrame, x: str, y: str, metric: str) -> str:
     """The cells as text: how many grokked, and the median time or that it is censored."""
-    found = cells(runs, x, y, metric)
     median = found["median"].map("{:.0f}".format)
     median = median.mask(found["censored"], found["bound"].map(">{:.0f}".format))
     median = median.mask(found["median"].isna() & ~found["censored"], "-")
     counts = found["n_grokked"].astype(str) + "/" + found["n"].astype(str)
-    found["text"] = counts + " " + median
-    wide = found.pivot_table(index=y, columns=x, values="text", aggfunc="first")
+    wide = found.assign(text=counts + " " + median)
+    wide = wide.pivot_table(index=y, columns=x, values="text", aggfunc="first")
     wide = wide.sort_index(ascending=False).fillna("")
     note = f"grokked/runs and median {metric}; > marks cells censored at their budgets"
     return f"{wide.to_string()}\n{note}"
 
 
-def write_figures(
-    results: Results, x: str, y: str, metric: str, out: Path | None = None
-) -> list[Path]:
-    """Every figure that the sweep has the axes for, as PNG and PDF."""
+def _zone_text(summary: Summary, found: Zone) -> str:
+    edge, x, y = found.boundary, summary.x, summary.y
+    lines = [f"Goldilocks zone, P(grok within {edge.budget:.0f} updates) ≥ ½ [95 %]:"]
+    for row in _rows(found.table):
+        plain = row["unit"] == "1" or row["unit"] in row["quantity"]
+        unit = "" if plain else f" {row['unit']}"
+        lines.append(f"  {row['quantity']:<30}{_interval(row)}{unit}")
+    for row in _rows(found.places):
+        where = f"{y} {row[y]:g}" if math.isnan(row[x]) else f"{x} {row[x]:g}, {y} {row[y]:g}"
+        lines.append(
+            f"  {row['place']:<30}{where}: median {row['median']:.0f}, "
+            f"in {row['agree']:.0%} of the resamples"
+        )
+    lines.append(f"edges in {x} [95 %]; – is beyond the map:")
+    for row in _rows(found.edges):
+        names = [[f"{side}{end}" for end in ("", "_low", "_high")] for side in ("lower", "upper")]
+        sides = " to ".join(_interval(row, *name) for name in names)
+        lines.append(f"  {y} {row[y]:<10g}{sides if row['inside'] else 'no zone'}")
+    shares = [f"{r['share of the map']:.0%} by {r['budget']:.0f}" for r in _rows(summary.budgets)]
+    lines.append(f"share of the map inside: {', '.join(shares)}")
+    return "\n".join(lines)
+
+
+def _law_text(summary: Summary, axis: str) -> str:
+    law, runs = summary.laws[axis], summary.law_runs
+    (b,) = _rows(law.parameters.loc[["b"]])
+    within = f", a constant for each {' and '.join(law.within)}" if law.within else ""
+    lines = [
+        f"t_grok ∝ {axis}^b{within}: b = {_interval(b)} ({law.n} runs, {law.n_censored} censored)"
+    ]
+    best = summary.forms[axis]
+    best = best[(best["data"] == "all") & (best["distribution"] == law.distribution)]
+    forms = ", ".join(f"{row['form']} {row['delta']:.1f}" for row in _rows(best))
+    lines.append(f"  AIC above the best form: {forms}")
+    checks = ", ".join(f"{n} {v:.2g}" for n, v in law_checks.diagnose(runs, law).items())
+    lines.append(f"  residuals: {checks}")
+    out = law_checks.held_out(runs, law)
+    if len(out):
+        gain = (out["score"] - out["score_constant"]).mean()
+        lines.append(
+            f"  seeds held out: {out['inside'].mean():.0%} inside their 95 % intervals, "
+            f"{gain:+.2f} nats a run over no dependence on {axis}"
+        )
+    return "\n".join(lines)
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def _interval(
+    row: Mapping[str, Any], value: str = "value", low: str = "low", high: str = "high"
+) -> str:
+    words = ["–" if math.isnan(row[name]) else f"{row[name]:.3g}" for name in (value, low, high)]
+    return "{} [{}, {}]".format(*words)
+
+
+def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
+    """Every figure that the sweep has the axes for, as PNG and PDF, and `report.html`."""
+    from grokjax import report
     from grokjax.figures import style
+    from grokjax.figures.gallery import curve_groups, gallery
 
-    folder = out or results.path / "figures"
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
+    groups = curve_groups(summary)
+    drawn = [str(run_id) for runs in groups.values() for run_id in runs["run_id"]]
+    wanted = list(dict.fromkeys([*report.curve_runs(summary), *drawn]))
+    curves = summary.results.curves_of(wanted, ["step", *report.CURVES, "weight_norm"])
     paths: list[Path] = []
-    for name, figure in figures(results, x, y, metric).items():
-        paths += style.save(figure, folder, name)
-    return paths
-
-
-def figures(results: Results, x: str, y: str, metric: str) -> dict[str, Figure]:
-    """Name → figure: maps where both axes vary, and the curves of telling cells."""
-    from grokjax.figures.curves import learning_curves
-    from grokjax.figures.maps import probability_map, time_map
-
-    runs = results.runs[results.runs["status"] != "failed"]
-    made: dict[str, Figure] = {}
-    if runs[x].nunique() > 1 and runs[y].nunique() > 1:
-        made["p_grok"] = probability_map(cells(runs, x, y), x, y)
-        for time in dict.fromkeys([metric, "grok_gap"]):
-            made[time] = time_map(cells(runs, x, y, time), x, y, time)
-    made["curves"] = learning_curves(results.curves, telling_cells(runs, x, y))
-    return made
-
-
-def telling_cells(runs: pd.DataFrame, x: str, y: str) -> dict[str, pd.DataFrame]:
-    """Up to three cells: one that only memorises, the largest gap, the smallest gap."""
-    from grokjax.figures.maps import level_text
-
-    gaps = cells(runs, x, y, "grok_gap").sort_values([y, x])
-    grokking = gaps[(gaps["p_grok"] >= 0.5) & gaps["median"].notna()].sort_values("median")
-    memorising = gaps[(gaps["n_grokked"] == 0) & gaps["censored"]]
-    chosen = [memorising.tail(1), grokking.tail(1), grokking.head(1)]
-    found = pd.concat([c for c in chosen if len(c)] or [gaps.head(3)]).drop_duplicates([x, y])
-    return {
-        f"{x} {level_text(a)}, {y} {level_text(b)}".replace("_", " "): runs[
-            (runs[x] == a) & (runs[y] == b)
-        ]
-        for a, b in zip(found[x], found[y], strict=True)
-    }
+    for name, figure in gallery(summary, metric, curves).items():
+        paths += style.save(figure, folder / "figures", name)
+    page = folder / "report.html"
+    write_text(page, report.html(summary, curves))
+    return [*paths, page]
 
 
 if __name__ == "__main__":

@@ -107,10 +107,18 @@ class Problem:
         )
         return best.x, float(best.fun)
 
-    def covariance(self, theta: np.ndarray, extra: float | None) -> np.ndarray:
-        """Inverse of the observed information, by finite differences; `extra` comes last."""
+    def covariance(
+        self, theta: np.ndarray, extra: float | None = None, reach: float = np.inf
+    ) -> np.ndarray:
+        """Inverse of the observed information, by finite differences; `extra` comes last.
+
+        `reach`: how far `extra` may be moved before a seen run has no likelihood. NaN where the
+        likelihood has no curvature to speak of.
+        """
         point = theta if extra is None else np.append(theta, extra)
         step = 1e-4 * np.maximum(np.abs(point), 0.1)
+        if extra is not None:
+            step[-1] = min(step[-1], 0.1 * reach)
 
         def loss(at: np.ndarray) -> float:
             inner, outer = (at, 0.0) if extra is None else (at[:-1], at[-1])
@@ -128,13 +136,15 @@ class Problem:
                     at[j] += b * step[j]
                     total += sign * loss(at)
                 information[i, j] = information[j, i] = total / (4 * step[i] * step[j])
+        if not np.isfinite(information).all():
+            return np.full_like(information, np.nan)
         return np.linalg.pinv(information, hermitian=True)
 
     def _standardised(
         self, theta: np.ndarray, extra: float
     ) -> tuple[np.ndarray, float, np.ndarray]:
         features, sigma = self.features(extra), float(np.exp(theta[-1]))
-        never = ~np.isfinite(features).all(1)
+        never = np.logical_not(np.isfinite(features).all(axis=1))
         location = np.where(never[:, None], 0.0, features) @ theta[:-1] + self.offset
         z = np.clip((self.log_times - location) / sigma, -500, 500)
         return np.where(never, 0.0, z), sigma, never

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,7 +148,7 @@ class Boundary:
         xs, ys = self.fine
         log_odds, half = self.fine_surface
         u, v = self.x.forward(xs), self.y.forward(ys)
-        lines = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
+        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
         return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
 
 

@@ -152,7 +152,7 @@ def fit(
         levels,
         theta,
         extra,
-        _parameters(problem, theta, extra, form),
+        _parameters(problem, theta, form, extra, float(x[seen].min()) - extra),
         2 * loss + 2 * size,
         len(kept),
         int((~seen).sum()),
@@ -237,17 +237,20 @@ def _critical_point(problem: Problem, x: np.ndarray, seen: np.ndarray) -> float:
     return float(found.x)
 
 
-def _parameters(problem: Problem, theta: np.ndarray, extra: float, form: str) -> pd.DataFrame:
+def _parameters(
+    problem: Problem, theta: np.ndarray, form: str, extra: float, reach: float
+) -> pd.DataFrame:
     from scipy.special import stdtrit
 
     critical = form == "critical"
-    covariance = problem.covariance(theta, extra if critical else None)
+    covariance = problem.covariance(theta, *([extra, reach] if critical else []))
     slopes = {"power": ["b"], "exponential": ["b"], "critical": ["b"], "curved": ["b", "c"]}
     names = [*slopes.get(form, []), "sigma", *(["x_c"] if critical else [])]
     values = np.append(theta, extra)[: len(theta) + critical][-len(names) :]
     degrees = max(1, len(problem.log_times) - len(theta) - critical)
     inflation = len(problem.log_times) / degrees
-    errors = np.sqrt(np.maximum(np.diag(covariance)[-len(names) :], 0) * inflation)
+    with np.errstate(invalid="ignore"):  # a negative variance is none
+        errors = np.sqrt(np.diag(covariance)[-len(names) :] * inflation)
     half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * errors
     columns = np.stack([values, values - half, values + half])
     at = names.index("sigma")  # fitted as its logarithm

@@ -9,6 +9,7 @@ Legend: C cells, M runs of the largest cell, B resamples.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -152,11 +153,15 @@ def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:
 
 
 def kaplan_meier_curve(times: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
-    """Share of runs that have crossed by each time, with a 95 % interval, from SciPy."""
+    """Share of runs that have crossed by each time, `step`, `share`, `low`, `high` at 95 %.
+
+    SciPy's estimate; its interval is undefined, NaN, before the first and after the last event.
+    """
     from scipy import stats
 
     found = stats.ecdf(stats.CensoredData(uncensored=times[seen], right=times[~seen])).cdf
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
+        warnings.filterwarnings("ignore", "The confidence interval is undefined", RuntimeWarning)
         interval = found.confidence_interval(LEVEL, method="log-log")
     columns = {"share": found, "low": interval.low, "high": interval.high}
     frame = pd.DataFrame({name: part.probabilities for name, part in columns.items()})

@@ -50,6 +50,8 @@ def goldilocks(
     found = boundary(runs, x, y, budget)
     kept = finished(runs)
     extent = _extent(found, np.vstack([found.fit.coefficients, found.draws]))
+    u, v = found.x.forward(found.fine[0]), found.y.forward(found.fine[1])
+    extent_of_map = float(np.ptp(u) * np.ptp(v))
     units = {
         "area": f"{found.x.unit} × {found.y.unit}",
         "share of the map": "1",
@@ -63,7 +65,8 @@ def goldilocks(
         if scale is not None:
             value, low, high = (float(scale.back(v)) for v in (value, low, high))
         else:
-            low = max(low, 0.0)
+            most = 1.0 if name == "share of the map" else extent_of_map
+            low, high = (float(np.clip(limit, 0.0, most)) for limit in (low, high))
         rows.append(
             {"quantity": name, "value": value, "low": low, "high": high, "unit": units[name]}
         )

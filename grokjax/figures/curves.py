@@ -50,7 +50,9 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
     return figure
 
 
-def survival_curves(groups: dict[str, pd.DataFrame], metric: str = "t_grok") -> Figure:
+def survival_curves(
+    groups: dict[str, pd.DataFrame], metric: str = "t_grok", title: str = ""
+) -> Figure:
     """Share of the runs that have grokked by each step (Kaplan–Meier), with 95 % bands.
 
     A tick on a curve is a run that ended there without grokking.
@@ -58,20 +60,21 @@ def survival_curves(groups: dict[str, pd.DataFrame], metric: str = "t_grok") -> 
     with style.paper():
         figure = Figure(figsize=(style.COLUMN, 2.4))
         axis = figure.subplots()
-        for (title, runs), (colour, dashes) in zip(groups.items(), style.SERIES, strict=False):
+        for (name, runs), (colour, dashes) in zip(groups.items(), style.SERIES, strict=False):
             times, seen = censored_times(runs, metric)
             last = times.max()
             curve = kaplan_meier_curve(times, seen)
             step = [0, *curve["step"], last]
             share = [0, *curve["share"], curve["share"].iloc[-1]]
-            axis.step(step, share, where="post", color=colour, ls=dashes, label=title)
-            limits = [[0, *curve[name], curve[name].iloc[-1]] for name in ("low", "high")]
-            axis.fill_between(step, *limits, step="post", color=colour, alpha=0.15, lw=0)
+            axis.step(step, share, where="post", color=colour, ls=dashes, label=name)
+            low, high = ([0, *curve[side], curve[side].iloc[-1]] for side in ("low", "high"))
+            axis.fill_between(step, low, high, step="post", color=colour, alpha=0.15, lw=0)
             ended = times[~seen]
             at = [curve["share"][curve["step"] <= time].max() for time in ended]
             axis.plot(ended, pd.Series(at, dtype=float).fillna(0), "|", color=colour, ms=5)
         axis.set(xlabel="step", ylabel="share of runs that grokked", ylim=(-0.03, 1.03))
         axis.set_xlim(left=0)
+        axis.set_title(title, loc="left")
         figure.legend(loc="outside upper center", ncols=1 if len(groups) < 3 else 2)
     return figure
 

@@ -35,15 +35,14 @@ def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = N
     shares = cells[[f"p_{name}" for name in PHASES]].to_numpy()
     colours = ListedColormap([style.PHASES[name] for name in PHASES])
     with style.paper():
-        figure, axis, mesh, _ = _map(
+        figure, axis, _, _ = _map(
             cells, x, y, pd.Series(shares.argmax(1).astype(float), cells.index),
             Normalize(-0.5, len(PHASES) - 0.5), colours,
         )  # fmt: skip
         _draw_boundary(axis, boundary)
         found = np.unique(shares.argmax(1))
         handles: list[Any] = [
-            Patch(facecolor=colours(int(mesh.norm(i) * len(PHASES))), label=PHASES[i])
-            for i in found
+            Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in found
         ]
         handles += _boundary_handles(boundary)
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
@@ -125,7 +124,8 @@ def _annotate(
     across, up, rows, columns = places
     if max(len(across.levels), len(up.levels)) > MOST_ANNOTATED:
         return
-    values = np.ma.filled(mesh.get_array().reshape(len(up.levels), -1), np.nan)
+    values: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan)
+    values = values.reshape(len(up.levels), len(across.levels))
     for row, column, cell in zip(rows, columns, cells.itertuples(), strict=True):
         value = values[row, column]
         dark = not np.isnan(value) and sum(mesh.to_rgba(value)[:3]) < 1.5
@@ -170,6 +170,6 @@ def _boundary_handles(boundary: Boundary | None) -> list[Any]:
 
 
 def _bar(figure: Figure, axis: Axes, mesh: ScalarMappable, text: str) -> Any:
-    bar = figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
-    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    bar: Any = figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
+    bar.outline.set_linewidth(0.6)
     return bar

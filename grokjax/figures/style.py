@@ -74,5 +74,6 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
     with paper():
         figure.savefig(paths[0], metadata={"Software": None})
+        figure.set_layout_engine("none")  # laid out by now; doing it again takes most of the time
         figure.savefig(paths[1], metadata={"CreationDate": None})
     return paths

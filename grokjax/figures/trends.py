@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ from grokjax.analysis.phase import cells, finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
-from grokjax.figures.axes import label, level_text
+from grokjax.figures.axes import MOST_TICKS, label, level_text
 
 MOST_LINES = len(style.SERIES)
 TIMES = (("t_grok", style.TEST, "o"), ("t_mem", style.TRAIN, "s"))
@@ -37,7 +39,7 @@ def law_plot(runs: pd.DataFrame, law: Law) -> Figure:
             if other is not None:
                 part = part[part[law.axis].between(*_fitted_range(runs, law, levels[at]))]
             known = part[part["median"].notna()]
-            limits = np.abs(known[["low", "high"]].sub(known["median"], axis=0)).fillna(0).T
+            limits = known[["low", "high"]].sub(known["median"], axis=0).abs().fillna(0).T
             axis.errorbar(
                 known[law.axis], known["median"], yerr=limits.to_numpy(), fmt="o", color=colour,
                 ms=3, lw=0.8, capsize=1.5,
@@ -49,6 +51,7 @@ def law_plot(runs: pd.DataFrame, law: Law) -> Figure:
             name = f"{label(other)} {level_text(levels[at])}" if other else None
             axis.plot(x, law.quantile(rows), color=colour, ls=dashes, label=name)
         axis.set(xscale="log", yscale="log", xlabel=label(law.axis))
+        _ticks(axis, Scale.of(table[law.axis]))
         axis.set_ylabel("$t_{\\mathrm{grok}}$ (steps)")
         b = law.parameters.loc["b"]
         handles, _ = axis.get_legend_handles_labels()
@@ -96,14 +99,14 @@ def variance_plot(runs: pd.DataFrame, shares: pd.DataFrame, metric: str = "t_gro
         for which, names in (("y", wide.index), ("x", wide.columns)):
             getattr(left, f"set_{which}ticks")(np.arange(len(names)) + 0.5, names)
         left.set(xlabel="split seed (by median)", ylabel="seed (by median)")
-        bar = figure.colorbar(image, ax=left, label=f"$\\log_{{10}}$ {label(metric)[7:]}")
-        bar.outline.set_linewidth(0.6)  # type: ignore[operator]
-        names = shares["source"].replace({"split_seed": "split", "interaction": "neither alone"})
+        bar: Any = figure.colorbar(image, ax=left, label=f"$\\log_{{10}}$ {label(metric)[7:]}")
+        bar.outline.set_linewidth(0.6)
+        words = shares["source"].replace({"split_seed": "split", "interaction": "neither alone"})
         at, share = np.arange(len(shares))[::-1], shares["share"]
         right.barh(at, share, color=[style.TRAIN, style.TEST, "0.7"], height=0.6)
         limits = [share - shares["low"].clip(upper=share), shares["high"].clip(lower=share) - share]
         right.errorbar(share, at, xerr=limits, fmt="none", color="black", lw=0.8, capsize=2)
-        right.set_yticks(at, names)
+        right.set_yticks(at, words)
         right.set(xlabel="share of the variance of $\\log t$", xlim=(0, 1))
     return figure
 
@@ -121,5 +124,10 @@ def _scaled(axis: Axes, column: pd.Series) -> None:
     scale = Scale.of(column)
     if scale.kind == "log":
         axis.set_xscale("log")
-    axis.set_xticks(scale.levels, [level_text(level) for level in scale.levels])
+    _ticks(axis, scale)
+
+
+def _ticks(axis: Axes, scale: Scale) -> None:
+    shown = scale.levels[:: -(-len(scale.levels) // MOST_TICKS)]
+    axis.set_xticks(shown, [level_text(level) for level in shown])
     axis.set_xticks([], minor=True)

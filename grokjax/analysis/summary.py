@@ -1,0 +1,234 @@
+"""All that a sweep says over two axes, computed once, for tables, figures and the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grokjax.analysis import law_checks, laws, onset
+from grokjax.analysis.boundary import Boundary, NoBoundaryError, at_budgets
+from grokjax.analysis.laws import Law
+from grokjax.analysis.phase import cells, check_columns, finished
+from grokjax.analysis.scales import Scale
+from grokjax.analysis.zone import Zone, goldilocks
+from grokjax.config import ConfigError
+from grokjax.config.experiment import SEEDS
+from grokjax.results.load import Results
+
+PREFERRED = ("weight_decay", "train_fraction")
+"""Columns that a map is drawn over when they vary and nothing else is asked for."""
+FEW_SEEDS = 5
+FILLED = 0.4
+"""Share of the cells of x × y that must hold runs to make a map."""
+MOVING = 0.1
+"""Growth of the zone over the second half of the budget from which on it is still moving."""
+RESOLVED = 3
+"""Log points that a transition should span."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Summary:
+    """The runs of a sweep, its two axes, and what follows from them, each computed when asked."""
+
+    results: Results
+    runs: pd.DataFrame
+    """With every onset column, without failed runs."""
+    x: str
+    y: str
+
+    @functools.cache  # noqa: B019 - a summary lives as long as its command
+    def cells(self, metric: str = "t_grok") -> pd.DataFrame:
+        """The cells of the map."""
+        return cells(self.runs, [self.x, self.y], metric)
+
+    @functools.cached_property
+    def is_map(self) -> bool:
+        """Whether both axes vary and most of their cells hold runs."""
+        n_x, n_y = (self.runs[axis].nunique() for axis in (self.x, self.y))
+        return min(n_x, n_y) > 1 and len(self.cells()) >= FILLED * n_x * n_y
+
+    @functools.cached_property
+    def zone(self) -> Zone | str:
+        """The Goldilocks zone, or why there is none to be drawn."""
+        if not self.is_map:
+            return f"{self.x} and {self.y} do not span a map"
+        try:
+            return goldilocks(self.runs, self.x, self.y)
+        except NoBoundaryError as error:
+            return str(error)
+
+    @property
+    def boundary(self) -> Boundary | None:
+        """The boundary of the zone."""
+        return None if isinstance(self.zone, str) else self.zone.boundary
+
+    @functools.cached_property
+    def budgets(self) -> pd.DataFrame:
+        """The zone at several budgets of the same runs, to tell "never" from "not yet".
+
+        A row a budget: `budget`, `share of the map`, `growth` since the budget before.
+        """
+        found = at_budgets(self.runs, self.x, self.y) if self.boundary else []
+        shares = [float((b.fine_surface[0] >= 0).mean()) for b in found]
+        table = pd.DataFrame({"budget": [b.budget for b in found], "share of the map": shares})
+        return table.assign(growth=table["share of the map"].pct_change(fill_method=None))
+
+    @functools.cached_property
+    def laws(self) -> dict[str, Law]:
+        """Axis → power law of t_grok, the other axis having a constant a level.
+
+        They leave out the runs beyond the fastest cell of each y, where t_grok rises again.
+        """
+        found = {}
+        for axis, other in ((self.x, self.y), (self.y, self.x)):
+            if self.varying.get(axis, 0) > 1:
+                within = [other] if self.varying.get(other, 0) > 1 else []
+                try:
+                    found[axis] = laws.fit(self.law_runs, axis, within=within)
+                except (ConfigError, np.linalg.LinAlgError):
+                    continue
+        return found
+
+    @functools.cached_property
+    def law_runs(self) -> pd.DataFrame:
+        """The runs that laws are about: of a map, those up to the fastest cell of each y."""
+        return law_checks.below_fastest(self.runs, self.x, self.y) if self.is_map else self.runs
+
+    @functools.cached_property
+    def forms(self) -> dict[str, pd.DataFrame]:
+        """Axis → every form of law on the same runs, by AIC."""
+        return {
+            axis: law_checks.compare_forms(self.law_runs, axis, law.within)
+            for axis, law in self.laws.items()
+        }
+
+    @functools.cached_property
+    def varying(self) -> dict[str, int]:
+        """Numeric axes of the sweep that vary, seeds apart: name → number of levels."""
+        return _varying(self.results, self.runs)
+
+    @functools.cached_property
+    def warnings(self) -> list[str]:
+        """What a reader should know before believing the map."""
+        return [text for text in (check(self) for check in CHECKS) if text]
+
+
+def summarise(results: Results, x: str | None = None, y: str | None = None) -> Summary:
+    """The summary over two columns; left out, those of the sweep's axes that vary.
+
+    Raises:
+      ConfigError: there is no such column, or every run failed.
+    """
+    runs = finished(onset.table(results))
+    if runs.empty:
+        raise ConfigError(
+            f"{results.path}: every run failed, there is nothing to map; see the column `error`."
+        )
+    varying = list(_varying(results, runs))
+    chosen = [name for name in PREFERRED if name in varying]
+    chosen += [name for name in varying if name not in chosen and name not in (x, y)]
+    rest = [name for name in (*chosen, *PREFERRED) if name not in (x, y)]
+    x = x or rest.pop(0)
+    y = y or next(name for name in rest if name != x)
+    check_columns(runs, [x, y])
+    return Summary(results, runs, x, y)
+
+
+def _varying(results: Results, runs: pd.DataFrame) -> dict[str, int]:
+    names = [name for name in results.axes or PREFERRED if name not in SEEDS and name in runs]
+    counts = {name: int(runs[name].nunique()) for name in names}
+    numeric = [name for name in names if Scale.of(runs[name]).kind != "ordinal"]
+    return {name: counts[name] for name in numeric if counts[name] > 1}
+
+
+def _few_seeds(summary: Summary) -> str | None:
+    n = summary.cells()["n"]
+    if n.median() >= FEW_SEEDS:
+        return None
+    half = 100 * 0.98 / np.sqrt(n.median())
+    return (
+        f"too few seeds: {n.median():.0f} runs in the usual cell, so that a share of one half is "
+        f"known to ± {half:.0f} %; {FEW_SEEDS} are the least for a map"
+    )
+
+
+def _moving(summary: Summary) -> str | None:
+    growth = summary.budgets["growth"].iloc[-1] if len(summary.budgets) > 1 else 0.0
+    if not growth > MOVING:
+        return None
+    before, whole = summary.budgets["budget"].iloc[-2:]
+    return (
+        f"budget too short: between {before:.0f} and {whole:.0f} updates the zone grew by "
+        f"{growth:.0%}, so that cells beyond its lower edge are not yet, and perhaps not never"
+    )
+
+
+def _sparse_log(summary: Summary) -> str | None:
+    runs = summary.runs[summary.runs["transition_width"].notna()]
+    if "log_every" not in runs or runs.empty:
+        return None
+    share = (runs["transition_width"] < RESOLVED * runs["log_every"]).mean()
+    if share < 0.1:
+        return None
+    return (
+        f"log too sparse: {share:.0%} of the transitions take less than {RESOLVED} log points, so "
+        "that widths and slopes are those of the log; lower log_every"
+    )
+
+
+def _collapses(summary: Summary) -> str | None:
+    grokked = summary.runs[summary.runs["t_grok"].notna()]
+    lost = grokked["t_collapse"].notna()
+    if not lost.any():
+        return None
+    for_good = int((~grokked.loc[lost, "recovered"].astype(bool)).sum())
+    return (
+        f"grokking did not last: {lost.sum()} of {len(grokked)} runs that grokked collapsed "
+        f"later, {for_good} of them to the end; t_grok_sustained is a crossing that lasts"
+    )
+
+
+def _settled(summary: Summary) -> str | None:
+    if "stop_reason" not in summary.runs:
+        return None
+    settled = int((summary.runs["stop_reason"] == "settled").sum())
+    if not settled:
+        return None
+    return (
+        f"late collapse unseen: {settled} runs ended soon after they had settled; train with "
+        "settle_steps=None to see what becomes of them"
+    )
+
+
+def _bad_fit(summary: Summary) -> str | None:
+    if summary.boundary is None or summary.boundary.p_fit >= 0.05:
+        return None
+    return (
+        f"the boundary fits badly (p = {summary.boundary.p_fit:.3f}): the map has more structure "
+        "than a cubic surface, or runs of a cell depend on each other"
+    )
+
+
+def _left_out(summary: Summary) -> str | None:
+    n = summary.boundary.n_left_out if summary.boundary else 0
+    return f"{n} runs have no place on the axes of the boundary and are not in it" if n else None
+
+
+def _pooled(summary: Summary) -> str | None:
+    pooled = [n for n in summary.results.axes if n not in (summary.x, summary.y, *SEEDS)]
+    pooled = [n for n in pooled if n in summary.runs and summary.runs[n].nunique() > 1]
+    return f"each cell pools runs that differ in {', '.join(pooled)}" if pooled else None
+
+
+def _failed(summary: Summary) -> str | None:
+    n = int((summary.results.runs["status"] == "failed").sum())
+    return f"{n} runs failed and are left out; see the column `error` of the runs" if n else None
+
+
+CHECKS: tuple[Any, ...] = (
+    _failed, _few_seeds, _moving, _sparse_log, _collapses, _settled, _bad_fit, _left_out, _pooled,
+)  # fmt: skip

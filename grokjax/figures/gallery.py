@@ -1,0 +1,92 @@
+"""Which figures a sweep has the axes for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from grokjax.analysis.phase import variance_shares
+from grokjax.analysis.summary import Summary
+from grokjax.config.experiment import SEEDS
+from grokjax.figures import curves as by_step
+from grokjax.figures import maps, style, trends
+from grokjax.figures.axes import label, level_text
+
+
+def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Figure]:
+    """Name → figure.
+
+    Args:
+      summary: of the sweep.
+      metric: a time to map beside t_grok's gap.
+      curves: at least those of `curve_groups(summary)`.
+    """
+    runs, x, y = summary.runs, summary.x, summary.y
+    made: dict[str, Figure] = {}
+    if summary.is_map:
+        made["phases"] = maps.phase_map(summary.cells(), x, y, summary.boundary)
+        made["p_grok"] = maps.probability_map(summary.cells(), x, y, summary.boundary)
+        for time in dict.fromkeys([metric, "grok_gap"]):
+            made[time] = maps.time_map(summary.cells(time), x, y, time)
+    groups = curve_groups(summary)
+    made["curves"] = by_step.learning_curves(curves, groups)
+    if "weight_norm" in curves:
+        made["trajectories"] = by_step.trajectories(curves, groups)
+    title, rows = survival_groups(summary)
+    made["survival"] = by_step.survival_curves(rows, title=title)
+    for axis, law in summary.laws.items():
+        if summary.is_map or len(summary.varying) == 1:
+            made[f"law_{axis}"] = trends.law_plot(summary.law_runs, law)
+    for axis in summary.varying:
+        others = [name for name in summary.varying if name != axis]
+        part = _at_base(summary, runs, others)
+        if not summary.is_map and part[axis].nunique() > 1:
+            made[f"scan_{axis}"] = trends.scan(part, axis)
+    if all(name in runs and runs[name].nunique() > 1 for name in SEEDS):
+        cell = runs.groupby([x, y], dropna=False)["run_id"].transform("size")
+        crossed = runs[cell == cell.max()]
+        if len(crossed) == crossed["seed"].nunique() * crossed["split_seed"].nunique():
+            made["variance"] = trends.variance_plot(crossed, variance_shares(crossed))
+    return made
+
+
+def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:
+    """Up to three telling cells: one that only memorises, the largest gap, the smallest gap."""
+    x, y, runs = summary.x, summary.y, summary.runs
+    gaps = summary.cells("grok_gap").sort_values([y, x])
+    grokking = gaps[(gaps["p_grok"] >= 0.5) & gaps["median"].notna()].sort_values("median")
+    memorising = gaps[(gaps["n_grokked"] == 0) & gaps["censored"]]
+    chosen = [memorising.tail(1), grokking.tail(1), grokking.head(1)]
+    found = pd.concat([c for c in chosen if len(c)] or [gaps.head(3)]).drop_duplicates([x, y])
+    return {
+        f"{label(x)} {level_text(a)}, {label(y)} {level_text(b)}": runs[
+            (runs[x] == a) & (runs[y] == b)
+        ]
+        for a, b in zip(found[x], found[y], strict=True)
+    }
+
+
+def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
+    """A title, and levels of x, evenly chosen, at the level of y next to the zone's centre."""
+    x, y, runs = summary.x, summary.y, summary.runs
+    if isinstance(summary.zone, str):
+        return "", curve_groups(summary)
+    centre = summary.zone.table.set_index("quantity").at[f"centre in {y}", "value"]
+    levels = np.array(summary.zone.boundary.y.levels)
+    level = levels[np.abs(levels - centre).argmin()]
+    row = runs[runs[y] == level]
+    found = np.sort(row[x].unique())
+    most = min(len(style.SERIES), len(found))
+    shown = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
+    groups = {f"{label(x)} {level_text(at)}": row[row[x] == at] for at in shown}
+    return f"{label(y)} {level_text(level)}", groups
+
+
+def _at_base(summary: Summary, runs: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
+    """The runs with the base configuration's value on these axes."""
+    base = {p.rsplit(".", 1)[-1]: v for p, v in summary.results.manifest.get("base", {}).items()}
+    for name in axes:
+        value = base.get(name)
+        runs = runs[runs[name] == (value if value is not None else runs[name].mode()[0])]
+    return runs
