@@ -19,6 +19,7 @@ from grokjax.analysis import boundary as boundaries
 from grokjax.analysis import law_checks, onset, zone
 from grokjax.analysis import phase as cells_module
 from grokjax.analysis.boundary import Boundary
+from grokjax.analysis.phase import finished
 from grokjax.analysis.summary import Summary, summarise
 from grokjax.analysis.survival import TIMES
 from grokjax.analysis.zone import Zone
@@ -92,6 +93,9 @@ def show(
     out: Path | None = None,
 ) -> None:
     """Print what the sweep says, write the figures and the page."""
+    if finished(results.runs).empty:
+        print("every run failed: there is nothing to map; see the column `error` of the runs")
+        return
     summary = summarise(results, x, y)
     folder = out or results.path
     if folder.exists() and not folder.is_dir():

@@ -3,14 +3,17 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.special import expit
+from sweep_folder import synthetic_results
 
 import grokjax
 from grokjax import phase
-from grokjax.analysis.phase import cells, kaplan_meier_median
+from grokjax.analysis.phase import cells
 from grokjax.figures.curves import learning_curves
+
+MAPS = {"phases", "p_grok", "t_grok", "grok_gap"}
+STEPS = {"curves", "survival", "trajectories"}
+LAWS = {"law_weight_decay", "law_train_fraction"}
+AXES = ["weight_decay", "train_fraction"]
 
 
 def runs_table(rows):
@@ -25,45 +28,19 @@ def runs_table(rows):
     )
 
 
-def test_median_of_censored_times():
-    """Worked by hand: deaths at 1, 3, 5 of five, censored at 2 and 4; S = .8, .533, 0."""
-    times, seen = np.array([1.0, 2, 3, 4, 5]), np.array([True, False, True, False, True])
-    assert kaplan_meier_median(times, seen) == 5
-
-
-@given(st.lists(st.integers(1, 1000), min_size=1, max_size=30))
-def test_without_censoring_the_median_is_the_lower_sample_median(values):
-    times = np.array(values, float)
-    expected = np.sort(times)[(len(times) - 1) // 2]
-    assert kaplan_meier_median(times, np.ones(len(times), bool)) == expected
-
-
-@given(st.lists(st.tuples(st.integers(1, 100), st.booleans()), min_size=1, max_size=30))
-def test_dropping_censored_runs_never_makes_the_median_later(sample):
-    times = np.array([t for t, _ in sample], float)
-    seen = np.array([s for _, s in sample])
-    censored, dropped = (
-        kaplan_meier_median(times, seen),
-        kaplan_meier_median(times[seen], seen[seen]),
-    )
-    assert censored is None or dropped <= censored
-
-
 def test_cells_count_censor_and_take_medians():
     table = runs_table(
         [(1.0, 0.5, 100, 1000, 5000), (1.0, 0.5, 100, 2000, 5000), (1.0, 0.5, 100, None, 5000)]
         + [(1.0, 0.3, 100, None, 5000)] * 2
         + [(0.1, 0.5, 100, 4000, 5000), (0.1, 0.5, None, None, 5000)]
     )
-    found = cells(table, "weight_decay", "train_fraction").set_index(
-        ["weight_decay", "train_fraction"]
-    )
+    found = cells(table, AXES).set_index(["weight_decay", "train_fraction"])
     assert found.loc[(1.0, 0.5), ["n", "n_grokked", "median"]].tolist() == [3, 2, 2000]
     assert found.loc[(1.0, 0.5), "p_grok"] == pytest.approx(2 / 3)
     assert found.loc[(1.0, 0.3), "censored"]
     assert np.isnan(found.loc[(1.0, 0.3), "median"])
     assert found.loc[(0.1, 0.5), "median"] == 4000  # half of them have, by then
-    gaps = cells(table, "weight_decay", "train_fraction", "grok_gap")
+    gaps = cells(table, AXES, "grok_gap")
     gaps = gaps.set_index(["weight_decay", "train_fraction"])
     assert gaps.loc[(1.0, 0.5), "median"] == 1900
 
@@ -73,67 +50,37 @@ def test_diverged_runs_have_not_grokked_by_their_budget():
     table = runs_table([(1.0, 0.5, 40, 900, 1000)] + [(1.0, 0.5, 40, None, 50)] * 4)
     table["steps"] = 1000
     table.loc[1:, "status"] = "diverged"
-    (cell,) = cells(table, "weight_decay", "train_fraction").to_dict("records")
+    (cell,) = cells(table, AXES).to_dict("records")
     assert cell["censored"]
     assert cell["bound"] == 1000
 
 
 def test_a_censored_gap_is_bounded_by_what_was_seen_of_it():
     table = runs_table([(1.0, 0.5, 400, None, 1000)] * 3)
-    (cell,) = cells(table, "weight_decay", "train_fraction", "grok_gap").to_dict("records")
+    (cell,) = cells(table, AXES, "grok_gap").to_dict("records")
     assert cell["bound"] == 600
 
 
 def test_failed_runs_do_not_count():
     table = runs_table([(1.0, 0.5, 100, 1000, 5000), (1.0, 0.5, None, None, None)])
     table.loc[1, "status"] = "failed"
-    assert cells(table, "weight_decay", "train_fraction")["n"].tolist() == [1]
+    assert cells(table, AXES)["n"].tolist() == [1]
 
 
 @pytest.mark.parametrize("name", ["weight_decoy", "run"])
 def test_an_unknown_column_is_named(name):
     table = runs_table([(1.0, 0.5, 100, 1000, 5000)])
     with pytest.raises(grokjax.ConfigError, match=name):
-        cells(table, name, "train_fraction")
-
-
-def synthetic_results(folder, weight_decays, fractions, budget=5000, seeds=3):
-    """A results folder whose runs grok at a time that the cell decides."""
-    rng, step = np.random.default_rng(0), np.arange(0, budget + 1, 50)
-    rows, curves = [], []
-    for decay in weight_decays:
-        for fraction in fractions:
-            for seed in range(seeds):
-                t_grok = 400 / (max(decay, 0.01) * fraction**3) * rng.uniform(0.8, 1.2)
-                t_grok = int(50 * np.ceil(t_grok / 50))
-                rows.append((decay, fraction, 100, t_grok if t_grok <= budget else None, budget))
-                rise = expit((step - t_grok) / 60)
-                curves.append(
-                    pd.DataFrame(
-                        {
-                            "run_id": f"{len(rows) - 1:04d}",
-                            "step": step,
-                            "train_accuracy": np.minimum(1, step / 100),
-                            "test_accuracy": 0.02 + 0.98 * rise,
-                            "train_loss": 4 * np.exp(-step / 60),
-                            "test_loss": 8 * (1 - rise) + 1e-3,
-                            "seed": seed,
-                        }
-                    )
-                )
-    for name, frame in (("runs", runs_table(rows)), ("curves", pd.concat(curves))):
-        (folder / name).mkdir(parents=True)
-        frame.to_parquet(folder / name / "00000000-00000000.parquet")
-    (folder / "sweep.json").write_text('{"schema_version": 1}')
-    return folder
+        cells(table, [name, "train_fraction"])
 
 
 @pytest.mark.parametrize(
     ("weight_decays", "fractions", "expected"),
     [
-        ([0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7], {"p_grok", "t_grok", "grok_gap", "curves"}),
-        ([0.0, 1.0], [0.3, 0.7], {"p_grok", "t_grok", "grok_gap", "curves"}),
-        ([1.0], [0.5], {"curves"}),
+        ([0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7], {*MAPS, *STEPS, *LAWS}),
+        ([0.0, 1.0], [0.3, 0.7], {*MAPS, *STEPS}),
+        ([0.3, 1.0, 3.0], [0.7], {*STEPS, "law_weight_decay", "scan_weight_decay"}),
+        ([1.0], [0.5], STEPS),
     ],
 )
 def test_the_command_draws_what_the_axes_allow(
@@ -157,7 +104,6 @@ def test_axes_may_be_names_flags_or_a_single_cell(tmp_path, capsys):
     runs["causal"] = runs["train_fraction"] > 0.5
     runs.to_parquet(folder / "runs" / "00000000-00000000.parquet")
     assert phase.main([str(folder), "--x", "norm", "--y", "causal"]) == 0
-    assert phase.main([str(folder), "--x", "norm", "--y", "run_id"]) == 0
     assert "pre" in capsys.readouterr().out
 
 
@@ -180,17 +126,18 @@ def test_when_every_run_failed_the_command_says_so(tmp_path, capsys):
 
 def test_the_table_marks_censored_cells(tmp_path):
     results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
-    text = phase.table(results.runs, "weight_decay", "train_fraction", "t_grok")
+    text = phase.table(phase.cells(results, AXES), *AXES, "t_grok")
     assert "0/3 >5000" in text
     assert "3/3 " in text
 
 
 def test_figures_of_equal_tables_are_equal_files(tmp_path):
-    results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
+    results = grokjax.load(synthetic_results(tmp_path / "sweep", [1.0], [0.5]))
     once, twice = (
-        phase.write_figures(results, "weight_decay", "train_fraction", "t_grok", tmp_path / name)
+        phase.write(phase.summarise(results), "t_grok", tmp_path / name)
         for name in ("once", "twice")
     )
+    assert once[-1].name == "report.html"
     for a, b in zip(once, twice, strict=True):
         assert a.read_bytes() == b.read_bytes()
 
@@ -200,8 +147,9 @@ def test_figures_of_equal_tables_are_equal_files(tmp_path):
     [
         (["{}", "--x", "nothing"], "nothing"),
         (["{}", "--metric", "status"], "status"),
-        (["{}", "--x", "train_fraction"], "train_fraction"),
+        (["{}", "--x", "train_fraction", "--y", "train_fraction"], "train_fraction"),
         (["{}", "--out", "{}/sweep.json"], "sweep.json"),
+        (["{}", "{}"], "--out"),
         (["nowhere"], "nowhere"),
     ],
 )

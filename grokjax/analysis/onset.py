@@ -58,10 +58,15 @@ def table(results: Results, thresholds: Thresholds | None = None) -> pd.DataFram
         plain = {name: values.tolist() for name, values in measured.items()}
         found.append(pd.DataFrame({"run_id": part.run_ids, **plain}, dtype=object))
     measures = pd.concat(found) if found else pd.DataFrame(columns=["run_id", *columns])
-    schema = pa.schema(list(columns.items()))
+    return runs.merge(typed(measures, asked), on="run_id", how="left")
+
+
+def typed(measures: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
+    """Onset columns in the types that the runs table has: whole numbers and flags may miss."""
+    schema = pa.schema(list(onset_columns(thresholds).items()))
     numbers = [field.name for field in schema if field.type == pa.float64()]
     kinds = {**nullable(schema), **dict.fromkeys(numbers, "float64"), "phase": "str"}
-    return runs.merge(measures.astype(kinds), on="run_id", how="left")
+    return measures.astype(kinds)
 
 
 def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Columns:

@@ -5,7 +5,10 @@ that it has not had. A run at a place c tells about the surface elsewhere throug
 covariance Σ: it lowers the variance of the log-odds at a place b by (φ_b'Σφ_c)² w_c / (1 + w_c
 φ_c'Σφ_c), where w_c is the expected p(1 − p). Runs are taken one by one, the next being the one
 that most lowers the variance of the boundary's position, averaged along it (Bayesian
-V-optimality; Chaloner & Verdinelli 1995).
+V-optimality; Chaloner & Verdinelli 1995). A cell gets one run at a time: to the fit a neighbour
+is worth as much as a repetition, and it shows where the fit is wrong. Replayed on the dense map of
+results/recorded/wd_vs_frac with 42 budgets and rounds, the boundary stayed inside the dense one's
+band in 39, against 34 where cells could be repeated at once.
 
 Legend: C candidates, P points of the boundary, K terms.
 """
@@ -47,7 +50,7 @@ def lattice(levels: Sequence[float], halvings: int) -> list[float]:
 def choose(
     found: Boundary, candidates: pd.DataFrame, runs: pd.DataFrame, n: int, seeds: Sequence[int]
 ) -> pd.DataFrame:
-    """The next `n` runs: a row each with x, y and `seed`, in the order of their worth.
+    """The next runs, at most one a cell: x, y and `seed`, in the order of their worth.
 
     Args:
       found: the boundary so far.
@@ -75,7 +78,7 @@ def choose(
         seed = min(missing[cells[best]], key=lambda s: (used[s], s))
         missing[cells[best]].remove(seed)
         used[seed] += 1
-        open_[best] = bool(missing[cells[best]])
+        open_[best] = False
         chosen.append({x: cells[best][0], y: cells[best][1], "seed": seed})
         told = covariance @ features[best]
         covariance = covariance - np.outer(told, told) * weight[best] / (

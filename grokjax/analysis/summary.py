@@ -121,13 +121,9 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     """The summary over two columns; left out, those of the sweep's axes that vary.
 
     Raises:
-      ConfigError: there is no such column, or every run failed.
+      ConfigError: there is no such column.
     """
     runs = finished(onset.table(results))
-    if runs.empty:
-        raise ConfigError(
-            f"{results.path}: every run failed, there is nothing to map; see the column `error`."
-        )
     varying = list(_varying(results, runs))
     chosen = [name for name in PREFERRED if name in varying]
     chosen += [name for name in varying if name not in chosen and name not in (x, y)]

@@ -43,11 +43,9 @@ def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Fi
         part = _at_base(summary, runs, others)
         if not summary.is_map and part[axis].nunique() > 1:
             made[f"scan_{axis}"] = trends.scan(part, axis)
-    if all(name in runs and runs[name].nunique() > 1 for name in SEEDS):
-        cell = runs.groupby([x, y], dropna=False)["run_id"].transform("size")
-        crossed = runs[cell == cell.max()]
-        if len(crossed) == crossed["seed"].nunique() * crossed["split_seed"].nunique():
-            made["variance"] = trends.variance_plot(crossed, variance_shares(crossed))
+    crossed = _crossed(summary)
+    if len(crossed):
+        made["variance"] = trends.variance_plot(crossed, variance_shares(crossed))
     return made
 
 
@@ -81,6 +79,18 @@ def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
     shown = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
     groups = {f"{label(x)} {level_text(at)}": row[row[x] == at] for at in shown}
     return f"{label(y)} {level_text(level)}", groups
+
+
+def _crossed(summary: Summary) -> pd.DataFrame:
+    """The runs of the largest cell, if it has every seed with every split; else none."""
+    runs = summary.runs
+    if not set(SEEDS) <= set(runs.columns):
+        return runs[:0]
+    sizes = runs.groupby([summary.x, summary.y], dropna=False)["run_id"].transform("size")
+    x, y = runs.loc[sizes.idxmax(), [summary.x, summary.y]]
+    cell = runs[(runs[summary.x] == x) & (runs[summary.y] == y)]
+    counts = [cell[name].nunique() for name in SEEDS]
+    return cell if min(counts) > 1 and len(cell) == counts[0] * counts[1] else cell[:0]
 
 
 def _at_base(summary: Summary, runs: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
