@@ -133,8 +133,9 @@ def refined(tiny):
         settle_steps=None,
         log_every=20,
         thresholds=Thresholds(grokked=0.15),
-        sweep=grid(weight_decay=[0.1, 2.5], init_scale=[0.5, 2.0], seed=range(4)),
-        refine=Refine(rounds=2, runs=5, seeds=5),
+        train_fraction=0.3,
+        sweep=grid(weight_decay=[0.1, 2.5], init_scale=[0.5, 2.0], seed=range(6)),
+        refine=Refine(rounds=2, runs=5, seeds=7),
     )
 
 
@@ -147,7 +148,7 @@ def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(refined, smal
     made = whole.manifest["rounds"]
     assert [len(of_round["cells"]) for of_round in made] == [3, 2, 0]
     assert made[-1]["reason"] == "the runs are spent"
-    assert len(whole.runs) == 16 + 5
+    assert len(whole.runs) == 24 + 5
     assert whole.finished
     assert {0.1, 2.5} <= set(whole.axes["weight_decay"])
 
@@ -155,12 +156,12 @@ def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(refined, smal
 
     def interrupt(progress):
         seen.append(progress.finished)
-        if len(seen) > 1 and progress.runs > 16:  # inside the first round
+        if len(seen) > 1 and progress.runs > 24:  # inside the first round
             stop.set()
 
     part = grokjax.run(refined, tmp_path / "part", lanes=2, report=interrupt, stop=stop)
     assert not part.finished
-    assert len(part.runs) < 21
+    assert len(part.runs) < 29
     resumed = grokjax.run(refined, tmp_path / "part", lanes=2)
     assert resumed.manifest["rounds"] == made
     key = "run_id"
@@ -172,12 +173,12 @@ def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(refined, smal
 
     again = grokjax.run(refined, tmp_path / "part", lanes=2)
     assert len(again.manifest["starts"]) == len(resumed.manifest["starts"])
-    more = dataclasses.replace(refined, refine=Refine(rounds=3, runs=6, seeds=5))
-    assert len(grokjax.run(more, tmp_path / "part", lanes=2).runs) == 22
+    more = dataclasses.replace(refined, refine=Refine(rounds=3, runs=6, seeds=7))
+    assert len(grokjax.run(more, tmp_path / "part", lanes=2).runs) == 30
 
 
 def test_a_grid_without_a_boundary_is_not_refined_and_says_why(refined, tmp_path):
-    """Of 16 runs that have all been censored."""
+    """Of 24 runs that have all been censored."""
     runs = [run.row() | {"run_id": run.run_id} for run in refined.runs()]
     runs = pd.DataFrame(runs).assign(status="done", last_step=200)
     results = Results(tmp_path, {"thresholds": {}})
@@ -185,7 +186,7 @@ def test_a_grid_without_a_boundary_is_not_refined_and_says_why(refined, tmp_path
     vars(results)["runs"] = runs.join(onset.typed(empty, results.thresholds))
     found = rounds.following(refined, refined.refine, [], results)
     assert found["cells"] == []
-    assert "0 of 16 runs grokked" in found["reason"]
+    assert "0 of 24 runs grokked" in found["reason"]
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def table(results: Results, thresholds: Thresholds | None = None) -> pd.DataFram
         plain = {name: values.tolist() for name, values in measured.items()}
         found.append(pd.DataFrame({"run_id": part.run_ids, **plain}, dtype=object))
     measures = pd.concat(found) if found else pd.DataFrame(columns=["run_id", *columns])
+    measures = measures.astype({"run_id": runs["run_id"].dtype})
     return runs.merge(typed(measures, asked), on="run_id", how="left")
 
 
