@@ -157,6 +157,7 @@ def boundary(
     x: str = "weight_decay",
     y: str = "train_fraction",
     budget: float | None = None,
+    resamples: int = RESAMPLES,
 ) -> Boundary:
     """Fit the probability of grokking by `budget` over two columns.
 
@@ -166,6 +167,7 @@ def boundary(
       y: column up.
       budget: in updates; left out, the smallest budget of the runs. A smaller one is read off
         the same runs, so that "never" and "not yet" can be told apart.
+      resamples: of the seeds; without any, errors are those of independent runs.
 
     Raises:
       NoBoundaryError: too few runs grokked, or too few did not, or an axis is no number.
@@ -197,11 +199,8 @@ def boundary(
     origin = np.array([[(w.max() + w.min()) / 2, np.ptp(w) / 2] for w in (u, v)])
     terms, found = _fitted(u, v, origin, data)
     features = _features(terms, origin, u, v)
-    weights, degrees = seed_weights(told_runs, RESAMPLES)
-    cell = pd.MultiIndex.from_frame(data[[x, y]]).get_indexer(
-        pd.MultiIndex.from_frame(told_runs[[x, y]])
-    )
-    into = (cell[:, None] == np.arange(len(data))).astype(float)
+    weights, degrees = seed_weights(told_runs, resamples)
+    into = cell_indicators(told_runs, data, [x, y])
     successes = (weights * told_runs["k"].to_numpy()) @ into
     draws = logistic.fit(features, successes, weights @ into).coefficients
     # Where the boundary lies does not depend on how steep it is: what resamples say of that
@@ -215,6 +214,16 @@ def boundary(
     )
 
 
+def cell_indicators(runs: pd.DataFrame, table: pd.DataFrame, axes: list[str]) -> Any:
+    """Sparse `[R, C]`: 1 where a run is of a cell, so that products with it sum over cells."""
+    from scipy import sparse
+
+    cells = pd.MultiIndex.from_frame(table[axes])
+    at = cells.get_indexer(pd.MultiIndex.from_frame(runs[axes]))
+    place = np.arange(len(runs))
+    return sparse.csr_array((np.ones(len(runs)), (place, at)), shape=(len(runs), len(cells)))
+
+
 def seed_weights(runs: pd.DataFrame, resamples: int) -> tuple[np.ndarray, int]:
     """Weights `[B, R]` of the runs from resampled seeds, and the degrees of freedom.
 
@@ -225,7 +234,7 @@ def seed_weights(runs: pd.DataFrame, resamples: int) -> tuple[np.ndarray, int]:
     names = runs["seed"].to_numpy() if "seed" in runs else np.zeros(len(runs))
     seeds, code = np.unique(names, return_inverse=True)
     n = len(seeds)
-    if n < 3:
+    if n < 3 or not resamples:
         return np.ones((resamples, len(runs))), 0
     rng = np.random.default_rng(0)
     counts = rng.multinomial(n - 1, np.full(n, 1 / n), size=resamples)
@@ -235,12 +244,15 @@ def seed_weights(runs: pd.DataFrame, resamples: int) -> tuple[np.ndarray, int]:
 def at_budgets(
     runs: pd.DataFrame, x: str, y: str, budgets: list[float] | None = None
 ) -> list[Boundary]:
-    """The boundary at several budgets, of those that show one; a quarter, a half and all of it."""
+    """The boundary at several budgets, of those that show one; a quarter, a half and all of it.
+
+    The curves only: their bands take runs for independent.
+    """
     whole = float(finished(runs)["steps"].min())
     found = []
     for budget in budgets or [whole / 4, whole / 2, whole]:
         try:
-            found.append(boundary(runs, x, y, budget))
+            found.append(boundary(runs, x, y, budget, resamples=0))
         except NoBoundaryError:
             continue
     return found

@@ -63,13 +63,22 @@ class Law:
     n_censored: int
 
     def quantile(self, runs: pd.DataFrame, share: float = 0.5) -> np.ndarray:
-        """Time by which this share of such runs has crossed, `[n]`; infinite for never."""
-        features = _features(self.form, _of(runs, self.axis), self._constants(runs), self.extra)
+        """Time by which this share of such runs has crossed, `[n]`.
+
+        Infinite where the law says never, NaN for a level that it does not know.
+        """
+        features = _features(self.form, _of(runs, self.axis), self.extra)
         never = ~np.isfinite(features).all(1)
         noise = np.exp(self.theta[-1]) * NOISE[self.distribution].quantile(share)
-        location = np.where(never[:, None], 0, features) @ self.theta[:-1]
-        location = location + _offset(self.form, runs, self.axis)
-        return np.where(never, np.inf, np.exp(location + noise))
+        level, n_levels = self.level(runs), max(1, len(self.levels))
+        location = np.where(never[:, None], 0, features) @ self.theta[n_levels:-1]
+        location = location + self.theta[level] + _offset(self.form, runs, self.axis)
+        times = np.where(never, np.inf, np.exp(location + noise))
+        return np.where(level >= 0, times, np.nan)
+
+    def level(self, runs: pd.DataFrame) -> np.ndarray:
+        """Which of `levels` each run has, `[n]`; -1 for none of them."""
+        return _level(runs, self.within, self.levels)
 
     def residuals(self, runs: pd.DataFrame) -> pd.DataFrame:
         """Standardised log times of the runs that the law can speak about.
@@ -79,10 +88,10 @@ class Law:
         predictive interval.
         """
         kept = usable(runs, self.axis, self.form)
-        kept = kept[self._constants(kept).sum(1) > 0]
+        kept = kept[self.level(kept) >= 0]
         times, seen = censored_times(kept, "t_grok", interpolated=True)
         noise, sigma = NOISE[self.distribution], float(np.exp(self.theta[-1]))
-        problem = _problem(kept, self.axis, self.form, self._constants(kept), self.distribution)
+        problem = _problem(kept, self.axis, self.form, self.level(kept), self.distribution)
         location = np.log(self.quantile(kept)) - sigma * noise.quantile(0.5)
         z = (np.log(times) - location) / sigma
         low, high = (noise.quantile(q) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -96,9 +105,6 @@ class Law:
                 "inside": (z <= high) & ((z >= low) | ~seen),
             }
         )
-
-    def _constants(self, runs: pd.DataFrame) -> np.ndarray:
-        return _indicators(runs, self.within, self.levels)
 
 
 def fit(
@@ -130,8 +136,8 @@ def fit(
             raise ConfigError(f"{name}={value!r}: choose from {', '.join(known)}.")
     kept = usable(runs, axis, form)
     levels = kept.loc[kept["t_grok"].notna(), list(within)].drop_duplicates()
-    levels = levels.sort_values(list(within)) if within else levels
-    kept = kept[_indicators(kept, within, levels).sum(1) > 0]  # no grokked run, no constant
+    levels = levels.sort_values(list(within)) if within else levels[:0]
+    kept = kept[_level(kept, within, levels) >= 0]  # where none grokked there is no constant
     _, seen = censored_times(kept, "t_grok", interpolated=True)
     x = _of(kept, axis)
     needed, found = LEVELS_NEEDED[form], len(np.unique(x[seen]))
@@ -140,7 +146,7 @@ def fit(
             f"axis={axis!r}: {int(seen.sum())} runs that grokked, on {found} levels, show no "
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
-    problem = _problem(kept, axis, form, _indicators(kept, within, levels), distribution)
+    problem = _problem(kept, axis, form, _level(kept, within, levels), distribution)
     extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
     theta, loss = problem.maximise(extra)
     size = len(theta) + (form == "critical")
@@ -173,11 +179,14 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
 
 
 def _problem(
-    runs: pd.DataFrame, axis: str, form: str, constants: np.ndarray, distribution: str
+    runs: pd.DataFrame, axis: str, form: str, level: np.ndarray, distribution: str
 ) -> Problem:
     times, seen = censored_times(runs, "t_grok", interpolated=True)
-    features = functools.partial(_features, form, _of(runs, axis), constants)
-    return Problem(np.log(times), seen, features, _offset(form, runs, axis), NOISE[distribution])
+    features, offset = (
+        functools.partial(_features, form, _of(runs, axis)),
+        _offset(form, runs, axis),
+    )
+    return Problem(np.log(times), seen, level, features, offset, NOISE[distribution])
 
 
 def _of(runs: pd.DataFrame, axis: str) -> np.ndarray:
@@ -186,17 +195,16 @@ def _of(runs: pd.DataFrame, axis: str) -> np.ndarray:
     return np.prod(columns, axis=0)
 
 
-def _indicators(runs: pd.DataFrame, within: Sequence[str], levels: pd.DataFrame) -> np.ndarray:
-    """Which level each run has, `[n, levels]`; a single constant without `within`."""
+def _level(runs: pd.DataFrame, within: Sequence[str], levels: pd.DataFrame) -> np.ndarray:
+    """Which level each run has, `[n]`; one for all without `within`, -1 for an unknown one."""
     if not within:
-        return np.ones((len(runs), 1))
+        return np.zeros(len(runs), int)
     known = pd.MultiIndex.from_frame(levels[list(within)])
-    place = known.get_indexer(pd.MultiIndex.from_frame(runs[list(within)]))
-    return (place[:, None] == np.arange(len(known))).astype(float)
+    return known.get_indexer(pd.MultiIndex.from_frame(runs[list(within)]))
 
 
-def _features(form: str, x: np.ndarray, constants: np.ndarray, extra: float) -> np.ndarray:
-    """`[n, K]`, constants first; infinite where the form says never."""
+def _features(form: str, x: np.ndarray, extra: float) -> np.ndarray:
+    """`[n, slopes]`; infinite where the form says never."""
     if form == "critical":
         distance = np.log(np.where(x > extra, x - extra, 1.0))
         columns = [np.where(x > extra, distance, np.inf)]
@@ -209,7 +217,7 @@ def _features(form: str, x: np.ndarray, constants: np.ndarray, extra: float) -> 
             "exponential": [x],
             "curved": [log_x, log_x**2],
         }[form]
-    return np.column_stack([constants, *columns])
+    return np.stack(columns, axis=1) if columns else np.empty((len(x), 0))
 
 
 def _offset(form: str, runs: pd.DataFrame, axis: str) -> np.ndarray:
@@ -224,15 +232,19 @@ def _critical_point(problem: Problem, x: np.ndarray, seen: np.ndarray) -> float:
     from scipy.optimize import minimize_scalar
 
     top, span = x[seen].min(), np.ptp(x)
-    places = top - span * np.geomspace(1e-4, 1, 25)
-    losses = [problem.maximise(place)[1] for place in places]
+    places = top - span * np.geomspace(1e-4, 1, 13)
+    theta, losses = None, []
+    for place in places:
+        theta, loss = problem.maximise(place, theta)  # from the neighbour's best
+        losses.append(loss)
     best = int(np.argmin(losses))
     inner, outer = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
+    start, _ = problem.maximise(places[best])
     found = minimize_scalar(
-        lambda at: problem.maximise(at)[1],
+        lambda at: problem.maximise(at, start)[1],
         bounds=(outer, inner),
         method="bounded",
-        options={"xatol": 1e-4 * span},
+        options={"xatol": 1e-3 * span},
     )
     return float(found.x)
 

@@ -52,7 +52,7 @@ def fit(
         inverse = _inverse(features, weight)
         score = successes - trials * p
         if penalty:
-            hat = weight * np.einsum("ck,...kj,cj->...c", features, inverse, features)
+            hat = weight * ((features @ inverse) * features).sum(-1)
             score = score + hat * (0.5 - p)
         step = np.einsum("...kj,...j->...k", inverse, score @ features)
         longest = np.abs(step).max(-1, keepdims=True)
@@ -72,6 +72,6 @@ def expit(eta: np.ndarray) -> np.ndarray:
 
 
 def _inverse(features: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    information = np.einsum("ck,...c,cj->...kj", features, weight, features)
+    information = np.swapaxes(features * weight[..., None], -1, -2) @ features
     ridge = 1e-9 * np.trace(information, axis1=-2, axis2=-1)[..., None, None] + 1e-12
     return np.linalg.inv(information + ridge * np.eye(features.shape[1]))

@@ -14,7 +14,15 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis.boundary import FINE, RESAMPLES, Boundary, boundary, first_rise, seed_weights
+from grokjax.analysis.boundary import (
+    FINE,
+    RESAMPLES,
+    Boundary,
+    boundary,
+    cell_indicators,
+    first_rise,
+    seed_weights,
+)
 from grokjax.analysis.phase import cells, finished
 from grokjax.analysis.survival import LEVEL, TIMES, Sample, censored_times, medians
 
@@ -105,15 +113,14 @@ def _edges(found: Boundary) -> pd.DataFrame:
 def _places(runs: pd.DataFrame, x: str, y: str, weights: np.ndarray) -> pd.DataFrame:
     """The fastest cell, the largest-gap cell and the largest-gap level of y."""
     table = cells(runs, [x, y])
-    keys = pd.MultiIndex.from_frame(table[[x, y]])
-    code = keys.get_indexer(pd.MultiIndex.from_frame(runs[[x, y]]))
+    into = cell_indicators(runs, table, [x, y])
+    code = into.indices
     grokked = runs["t_grok"].notna().to_numpy()
-    into = np.eye(len(keys))[code]
     every = np.vstack([np.ones(len(runs)), weights])
     with np.errstate(invalid="ignore"):
         zone = (every * grokked) @ into / (every @ into) >= 0.5
-    time = _weighted_medians(runs, "t_grok", code, len(keys), every)
-    gap = np.where(zone, _weighted_medians(runs, "grok_gap", code, len(keys), every), np.nan)
+    time = _weighted_medians(runs, "t_grok", code, len(table), every)
+    gap = np.where(zone, _weighted_medians(runs, "grok_gap", code, len(table), every), np.nan)
     levels = np.unique(table[y])
     by_level = np.stack(
         [_row_median(gap[:, (table[y] == level).to_numpy()]) for level in levels], 1

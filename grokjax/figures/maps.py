@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.collections import QuadMesh
+from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 
 from grokjax.analysis.boundary import Boundary
 from grokjax.analysis.phase import PHASES
@@ -139,11 +139,12 @@ def _annotate(
 
 def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
     across, up, _, _ = places
+    corners = []
     for x, y in zip(cells[across.name], cells[up.name], strict=True):
         column, row = across.levels.index(x), up.levels.index(y)
-        corner = across.edges[column], up.edges[row]
-        size = np.diff(across.edges)[column], np.diff(up.edges)[row]
-        axis.add_patch(Rectangle(corner, *size, **HATCHED))
+        (left, right), (bottom, top) = across.edges[column:][:2], up.edges[row:][:2]
+        corners.append([(left, bottom), (right, bottom), (right, top), (left, top)])
+    axis.add_collection(PolyCollection(corners, **HATCHED), autolim=False)
 
 
 def _draw_boundary(axis: Axes, boundary: Boundary | None) -> None:

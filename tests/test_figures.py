@@ -1,0 +1,193 @@
+"""Figures and pages: what they show, and that they are fit to print."""
+
+import dataclasses
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+from sweep_folder import synthetic_results, write
+
+import grokjax
+from grokjax import report
+from grokjax.analysis.phase import variance_shares
+from grokjax.analysis.summary import summarise
+from grokjax.figures import curves as by_step
+from grokjax.figures import gallery, maps, style, trends
+
+ROOT = Path(__file__).parents[1]
+DECAYS, FRACTIONS = [0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7]
+
+
+@pytest.fixture(scope="module")
+def summary(tmp_path_factory):
+    folder = synthetic_results(
+        tmp_path_factory.mktemp("figures") / "sweep", DECAYS, FRACTIONS, seeds=5
+    )
+    return summarise(grokjax.load(folder))
+
+
+@pytest.fixture(scope="module")
+def made(summary):
+    """Every figure of a map."""
+    shown = [r for runs in gallery.curve_groups(summary).values() for r in runs["run_id"]]
+    return gallery.gallery(summary, "t_grok", summary.results.curves_of(shown))
+
+
+def words(figure):
+    """All text of a figure that a reader sees."""
+    figure.draw_without_rendering()
+    return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def test_a_map_has_every_figure(made):
+    assert set(made) == {
+        "phases", "p_grok", "t_grok", "grok_gap", "curves", "trajectories", "survival",
+        "law_weight_decay", "law_train_fraction",
+    }  # fmt: skip
+
+
+def test_figures_are_of_one_or_two_columns_and_letters_of_6_to_9_points(made):
+    for name, figure in made.items():
+        assert figure.get_size_inches()[0] in (style.COLUMN, style.PAGE), name
+        for text in words(figure):
+            assert 6 <= text.get_fontsize() <= 9, (name, text.get_text())
+
+
+def test_nothing_is_cut_off(made):
+    for name, figure in made.items():
+        figure.draw_without_rendering()
+        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert drawn.x0 >= -0.01 and drawn.y0 >= -0.01, name
+        assert drawn.x1 <= width + 0.01 and drawn.y1 <= height + 0.01, name
+
+
+def test_fonts_are_embedded_as_letters(made, tmp_path):
+    _, pdf = style.save(made["p_grok"], tmp_path, "p_grok")
+    content = pdf.read_bytes()
+    assert b"/FontFile2" in content  # TrueType, not Type 3 outlines
+    assert b"/Type3" not in content
+
+
+def test_the_boundary_is_drawn_on_the_map(summary):
+    with_it = maps.phase_map(summary.cells(), summary.x, summary.y, summary.boundary)
+    without = maps.phase_map(summary.cells(), summary.x, summary.y)
+    assert len(with_it.axes[0].lines) > len(without.axes[0].lines) == 0
+    line = with_it.axes[0].lines[0].get_xydata()
+    assert np.allclose(summary.boundary.probability(line[:, 0], line[:, 1]), 0.5, atol=0.02)
+
+
+def test_survival_curves_rise_to_the_share_that_grokked(summary):
+    runs = summary.runs[summary.runs["train_fraction"] == 0.5]
+    groups = {str(wd): part for wd, part in runs.groupby("weight_decay")}
+    (axis,) = by_step.survival_curves(groups).axes
+    ends = {
+        line.get_label(): line.get_ydata()[-1] for line in axis.lines if line.get_label() in groups
+    }
+    for name, part in groups.items():
+        assert ends[name] == pytest.approx(part["t_grok"].notna().mean())
+
+
+def test_a_scan_shows_every_run_and_its_censored_ones_open(summary):
+    runs = summary.runs[summary.runs["train_fraction"] == 0.5]
+    (axis,) = trends.scan(runs, "weight_decay").axes
+    open_ = [line for line in axis.lines if line.get_marker() == "^"]
+    assert sum(len(line.get_xdata()) for line in open_) == runs["t_grok"].isna().sum() > 0
+
+
+def crossed(folder):
+    """Four seeds with four splits in one cell."""
+    results = grokjax.load(synthetic_results(folder / "plain", [1.0], [0.7], seeds=16))
+    runs = results.runs.assign(seed=np.arange(16) // 4, split_seed=np.arange(16) % 4)
+    write(
+        folder / "crossed", runs, results.curves, {"seed": [0, 1, 2, 3], "split_seed": [0, 1, 2, 3]}
+    )
+    return summarise(grokjax.load(folder / "crossed"))
+
+
+def test_seeds_crossed_with_splits_have_their_variance_drawn(tmp_path):
+    found = crossed(tmp_path)
+    made = gallery.gallery(found, "t_grok", found.results.curves)
+    assert "variance" in made
+    shares = variance_shares(found.runs)
+    bars = [patch.get_width() for patch in made["variance"].axes[1].patches]
+    assert bars == pytest.approx(list(shares["share"]))
+
+
+def changed(summary, **columns):
+    return dataclasses.replace(summary, runs=summary.runs.assign(**columns))
+
+
+def test_warnings_say_what_is_wrong(summary):
+    said = " ".join(summary.warnings)
+    for word in ("too few seeds", "log too sparse", "did not last", "late collapse"):
+        assert word not in said
+    runs = summary.runs
+    few = dataclasses.replace(summary, runs=runs[runs["seed"] < 2])
+    cases = {
+        "too few seeds": few,
+        "log too sparse": changed(summary, log_every=1000),
+        "grokking did not last: 1 of": changed(
+            summary,
+            t_collapse=pd.array([4000] + [None] * (len(runs) - 1), "Int64"),
+            recovered=pd.array([True] + [None] * (len(runs) - 1), "boolean"),
+            t_grok=runs["t_grok"].fillna(4500),
+        ),
+        "late collapse unseen": changed(summary, stop_reason="settled"),
+    }
+    for word, case in cases.items():
+        assert word in " ".join(case.warnings), word
+
+
+def test_the_page_has_the_numbers_of_the_tables(summary):
+    page = report.payload(summary, summary.results.curves)
+    (x, y) = page["axes"][:2]
+    assert (x, y) == ("weight_decay", "train_fraction")
+    first = page["maps"][0]
+    cells = summary.cells().set_index([x, y])
+    for i, fraction in enumerate(first["ys"]):
+        for j, decay in enumerate(first["xs"]):
+            assert (
+                first["layers"]["p_grok"]["values"][i][j] == cells.at[(decay, fraction), "p_grok"]
+            )
+    assert len(page["runs"]["run_id"]) == len(summary.runs)
+    assert page["notes"] == summary.warnings
+    assert set(page["curves"]["runs"]) == set(summary.runs["run_id"])
+    assert all(len(curve["step"]) <= report.POINTS + 1 for curve in page["curves"]["runs"].values())
+    titles = " ".join(table["title"] for table in page["tables"])
+    assert "Goldilocks" in titles and "Power law" in titles
+
+
+def test_a_hostile_name_stays_text(summary):
+    name = "</script><img src=x onerror=alert(1)>"
+    results = dataclasses.replace(
+        summary.results, manifest={**summary.results.manifest, "name": name, "command": name}
+    )
+    page = report.html(dataclasses.replace(summary, results=results))
+    assert "<img src=x" not in page
+    assert len(re.findall("</script>", page)) == 3  # payload, plotly, ours
+
+
+def test_many_runs_have_the_curves_of_some(summary, monkeypatch):
+    monkeypatch.setattr(report, "MOST_CURVES", 30)
+    shown = report.curve_runs(summary)
+    assert len(shown) <= 30
+    chosen = summary.runs[summary.runs["run_id"].isin(shown)]
+    assert len(chosen.groupby(["weight_decay", "train_fraction"])) == len(summary.cells())
+    page = report.payload(summary, summary.results.curves_of(shown, ["step", *report.CURVES]))
+    assert "of the 60 runs" in page["curves_note"]
+
+
+def test_the_tour_runs(tmp_path, monkeypatch):
+    arguments = [str(ROOT / "results" / "recorded" / "wd_vs_frac"), str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["tour.py", *arguments])
+    runpy.run_path(str(ROOT / "experiments" / "tour.py"))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "tour_phases.png",
+        "tour_law.png",
+        "tour_curves.png",
+    }
