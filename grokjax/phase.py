@@ -157,8 +157,10 @@ def _law_text(summary: Summary, axis: str) -> str:
     law, runs = summary.laws[axis], summary.law_runs
     (b,) = _rows(law.parameters.loc[["b"]])
     within = f", a constant for each {' and '.join(law.within)}" if law.within else ""
+    side = f" up to the fastest cell of each {summary.y}" if summary.is_map else ""
     lines = [
-        f"t_grok ∝ {axis}^b{within}: b = {_interval(b)} ({law.n} runs, {law.n_censored} censored)"
+        f"t_grok ∝ {axis}^b{within}: b = {_interval(b)} "
+        f"({law.n} runs{side}, {law.n_censored} censored)"
     ]
     best = summary.forms[axis]
     best = best[(best["data"] == "all") & (best["distribution"] == law.distribution)]

@@ -28,10 +28,6 @@ METRICS = {
     "p_collapse": ("share of grokked runs that collapsed", False, "probability"),
     "spread": ("spread of log10 t_grok over seeds", False, "plain"),
 }
-LABELS = {
-    "t_mem": "t_mem", "t_grok": "t_grok", "t_collapse": "t_collapse",
-    "t_grok_sustained": "t_grok sustained", "p": "modulus p",
-}  # fmt: skip
 
 
 def html(summary: Summary, curves: pd.DataFrame | None = None) -> str:
@@ -72,7 +68,8 @@ def payload(summary: Summary, curves: pd.DataFrame) -> dict[str, Any]:
         "runs": {str(name): _plain(runs[name]) for name in runs},
         "axes": axes,
         "measures": [name for name in measures if name in runs],
-        "labels": LABELS,
+        # Results keep the names that they have in the tables.
+        "labels": {"p": "modulus p", **{name: name for name in measures}},
         "metrics": [
             {"name": name, "label": label, "log": log, "scale": scale}
             for name, (label, log, scale) in METRICS.items()

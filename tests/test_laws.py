@@ -57,6 +57,7 @@ def test_the_information_is_that_of_finite_differences(distribution):
         rng.normal(size=50),
         seen,
         np.arange(50) % 2,
+        2,
         lambda _: features,
         np.zeros(50),
         NOISE[distribution],
@@ -166,6 +167,14 @@ def test_seeds_held_out_are_predicted():
     assert found["seeds"].tolist() == list("01234")
     assert 0.85 < found["inside"].mean() <= 1
     assert (found["score"] > found["score_constant"]).all()
+
+
+def test_a_seed_may_lack_levels_that_the_law_knows():
+    """As in a refined map, where cells do not have all seeds."""
+    runs = sweep(seeds=5)
+    few = runs[(runs["seed"] > 0) | (runs["train_fraction"] == FRACTIONS[-1])]
+    law = laws.fit(few, "weight_decay", within=["train_fraction"])
+    assert len(law_checks.held_out(few, law)) == 5
 
 
 def test_the_descending_side_ends_at_the_fastest_cell():

@@ -9,7 +9,6 @@ Legend: n runs, K parameters.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -86,15 +85,11 @@ class Problem:
     seen: np.ndarray
     level: np.ndarray
     """Which constant each run has, whole numbers from 0 `[n]`."""
+    n_levels: int
     features: Features
     offset: np.ndarray
     """Known part of the location."""
     noise: Noise
-
-    @functools.cached_property
-    def n_levels(self) -> int:
-        """Constants."""
-        return int(self.level.max(initial=0)) + 1
 
     def scores(self, theta: np.ndarray, extra: float = 0.0) -> np.ndarray:
         """Log-likelihood of each run, of times and not of their logarithms.

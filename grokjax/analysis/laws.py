@@ -91,7 +91,7 @@ class Law:
         kept = kept[self.level(kept) >= 0]
         times, seen = censored_times(kept, "t_grok", interpolated=True)
         noise, sigma = NOISE[self.distribution], float(np.exp(self.theta[-1]))
-        problem = _problem(kept, self.axis, self.form, self.level(kept), self.distribution)
+        problem = _problem(kept, self.axis, self.form, self.distribution, self.within, self.levels)
         location = np.log(self.quantile(kept)) - sigma * noise.quantile(0.5)
         z = (np.log(times) - location) / sigma
         low, high = (noise.quantile(q) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -146,7 +146,7 @@ def fit(
             f"axis={axis!r}: {int(seen.sum())} runs that grokked, on {found} levels, show no "
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
-    problem = _problem(kept, axis, form, _level(kept, within, levels), distribution)
+    problem = _problem(kept, axis, form, distribution, within, levels)
     extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
     theta, loss = problem.maximise(extra)
     size = len(theta) + (form == "critical")
@@ -179,14 +179,18 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
 
 
 def _problem(
-    runs: pd.DataFrame, axis: str, form: str, level: np.ndarray, distribution: str
+    runs: pd.DataFrame,
+    axis: str,
+    form: str,
+    distribution: str,
+    within: Sequence[str],
+    levels: pd.DataFrame,
 ) -> Problem:
     times, seen = censored_times(runs, "t_grok", interpolated=True)
-    features, offset = (
-        functools.partial(_features, form, _of(runs, axis)),
-        _offset(form, runs, axis),
-    )
-    return Problem(np.log(times), seen, level, features, offset, NOISE[distribution])
+    level, n_levels = _level(runs, within, levels), max(1, len(levels))
+    features = functools.partial(_features, form, _of(runs, axis))
+    offset = _offset(form, runs, axis)
+    return Problem(np.log(times), seen, level, n_levels, features, offset, NOISE[distribution])
 
 
 def _of(runs: pd.DataFrame, axis: str) -> np.ndarray:

@@ -87,8 +87,8 @@ def _crossed(summary: Summary) -> pd.DataFrame:
     if not set(SEEDS) <= set(runs.columns):
         return runs[:0]
     sizes = runs.groupby([summary.x, summary.y], dropna=False)["run_id"].transform("size")
-    x, y = runs.loc[sizes.idxmax(), [summary.x, summary.y]]
-    cell = runs[(runs[summary.x] == x) & (runs[summary.y] == y)]
+    largest = runs.loc[sizes == sizes.max()].iloc[0]
+    cell = runs[(runs[[summary.x, summary.y]] == largest[[summary.x, summary.y]]).all(axis=1)]
     counts = [cell[name].nunique() for name in SEEDS]
     return cell if min(counts) > 1 and len(cell) == counts[0] * counts[1] else cell[:0]
 
