@@ -3,7 +3,7 @@
 Question:     on synthetic sweeps with a known boundary, exponent, median and zone, and with
               censoring, do the intervals of `grokjax.phase` cover the truth in 95 % of
               repetitions? How biased is the exponent when censored runs are left out?
-Command:      python results/recorded/coverage/make.py   (about 10 minutes on two CPU cores)
+Command:      python results/recorded/coverage/make.py   (about ten minutes on one core)
 Result:       coverage.csv beside this file, a row a quantity.
 """
 
@@ -16,7 +16,7 @@ from grokjax.analysis import laws, phase, synthetic
 from grokjax.analysis.boundary import boundary
 from grokjax.analysis.zone import goldilocks
 
-REPETITIONS = 1000
+REPETITIONS = 400
 DECAYS = np.geomspace(0.1, 4.0, 9)
 FRACTIONS = np.linspace(0.3, 0.7, 9)
 PLACES = {"corner": 0.25, "middle": 0.7, "far": 2.0}
