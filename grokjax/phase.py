@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["boundary", "cells", "goldilocks", "main", "show", "summarise", "write"]
 
 
+MOST_COLUMNS = 20
+"""Of a table in a terminal."""
+
+
 def cells(results: Results, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
     """`analysis.phase.cells` of a sweep."""
     return cells_module.cells(onset.table(results), axes, metric)
@@ -107,7 +111,9 @@ def show(
 
 def describe(summary: Summary, metric: str = "t_grok") -> str:
     """The cells, the zone, the laws and the warnings as text."""
-    parts = [table(summary.cells(metric), summary.x, summary.y, metric)]
+    found = summary.cells(metric)
+    wide = found[summary.x].nunique() > MOST_COLUMNS
+    parts = [] if wide else [table(found, summary.x, summary.y, metric)]
     if isinstance(summary.zone, str):
         parts.append(f"no zone: {summary.zone}")
     else:
@@ -144,7 +150,8 @@ def _zone_text(summary: Summary, found: Zone) -> str:
             f"in {row['agree']:.0%} of the resamples"
         )
     lines.append(f"edges in {x} [95 %]; – is beyond the map:")
-    for row in _rows(found.edges):
+    every = -(-len(found.edges) // MOST_COLUMNS)
+    for row in _rows(found.edges.iloc[::every]):
         names = [[f"{side}{end}" for end in ("", "_low", "_high")] for side in ("lower", "upper")]
         sides = " to ".join(_interval(row, *name) for name in names)
         lines.append(f"  {y} {row[y]:<10g}{sides if row['inside'] else 'no zone'}")

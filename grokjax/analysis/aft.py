@@ -28,12 +28,13 @@ class Noise:
     survival: tuple[Function, Function, Function]
     quantile: Callable[[float], float]
 
-    def at(self, z: np.ndarray, seen: np.ndarray) -> list[np.ndarray]:
-        """Log-likelihood and its first and second derivatives at `z`, of seen and later ones."""
-        pairs = zip(self.density, self.survival, strict=True)
+    def at(self, z: np.ndarray, seen: np.ndarray, order: int = 0) -> np.ndarray:
+        """Log-likelihood at `z` of seen and of later runs, or its first or second derivative."""
+        found = np.empty_like(z)
         with np.errstate(over="ignore"):
-            found = [np.where(seen, known(z), later(z)) for known, later in pairs]
-        return [np.clip(values, -1e12, 1e12) for values in found]
+            found[seen] = self.density[order](z[seen])
+            found[~seen] = self.survival[order](z[~seen])
+        return np.clip(found, -1e12, 1e12)
 
 
 def _normal_hazard(z: np.ndarray) -> np.ndarray:
@@ -97,7 +98,7 @@ class Problem:
         `theta` holds the constants, the slopes and the logarithm of σ.
         """
         z, sigma, _, never = self._standardised(theta, extra)
-        found = self.noise.at(z, self.seen)[0]
+        found = self.noise.at(z, self.seen)
         found = found - np.where(self.seen, np.log(sigma) + self.log_times, 0.0)
         return np.where(never, np.where(self.seen, -np.inf, 0.0), found)
 
@@ -124,7 +125,7 @@ class Problem:
     def information(self, theta: np.ndarray, extra: float = 0.0) -> np.ndarray:
         """Minus the second derivatives of the log-likelihood, `[K, K]` in the order of `theta`."""
         z, sigma, features, never = self._standardised(theta, extra)
-        _, slope, bend = (np.where(never, 0, f) for f in self.noise.at(z, self.seen))
+        slope, bend = (np.where(never, 0, self.noise.at(z, self.seen, i)) for i in (1, 2))
         features, n = features / sigma, self.n_levels
         size = n + features.shape[1] + 1
         found = np.zeros((size, size))
@@ -191,7 +192,7 @@ class Problem:
     def _loss(self, theta: np.ndarray, extra: float) -> tuple[float, np.ndarray]:
         """Negative log-likelihood and its gradient."""
         z, sigma, features, never = self._standardised(theta, extra)
-        slope = np.where(never, 0.0, self.noise.at(z, self.seen)[1])
+        slope = np.where(never, 0.0, self.noise.at(z, self.seen, 1))
         by_sigma = (slope * z).sum() + self.seen[~never].sum()
         by_location = np.append(self._by_level(slope), slope @ features) / sigma
         value = -float(np.clip(self.scores(theta, extra), -1e12, None).sum())

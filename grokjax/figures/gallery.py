@@ -54,8 +54,9 @@ def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:
     x, y, runs = summary.x, summary.y, summary.runs
     gaps = summary.cells("grok_gap").sort_values([y, x])
     grokking = gaps[(gaps["p_grok"] >= 0.5) & gaps["median"].notna()].sort_values("median")
-    memorising = gaps[(gaps["n_grokked"] == 0) & gaps["censored"]]
-    chosen = [memorising.tail(1), grokking.tail(1), grokking.head(1)]
+    memorising = gaps[(gaps["n_grokked"] == 0) & (gaps["p_memorization"] > 0.5)]
+    memorising = memorising.sort_values(["p_memorization", y], ascending=False, kind="stable")
+    chosen = [memorising.head(1), grokking.tail(1), grokking.head(1)]
     found = pd.concat([c for c in chosen if len(c)] or [gaps.head(3)]).drop_duplicates([x, y])
     return {
         f"{label(x)} {level_text(a)}, {label(y)} {level_text(b)}": runs[

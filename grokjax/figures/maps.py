@@ -44,7 +44,7 @@ def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = N
         handles: list[Any] = [
             Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in found
         ]
-        handles += _boundary_handles(boundary)
+        handles += _boundary_handles(boundary) + _no_runs(cells, x, y)
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
@@ -60,7 +60,7 @@ def probability_map(
         _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked}/{cell.n}")
         _draw_boundary(axis, boundary)
         _bar(figure, axis, mesh, "runs that grokked")
-        if handles := _boundary_handles(boundary):
+        if handles := _boundary_handles(boundary) + _no_runs(cells, x, y):
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
@@ -91,6 +91,7 @@ def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
             handles.append(Patch(**HATCHED, label="median beyond the budget"))
         if (~cells["censored"] & values.isna()).any():
             handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
+        handles += _no_runs(cells, x, y)
         if handles:
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
@@ -111,6 +112,12 @@ def _map(
     grid = np.full((len(up.levels), len(across.levels)), np.nan)
     grid[rows, columns] = values
     shown = np.ma.masked_invalid(grid)
+    axis.set_facecolor(style.NO_RUNS)
+    there = np.full(grid.shape, np.nan)
+    there[rows, columns] = 1.0
+    axis.pcolormesh(
+        across.edges, up.edges, np.ma.masked_invalid(there), cmap="gray", vmin=0, vmax=1
+    )
     mesh = axis.pcolormesh(across.edges, up.edges, shown, cmap=colours, norm=norm, rasterized=True)
     across.apply(axis, "x")
     up.apply(axis, "y")
@@ -168,6 +175,11 @@ def _boundary_handles(boundary: Boundary | None) -> list[Any]:
         Line2D([], [], color="black", lw=1.4, label=half),
         Line2D([], [], color="black", lw=0.9, ls=(0, (4, 2)), label="95 % band"),
     ]
+
+
+def _no_runs(cells: pd.DataFrame, x: str, y: str) -> list[Any]:
+    full = len(cells) == cells[x].nunique() * cells[y].nunique()
+    return [] if full else [Patch(facecolor=style.NO_RUNS, label="no runs")]
 
 
 def _bar(figure: Figure, axis: Axes, mesh: ScalarMappable, text: str) -> Any:

@@ -19,6 +19,7 @@ TRAIN, TEST = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermillion; they also differ in grey."""
 PROBABILITY_MAP, TIME_MAP = "Blues", "cividis_r"
 CENSORED = "#E6E6E6"
+NO_RUNS = "#C9B8A8"
 PHASES = {
     "comprehension": "#56B4E9",
     "grokking": "#E69F00",

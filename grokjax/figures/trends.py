@@ -55,8 +55,7 @@ def law_plot(runs: pd.DataFrame, law: Law) -> Figure:
         axis.set_ylabel("$t_{\\mathrm{grok}}$ (steps)")
         b = law.parameters.loc["b"]
         handles, _ = axis.get_legend_handles_labels()
-        open_ = {"ls": "", "marker": "^", "mfc": "white", "color": "0.3"}
-        handles.append(Line2D([], [], **open_, ms=4, label="median beyond the budget"))  # type: ignore[arg-type]
+        handles.append(_triangle("median beyond the budget"))
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
         text = f"exponent {b['value']:.2f} [{b['low']:.2f}, {b['high']:.2f}]".replace("-", "−")
         axis.set_title(text, loc="left")
@@ -81,8 +80,7 @@ def scan(runs: pd.DataFrame, column: str) -> Figure:
         _scaled(axis, kept[column])
         axis.set(yscale="log", xlabel=label(column), ylabel="steps")
         handles, _ = axis.get_legend_handles_labels()
-        open_ = {"ls": "", "marker": "^", "mfc": "none", "color": "0.3"}
-        handles.append(Line2D([], [], **open_, ms=4.5, label="not by its last step"))  # type: ignore[arg-type]
+        handles.append(_triangle("not by its last step"))
         figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
 
@@ -109,6 +107,11 @@ def variance_plot(runs: pd.DataFrame, shares: pd.DataFrame, metric: str = "t_gro
         right.set_yticks(at, words)
         right.set(xlabel="share of the variance of $\\log t$", xlim=(0, 1))
     return figure
+
+
+def _triangle(text: str) -> Line2D:
+    """The mark of what had not come by the end, for a legend."""
+    return Line2D([], [], ls="", marker="^", mfc="white", color="0.3", ms=4, label=text)
 
 
 def _fitted_range(runs: pd.DataFrame, law: Law, level: object) -> tuple[float, float]:

@@ -1,0 +1,32 @@
+"""Intervals hold the truth as often as they say: a small study, and what the large one found."""
+
+import runpy
+from pathlib import Path
+
+import pandas as pd
+
+from grokjax.analysis import synthetic
+
+STUDY = Path(__file__).parents[1] / "results" / "recorded" / "coverage"
+REPETITIONS = 20
+
+
+def test_a_small_study_of_coverage():
+    """At 95 %, 15 or fewer of 20 happen once in 3,000 times."""
+    repetition = runpy.run_path(str(STUDY / "make.py"))["repetition"]
+    truth = synthetic.Truth(sigma=0.4, seed_sigma=0.3)
+    drawn = pd.DataFrame([repetition(1000 + i, truth, 5) for i in range(REPETITIONS)])
+    held = drawn.drop(columns=[name for name in drawn if name.startswith("value: ")]).sum()
+    dropped = held.pop("exponent, censored runs dropped")
+    assert held.min() > 15, held
+    assert dropped < 15  # what leaving censored runs out does
+    assert drawn["value: exponent, censored runs dropped"].mean() > -0.77
+    assert abs(drawn["value: exponent"].mean() + 0.8) < 0.02
+
+
+def test_the_recorded_study_is_large_enough_and_its_intervals_cover():
+    """Between 93 and 97 %, give or take two standard errors of the study itself."""
+    found = pd.read_csv(STUDY / "coverage.csv")
+    assert found["repetitions"].min() >= 400
+    kept = found[~found["quantity"].str.contains("dropped")]
+    assert (kept["coverage"] > 0.93 - 2 * kept["error"]).all()
