@@ -3,8 +3,8 @@
 Logistic regression on a polynomial of the two (log) axes. The band at 95 % holds the points at
 which the fitted log-odds do not differ from zero, which is Fieller's way of inverting a test.
 Their errors come from resampled seeds: a seed is the same start and split in every cell, and
-where runs of a seed are alike, errors that take runs for independent hold the truth in 70 to
-85 % of repetitions instead of 95 % (results/recorded/coverage).
+where runs of a seed are alike, errors that take runs for independent hold the truth in 71 to
+86 % of repetitions instead of 95 % (results/recorded/coverage).
 
 Legend: C cells, R runs, K terms, B resamples, G points of the fine grid along an axis.
 """

@@ -50,6 +50,18 @@ def repetition(seed: int, truth: synthetic.Truth, seeds: int) -> dict[str, float
     return found
 
 
+def independent(seed: int, truth: synthetic.Truth, seeds: int) -> dict[str, float]:
+    """The same for a band that takes runs for independent, on the same sweeps."""
+    runs = synthetic.runs(np.random.default_rng([seed, seeds]), truth, DECAYS, FRACTIONS, seeds)
+    fitted = boundary(runs, resamples=0)
+    return {
+        f"boundary, {name}, runs taken for independent": fitted.inside_band(
+            decay, truth.boundary(decay)
+        ).item()
+        for name, decay in PLACES.items()
+    }
+
+
 def main(repetitions: int) -> pd.DataFrame:
     """All settings: a row a quantity and setting."""
     settings = {
@@ -59,7 +71,12 @@ def main(repetitions: int) -> pd.DataFrame:
     }
     rows = []
     for name, (truth, seeds) in settings.items():
-        drawn = pd.DataFrame([repetition(i, truth, seeds) for i in range(repetitions)])
+        drawn = pd.DataFrame(
+            [
+                repetition(i, truth, seeds) | independent(i, truth, seeds)
+                for i in range(repetitions)
+            ]
+        )
         covers = [column for column in drawn if not column.startswith("value: ")]
         for column in covers:
             share = drawn[column].astype(float).mean()
