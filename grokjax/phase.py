@@ -97,9 +97,13 @@ def show(
     out: Path | None = None,
 ) -> None:
     """Print what the sweep says, write the figures and the page."""
+    if results.runs.empty:
+        raise ConfigError(f"{results.path}: no run has ended yet, wait for the sweep.")
     if finished(results.runs).empty:
         print("every run failed: there is nothing to map; see the column `error` of the runs")
         return
+    if out is None and not results.path.exists():
+        raise ConfigError("out=None: these results have no folder, say where figures are to go.")
     summary = summarise(results, x, y)
     folder = out or results.path
     if folder.exists() and not folder.is_dir():
@@ -145,10 +149,9 @@ def _zone_text(summary: Summary, found: Zone) -> str:
         lines.append(f"  {row['quantity']:<30}{_interval(row)}{unit}")
     for row in _rows(found.places):
         where = f"{y} {row[y]:g}" if math.isnan(row[x]) else f"{x} {row[x]:g}, {y} {row[y]:g}"
-        lines.append(
-            f"  {row['place']:<30}{where}: median {row['median']:.0f}, "
-            f"in {row['agree']:.0%} of the resamples"
-        )
+        line = f"  {row['place']:<30}{where}: median {row['median']:.0f}"
+        resampled = not math.isnan(row["agree"])
+        lines.append(line + f", in {row['agree']:.0%} of the resamples" * resampled)
     lines.append(f"edges in {x} [95 %]; – is beyond the map:")
     every = -(-len(found.edges) // MOST_COLUMNS)
     for row in _rows(found.edges.iloc[::every]):

@@ -118,6 +118,31 @@ def test_runs_without_decay_have_no_place_on_a_log_axis_and_are_counted():
     assert found.x.kind == "log"
 
 
+def test_runs_with_a_smaller_budget_do_not_tell_about_a_larger_one():
+    """Half of them end earlier: those that grokked by then would count, the others would not."""
+    truth, runs = sweep(seeds=20)
+    early = runs["seed"] % 2 == 0
+    late = early & ~(runs["t_grok"] <= 1500).fillna(False)
+    mixed = runs.assign(steps=np.where(early, 1500, 4000), last_step=np.where(early, 1500, 4000))
+    mixed.loc[late, ["t_grok", "t_grok_interpolated", "grok_gap"]] = None
+    assert boundary(mixed).budget == 1500
+    found = boundary(mixed, budget=4000)
+    assert found.data["n"].eq(10).all()
+    assert found.probability(1.0, truth.boundary(1.0)) == pytest.approx(0.5, abs=0.15)
+    places = goldilocks(mixed, budget=1500).places
+    assert places["median"].max() <= 1500
+
+
+def test_an_axis_of_one_level_or_of_words_has_no_boundary():
+    _, runs = sweep(seeds=5)
+    with pytest.raises(NoBoundaryError, match="two levels"):
+        boundary(runs[runs["weight_decay"] == DECAYS[3]])
+    with pytest.raises(NoBoundaryError, match="numbers"):
+        boundary(runs.assign(norm=runs["seed"].map(str)), x="norm")
+    with pytest.raises(NoBoundaryError, match="no run"):
+        boundary(runs.assign(status="failed"))
+
+
 def test_isotonic_regression_finds_the_same_boundary_without_a_model():
     truth, runs = sweep(seeds=20)
     found = isotonic(runs, "weight_decay", "train_fraction", resamples=50)
@@ -159,3 +184,4 @@ def test_two_seeds_are_too_few_to_resample_and_leave_open_intervals():
     zone = goldilocks(runs)
     assert zone.boundary.degrees == 0
     assert zone.table[["low", "high"]].isna().all(axis=None)
+    assert zone.places["agree"].isna().all()

@@ -81,6 +81,21 @@ def test_the_boundary_is_drawn_on_the_map(summary):
     assert np.allclose(summary.boundary.probability(line[:, 0], line[:, 1]), 0.5, atol=0.02)
 
 
+def test_on_an_axis_without_a_scale_the_boundary_lies_between_the_same_cells(tmp_path):
+    """Uneven levels stand side by side, and the curve has to go between them."""
+    folder = synthetic_results(
+        tmp_path / "uneven", [0.1, 0.3, 1.0, 3.0], [0.3, 0.35, 0.4, 0.6, 0.8], seeds=5
+    )
+    uneven = summarise(grokjax.load(folder))
+    (axis,) = maps.phase_map(uneven.cells(), uneven.x, uneven.y, uneven.boundary).axes
+    y = np.concatenate([line.get_ydata() for line in axis.lines])
+    curve = np.concatenate([line[:, 1] for line in uneven.boundary.curve()])
+    place = np.interp(curve, [0.3, 0.35, 0.4, 0.6, 0.8], range(5))
+    assert place.min() >= y.min() - 1e-9
+    assert np.isclose(y, place[0]).any()
+    assert y.max() > 1
+
+
 def test_survival_curves_rise_to_the_share_that_grokked(summary):
     runs = summary.runs[summary.runs["train_fraction"] == 0.5]
     groups = {str(wd): part for wd, part in runs.groupby("weight_decay")}

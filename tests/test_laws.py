@@ -177,6 +177,15 @@ def test_a_seed_may_lack_levels_that_the_law_knows():
     assert len(law_checks.held_out(few, law)) == 5
 
 
+def test_levels_at_which_most_are_censored_stay_in_the_law_of_the_other_axis():
+    """Their censored runs are what says that t_grok is late there."""
+    runs = sweep(budget=1500, bend=3.0)
+    kept = law_checks.below_fastest(runs, "weight_decay", "train_fraction")
+    assert set(kept["train_fraction"]) == set(FRACTIONS)
+    shares = kept["t_grok"].notna().groupby(kept["train_fraction"]).mean()
+    assert shares.min() < 0.4
+
+
 def test_the_descending_side_ends_at_the_fastest_cell():
     runs = sweep(bend=3.0)
     kept = law_checks.below_fastest(runs, "weight_decay", "train_fraction")

@@ -1,6 +1,7 @@
 """Reading folders: one, several joined, older ones, and a part of the curves at a time."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 from sweep_folder import synthetic_results
 
 import grokjax
-from grokjax import ConfigError, Thresholds
+from grokjax import ConfigError, Thresholds, phase
 from grokjax.analysis import curves as curves_module
 from grokjax.analysis import fits, onset
 
@@ -84,6 +85,31 @@ def test_an_older_folder_gets_the_columns_that_it_lacks(folders, tmp_path, monke
     pd.testing.assert_frame_equal(found[stored.columns], stored)
     assert len(read) > 3  # a few runs at a time
     assert max(read) <= 303
+
+
+def test_joined_sweeps_that_differ_in_their_base_have_it_as_an_axis(folders, tmp_path):
+    def base(rate):
+        def change(runs, manifest):
+            return runs.assign(learning_rate=rate), manifest | {
+                "base": {"optimizer.learning_rate": rate}
+            }
+
+        return change
+
+    one, other = (rewritten(folders[i], tmp_path / f"{i}", base(10.0 ** -(i + 2))) for i in (0, 1))
+    assert grokjax.load(one, other).axes["learning_rate"] == [0.01, 0.001]
+    assert "learning_rate" not in grokjax.load(one).axes
+
+
+def test_results_in_memory_outlive_their_folder(folders, tmp_path):
+    folder = rewritten(folders[0], tmp_path / "gone", lambda runs, manifest: (runs, manifest))
+    results = grokjax.load(folder)
+    _ = results.runs, results.curves
+    shutil.rmtree(folder)
+    assert len(onset.table(results, Thresholds(grokked=0.5))) == len(results.runs)
+    assert len(fits.table(results)) == len(results.runs)
+    with pytest.raises(ConfigError, match="out"):
+        phase.show(results)
 
 
 def test_other_thresholds_are_applied_to_the_curves(folders):

@@ -82,6 +82,21 @@ def test_runs_are_chosen_near_the_boundary_and_never_twice():
     assert chosen["seed"].value_counts().max() <= 16  # seeds 2 to 4 have catching up to do
 
 
+def test_a_level_of_zero_has_no_place_in_the_fit_and_gets_no_run():
+    runs = synthetic.runs(
+        np.random.default_rng(0),
+        synthetic.Truth(),
+        COARSE["weight_decay"],
+        COARSE["train_fraction"],
+        2,
+    )
+    none = runs[runs["weight_decay"] == 0.1].assign(weight_decay=0.0)
+    candidates = cells(coarse={**COARSE, "weight_decay": [0.0, *COARSE["weight_decay"]]})
+    chosen = choose(boundary(pd.concat([runs, none])), candidates, runs, 30, range(5))
+    assert len(chosen) == 30
+    assert (chosen["weight_decay"] > 0).all()
+
+
 def test_when_every_cell_has_every_seed_nothing_is_chosen():
     runs = synthetic.runs(
         np.random.default_rng(0),
@@ -134,7 +149,8 @@ def refined(tiny):
         log_every=20,
         thresholds=Thresholds(grokked=0.15),
         train_fraction=0.3,
-        sweep=grid(weight_decay=[0.1, 2.5], init_scale=[0.5, 2.0], seed=range(6)),
+        # An axis of one level is no axis, but refined runs have it too.
+        sweep=grid(weight_decay=[0.1, 2.5], init_scale=[0.5, 2.0], seed=range(6), b2=[0.99]),
         refine=Refine(rounds=2, runs=5, seeds=7),
     )
 
@@ -151,6 +167,7 @@ def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(refined, smal
     assert len(whole.runs) == 24 + 5
     assert whole.finished
     assert {0.1, 2.5} <= set(whole.axes["weight_decay"])
+    assert set(whole.runs["b2"]) == {0.99}
 
     stop, seen = threading.Event(), []
 

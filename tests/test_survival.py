@@ -93,6 +93,12 @@ def test_the_spread_of_a_cell_counts_its_censored_runs():
     assert np.log10(times[seen]).std() < 0.25  # what leaving them out would say
 
 
+def test_a_cell_with_a_gap_of_zero_has_no_spread_of_logarithms():
+    times = np.array([0.0, 1000, 1100, 900, 1050])
+    sample = Sample.of(times, np.ones(5, bool), np.zeros(5, int), 1)
+    assert np.isnan(survival.spreads(sample)[0])
+
+
 def crossed(seed_sd, split_sd, rest_sd, n=60):
     rng = np.random.default_rng(0)
     y = (

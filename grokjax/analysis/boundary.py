@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ class Boundary:
     p_fit: float
     """Probability of a Pearson χ² as large as this one if the fit were true, by simulation."""
     n_left_out: int
-    """Runs on the 0 of a log axis, or not followed to the budget."""
+    """Runs on the 0 of a log axis, or with a smaller budget."""
 
     def features(self, x: object, y: object) -> np.ndarray:
         """The terms `[..., K]` at points given in the units of the columns."""
@@ -158,6 +159,7 @@ def boundary(
     y: str = "train_fraction",
     budget: float | None = None,
     resamples: int = RESAMPLES,
+    scales: Mapping[str, Scale] | None = None,
 ) -> Boundary:
     """Fit the probability of grokking by `budget` over two columns.
 
@@ -168,23 +170,28 @@ def boundary(
       budget: in updates; left out, the smallest budget of the runs. A smaller one is read off
         the same runs, so that "never" and "not yet" can be told apart.
       resamples: of the seeds; without any, errors are those of independent runs.
+      scales: of the two columns, where another table than this one decides them.
 
     Raises:
       NoBoundaryError: too few runs grokked, or too few did not, or an axis is no number.
     """
     check_columns(runs, [x, y])
     kept = finished(runs)
+    if kept.empty:
+        raise NoBoundaryError("no run has ended that an error did not end")
     budget = float(kept["steps"].min() if budget is None else budget)
-    scales = Scale.of(kept[x]), Scale.of(kept[y])
-    for scale in scales:
-        if scale.kind == "ordinal" or len(scale.levels) < 2:
-            raise NoBoundaryError(
-                f"{scale.name}: a boundary needs two numbers or more on each axis"
-            )
+    # A run with a smaller budget would count if it grokked, and not if it did not.
+    told = kept["steps"].to_numpy(float) >= budget
+    own = [Scale.of(kept[name]) for name in (x, y)]
+    for i, scale in enumerate(own):
+        if scale.kind == "ordinal":
+            raise NoBoundaryError(f"{scale.name}: a boundary needs numbers on each axis")
+        if scales is not None:
+            own[i] = dataclasses.replace(scale, kind=scales[scale.name].kind)
+        told &= np.isfinite(own[i].forward(kept[scale.name]))
+    if kept.loc[told, [x, y]].nunique().min() < 2:
+        raise NoBoundaryError("a boundary needs two levels or more on each axis")
     times, seen = censored_times(kept, "t_grok")
-    told = (times >= budget) | seen
-    for scale in scales:
-        told &= np.isfinite(scale.forward(kept[scale.name]))
     told_runs = kept[told].assign(k=(seen & (times <= budget))[told])
     data = told_runs.groupby([x, y])["k"].agg(n="size", k="sum").reset_index()
     grokked, n = int(data["k"].sum()), int(data["n"].sum())
@@ -195,7 +202,7 @@ def boundary(
             f"{few} of {n} runs {side} within {budget:.0f} updates: {FEWEST} on each side are "
             "the least that shows a boundary"
         )
-    u, v = (scale.forward(data[scale.name]) for scale in scales)
+    u, v = (scale.forward(data[scale.name]) for scale in own)
     origin = np.array([[(w.max() + w.min()) / 2, np.ptp(w) / 2] for w in (u, v)])
     terms, found = _fitted(u, v, origin, data)
     features = _features(terms, origin, u, v)
@@ -210,7 +217,7 @@ def boundary(
     p = logistic.expit(features @ found.coefficients)
     fits = _pearson(data["k"].to_numpy(float), data["n"].to_numpy(float), p)
     return Boundary(
-        *scales, budget, terms, found, draws, degrees, data, origin, fits, len(kept) - n
+        own[0], own[1], budget, terms, found, draws, degrees, data, origin, fits, len(kept) - n
     )
 
 

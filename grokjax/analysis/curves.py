@@ -75,7 +75,9 @@ def in_chunks(
     size = max(1, rows // each)
     for start in range(0, len(run_ids), size):
         chosen = list(run_ids[start : start + size])
-        yield Curves.of_table(results.curves_of(chosen, ["step", *names]), names)
+        table = results.curves_of(chosen, ["step", *names])
+        if len(table):
+            yield Curves.of_table(table, names)
 
 
 def first(where: np.ndarray) -> np.ndarray:

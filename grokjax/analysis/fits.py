@@ -56,7 +56,7 @@ def table(results: Results, kind: str = "logistic") -> pd.DataFrame:
 
 
 def rises(curves: Curves, kind: str = "logistic") -> pd.DataFrame:
-    """Fit the rise of test accuracy of each run, up to where it is highest for the last time.
+    """Fit the rise of test accuracy of each run, up to where it falls to half of its maximum.
 
     Returns:
       A row a run: `run_id`, the parameters and their standard errors `…_error` (steps, or one

@@ -125,6 +125,8 @@ def below_fastest(runs: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """
     table = cells(runs, [x, y])
     best = table[table["median"].notna()].sort_values("median", kind="stable")
-    limits = best.drop_duplicates(y).set_index(y)[x]
+    limits = best.drop_duplicates(y).set_index(y)[x].reindex(np.unique(table[y]))
+    # A level without a median, that is, one at which most are censored, has its neighbour's.
+    limits = limits.bfill().ffill()
     kept = finished(runs)
     return kept[kept[x] <= kept[y].map(limits)]

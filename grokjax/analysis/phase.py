@@ -96,7 +96,11 @@ def variance_shares(
       A row a source: `variance`, `share`, `low`, `high`, `n_levels`, `n_censored`.
     """
     kept = finished(runs).drop_duplicates([*SEEDS])
+    origin = TIMES[metric]
+    kept = kept if origin is None else kept[kept[origin].notna()]
     times, seen = censored_times(kept, metric)
+    if not (times > 0).all():
+        raise ConfigError(f"metric={metric!r}: a time that is not positive has no logarithm.")
     logs = pd.DataFrame({"seed": kept["seed"], "split": kept["split_seed"], "y": np.log10(times)})
     wide = logs.pivot(index="seed", columns="split", values="y")
     if min(wide.shape) < 2 or wide.isna().to_numpy().any():

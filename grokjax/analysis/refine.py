@@ -34,7 +34,7 @@ def lattice(levels: Sequence[float], halvings: int) -> list[float]:
     Midpoints are even on the axis' own scale, and have as few digits as tell them from it: two,
     or more where a tenth of the distance asks for them.
     """
-    scale = Scale.of(pd.Series(sorted(levels), dtype=float, name="level"))
+    scale = Scale.between(levels)
     found = [float(level) for level in scale.levels]
     for _ in range(halvings):
         at = scale.forward(found)
@@ -68,7 +68,9 @@ def choose(
     used = {seed: int((runs["seed"] == seed).sum()) for seed in seeds}
     features, covariance = found.features(candidates[x], candidates[y]), found.fit.covariance
     along = _along(found)
-    open_ = np.array([bool(missing[cell]) for cell in cells])
+    # A level of 0 has no place on a log axis, and so none in the fit.
+    open_ = np.array([bool(missing[cell]) for cell in cells]) & np.isfinite(features).all(1)
+    features = np.where(open_[:, None], features, 0.0)
     chosen = []
     for _ in range(n):
         if not open_.any():

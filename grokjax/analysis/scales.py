@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,11 @@ class Scale:
         if len(positive) > 2 and levels[0] >= 0 and _geometric(positive):
             return cls(name, "log", levels)
         return cls(name, "linear", levels)
+
+    @classmethod
+    def between(cls, levels: Sequence[float]) -> Scale:
+        """The scale of numbers that are no column."""
+        return cls.of(pd.Series(list(levels), dtype=float, name="level"))
 
     def forward(self, values: object) -> np.ndarray:
         """Where values lie on the axis: their log10 on a log axis, NaN for 0."""

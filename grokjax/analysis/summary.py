@@ -86,7 +86,7 @@ class Summary:
         found = {}
         for axis, other in ((self.x, self.y), (self.y, self.x)):
             if self.varying.get(axis, 0) > 1:
-                within = [other] if self.varying.get(other, 0) > 1 else []
+                within = [other] if self.runs[other].nunique() > 1 else []
                 try:
                     found[axis] = laws.fit(self.law_runs, axis, within=within)
                 except (ConfigError, np.linalg.LinAlgError):
@@ -96,7 +96,10 @@ class Summary:
     @functools.cached_property
     def law_runs(self) -> pd.DataFrame:
         """The runs that laws are about: of a map, those up to the fastest cell of each y."""
-        return law_checks.below_fastest(self.runs, self.x, self.y) if self.is_map else self.runs
+        ordered = Scale.of(self.runs[self.x]).kind != "ordinal"
+        if not (self.is_map and ordered):
+            return self.runs
+        return law_checks.below_fastest(self.runs, self.x, self.y)
 
     @functools.cached_property
     def forms(self) -> dict[str, pd.DataFrame]:
@@ -154,7 +157,7 @@ def _few_seeds(summary: Summary) -> str | None:
 
 def _moving(summary: Summary) -> str | None:
     growth = summary.budgets["growth"].iloc[-1] if len(summary.budgets) > 1 else 0.0
-    if not growth > MOVING:
+    if not MOVING < growth < np.inf:
         return None
     before, whole = summary.budgets["budget"].iloc[-2:]
     return (

@@ -117,7 +117,9 @@ def median_intervals(sample: Sample, level: float = LEVEL) -> tuple[np.ndarray, 
 
 
 def spreads(sample: Sample, rounds: int = 60) -> np.ndarray:
-    """Standard deviation of log10 time in each cell, `[C]`; NaN with fewer than two seen.
+    """Standard deviation of log10 time in each cell, `[C]`.
+
+    NaN with fewer than two seen, or where a time (a gap) is not positive.
 
     Maximum likelihood for a log-normal with censoring, by expectation and maximisation (the
     censored runs' moments are those of a truncated normal), times √(n / (n − 1)).
@@ -141,7 +143,8 @@ def spreads(sample: Sample, rounds: int = 60) -> np.ndarray:
         mean = (w * first).sum(-1, keepdims=True) / divide
         sd = np.sqrt(np.maximum((w * second).sum(-1, keepdims=True) / divide - mean**2, 1e-18))
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(known >= 2, sd[:, 0] * np.sqrt(n / (n - 1)), np.nan)
+        positive = ((sample.times > 0) | (w == 0)).all(-1)
+        return np.where((known >= 2) & positive, sd[:, 0] * np.sqrt(n / (n - 1)), np.nan)
 
 
 def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:

@@ -78,8 +78,7 @@ def goldilocks(
         rows.append(
             {"quantity": name, "value": value, "low": low, "high": high, "unit": units[name]}
         )
-    weights, _ = seed_weights(kept, RESAMPLES)
-    return Zone(found, pd.DataFrame(rows), _edges(found), _places(kept, x, y, weights))
+    return Zone(found, pd.DataFrame(rows), _edges(found), _places(found, kept))
 
 
 def _extent(found: Boundary, coefficients: np.ndarray) -> np.ndarray:
@@ -110,12 +109,15 @@ def _edges(found: Boundary) -> pd.DataFrame:
     return edges
 
 
-def _places(runs: pd.DataFrame, x: str, y: str, weights: np.ndarray) -> pd.DataFrame:
+def _places(found: Boundary, runs: pd.DataFrame) -> pd.DataFrame:
     """The fastest cell, the largest-gap cell and the largest-gap level of y."""
+    x, y = found.x.name, found.y.name
+    runs = runs[runs["steps"].to_numpy(float) >= found.budget]
+    weights, degrees = seed_weights(runs, RESAMPLES)
     table = cells(runs, [x, y])
     into = cell_indicators(runs, table, [x, y])
     code = into.indices
-    grokked = runs["t_grok"].notna().to_numpy()
+    grokked = (runs["t_grok"] <= found.budget).to_numpy(bool, na_value=False)
     every = np.vstack([np.ones(len(runs)), weights])
     with np.errstate(invalid="ignore"):
         zone = (every * grokked) @ into / (every @ into) >= 0.5
@@ -132,7 +134,8 @@ def _places(runs: pd.DataFrame, x: str, y: str, weights: np.ndarray) -> pd.DataF
         (f"largest-gap {y}", by_level, pd.DataFrame({y: levels})),
     ):
         chosen = np.where(np.isfinite(values), values, -np.inf).argmax(1)
-        if np.isfinite(values[0]).any():
+        known = np.isfinite(values).sum(1) > 0
+        if known[0]:
             here = best.iloc[chosen[0]]
             rows.append(
                 {
@@ -140,7 +143,7 @@ def _places(runs: pd.DataFrame, x: str, y: str, weights: np.ndarray) -> pd.DataF
                     x: here.get(x, np.nan),
                     y: here[y],
                     "median": abs(values[0, chosen[0]]),
-                    "agree": (chosen[1:] == chosen[0]).mean(),
+                    "agree": (chosen == chosen[0])[1:][known[1:]].mean() if degrees else np.nan,
                 }
             )
     return pd.DataFrame(rows, columns=["place", x, y, "median", "agree"])

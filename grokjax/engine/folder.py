@@ -113,6 +113,8 @@ def write_manifest(
             described["axes"][path] = [*values, *(v for v in new if v not in values)]
         programs = {**programs, **old["programs"]}  # what was chosen first stays
     ticks = old["ticks"] if old else 0
+    # A start that does not refine keeps the record of those that did.
+    rounds = rounds or (old or {}).get("rounds", [])
     kept = {"starts": starts, "programs": programs, "ticks": ticks, "rounds": rounds}
     manifest.write(folder, {**described, **starts[0], **kept})
 

@@ -15,6 +15,7 @@ import pandas as pd
 from grokjax.analysis import onset
 from grokjax.analysis.boundary import NoBoundaryError, boundary
 from grokjax.analysis.refine import choose, lattice
+from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
 from grokjax.results.load import Results
 
@@ -41,7 +42,11 @@ def following(
     trained = sum(bool(of_round["cells"]) for of_round in rounds)
     spent = sum(len(of_round["cells"]) for of_round in rounds)
     try:
-        found = boundary(runs, x, y)
+        # The grid's scales: further levels between its own could make them look otherwise.
+        scales = {
+            p.rsplit(".", 1)[-1]: Scale.between(experiment.axes()[p]) for p in (x_path, y_path)
+        }
+        found = boundary(runs, x, y, scales=scales)
     except NoBoundaryError as error:
         return {"cells": [], "runs": len(runs), "band": None, "reason": str(error)}
     made: Round = {"cells": [], "runs": len(runs), "band": found.band_width()}
@@ -53,8 +58,10 @@ def following(
     n = -(-(refine.runs - spent) // (refine.rounds - trained))
     chosen = choose(found, _candidates(experiment, refine), runs, n, _seeds(experiment, refine))
     names = {x: x_path, y: y_path}
+    axes = experiment.axes().items()
+    fixed = {path: values[0] for path, values in axes if len(values) == 1 and path != "seed"}
     cells = chosen.rename(columns=names).to_dict("records")
-    made["cells"] = [{str(path): value for path, value in cell.items()} for cell in cells]
+    made["cells"] = [{**fixed, **{str(p): value for p, value in cell.items()}} for cell in cells]
     return made if cells else {**made, "reason": "the lattice is full"}
 
 

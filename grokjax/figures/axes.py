@@ -74,6 +74,13 @@ class CellAxis:
                 return cls(scale.name, scale.kind, scale.levels, levels, scale.back(_edges(at)))
         return cls(scale.name, "ordinal", scale.levels, places, _edges(places))
 
+    def place(self, values: np.ndarray) -> np.ndarray:
+        """Where values between the levels lie."""
+        if self.kind != "ordinal":
+            return values
+        scale = Scale.between(self.levels)
+        return np.interp(scale.forward(values), scale.forward(self.levels), self.positions)
+
     def apply(self, axis: Axes, which: str) -> None:
         """Set scale, ticks and label of the `which` axis, "x" or "y"."""
         if self.kind == "log":

@@ -35,11 +35,11 @@ def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = N
     shares = cells[[f"p_{name}" for name in PHASES]].to_numpy()
     colours = ListedColormap([style.PHASES[name] for name in PHASES])
     with style.paper():
-        figure, axis, _, _ = _map(
+        figure, axis, _, places = _map(
             cells, x, y, pd.Series(shares.argmax(1).astype(float), cells.index),
             Normalize(-0.5, len(PHASES) - 0.5), colours,
         )  # fmt: skip
-        _draw_boundary(axis, boundary)
+        _draw_boundary(axis, places, boundary)
         found = np.unique(shares.argmax(1))
         handles: list[Any] = [
             Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in found
@@ -58,7 +58,7 @@ def probability_map(
             cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
         )
         _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked}/{cell.n}")
-        _draw_boundary(axis, boundary)
+        _draw_boundary(axis, places, boundary)
         _bar(figure, axis, mesh, "runs that grokked")
         if handles := _boundary_handles(boundary) + _no_runs(cells, x, y):
             figure.legend(handles=handles, loc="outside upper center", ncols=2)
@@ -154,17 +154,19 @@ def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
     axis.add_collection(PolyCollection(corners, **HATCHED), autolim=False)
 
 
-def _draw_boundary(axis: Axes, boundary: Boundary | None) -> None:
+def _draw_boundary(axis: Axes, places: Places, boundary: Boundary | None) -> None:
     """The curve solid, the band's borders dashed, on white so that they show on any colour."""
-    if boundary is None or axis.get_xscale() != ("log" if boundary.x.kind == "log" else "linear"):
+    if boundary is None:
         return
+    across, up, _, _ = places
     for lines, width, dashes in (
         (boundary.curve(), 1.4, "-"),
         *((border, 0.9, (0, (4, 2))) for border in boundary.band()),
     ):
         for line in lines:
-            axis.plot(line[:, 0], line[:, 1], color="white", lw=width + 1.2, zorder=3)
-            axis.plot(line[:, 0], line[:, 1], color="black", lw=width, ls=dashes, zorder=3)
+            x, y = across.place(line[:, 0]), up.place(line[:, 1])
+            axis.plot(x, y, color="white", lw=width + 1.2, zorder=3)
+            axis.plot(x, y, color="black", lw=width, ls=dashes, zorder=3)
 
 
 def _boundary_handles(boundary: Boundary | None) -> list[Any]:

@@ -60,9 +60,15 @@ class Results:
 
     @property
     def axes(self) -> dict[str, list[Any]]:
-        """Column → the values that the sweep gave it."""
+        """Column → the values that the sweep gave it, or that joined sweeps differ in."""
+        manifests = [self.manifest, *(_manifest(folder) for folder in self.others)]
+        bases = [found.get("base", {}) for found in manifests]
+        swept = {path for found in manifests for path in found.get("axes", {})}
+        differing = {p for base in bases for p in base if any(b.get(p) != base[p] for b in bases)}
         axes: dict[str, list[Any]] = {}
-        for found in [self.manifest, *(_manifest(folder) for folder in self.others)]:
+        for found, base in zip(manifests, bases, strict=True):
+            for path in sorted(differing - swept):
+                found = {"axes": {**found.get("axes", {}), path: [base.get(path)]}}
             for path, values in found.get("axes", {}).items():
                 known = axes.setdefault(path.rsplit(".", 1)[-1], [])
                 known += [value for value in values if value not in known]
@@ -71,16 +77,21 @@ class Results:
     @property
     def n_curve_rows(self) -> int:
         """Rows of the curves, from the headers of their files."""
+        if "curves" in vars(self):
+            return len(self.curves)
         return sum(pq.read_metadata(part).num_rows for part in self._parts("curves"))
 
     def curves_of(
         self, run_ids: Collection[str], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
         """The curves of some runs, with `run_id` and the columns asked for; one scan of the files."""
+        names = None if columns is None else ["run_id", *columns]
+        if "curves" in vars(self):  # read already, and perhaps the folder is gone
+            rows = self.curves[self.curves["run_id"].isin(run_ids)]
+            return rows if names is None else rows[names]
         if not self._parts("curves") or not len(run_ids):
             return pd.DataFrame(columns=["run_id", *(columns or ["step"])])
         wanted = ds.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
-        names = None if columns is None else ["run_id", *columns]
         found = []
         for folder in (self.path, *self.others):
             parts = [str(part) for part in sorted((folder / "curves").glob("*.parquet"))]
@@ -128,6 +139,9 @@ def _check_joins(one: Results, other: Results) -> None:
             f"{other.path}: its thresholds are not those of {one.path}, so that its times mean "
             "something else; look at the two folders one by one."
         )
+    for results in (one, other):
+        if not results._parts("runs"):
+            raise ConfigError(f"{results.path}: no run has ended there yet, join it later.")
     columns = [set(pq.read_schema(r._parts("runs")[0]).names) for r in (one, other)]
     if differing := sorted(columns[0] ^ columns[1]):
         raise ConfigError(
