@@ -12,7 +12,8 @@ from pathlib import Path
 import grokjax
 from grokjax import phase
 from grokjax.analysis import fits, law_checks, laws, onset
-from grokjax.analysis.boundary import at_budgets, isotonic
+from grokjax.analysis.boundary import at_budgets
+from grokjax.analysis.isotonic import isotonic
 from grokjax.figures import curves as by_step
 from grokjax.figures import maps, trends
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from grokjax.analysis import logistic, synthetic
-from grokjax.analysis.boundary import NoBoundaryError, at_budgets, boundary, isotonic
+from grokjax.analysis.boundary import NoBoundaryError, at_budgets, boundary
+from grokjax.analysis.isotonic import isotonic
 from grokjax.analysis.zone import goldilocks
 
 DECAYS, FRACTIONS = np.geomspace(0.1, 4, 9), np.linspace(0.3, 0.7, 9)

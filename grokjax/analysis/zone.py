@@ -14,15 +14,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis.boundary import (
-    FINE,
-    RESAMPLES,
-    Boundary,
-    boundary,
-    cell_indicators,
-    first_rise,
-    seed_weights,
-)
+from grokjax.analysis.boundary import RESAMPLES, Boundary, boundary, cell_indicators, seed_weights
 from grokjax.analysis.phase import cells, finished
 from grokjax.analysis.survival import LEVEL, TIMES, Sample, censored_times, medians
 
@@ -50,7 +42,8 @@ def goldilocks(
     """Area, centre, edges, fastest cell and largest gap, with bootstrap intervals over seeds.
 
     Seeds are resampled whole (`boundary.seed_weights`), and intervals are Student's with as
-    many degrees of freedom, for the few seeds that there are.
+    many degrees of freedom, for the few seeds that there are. The limits of the edges are where
+    the band of the boundary crosses their level of y.
 
     Raises:
       NoBoundaryError: the data do not show both sides.
@@ -78,7 +71,7 @@ def goldilocks(
         rows.append(
             {"quantity": name, "value": value, "low": low, "high": high, "unit": units[name]}
         )
-    return Zone(found, pd.DataFrame(rows), _edges(found), _places(found, kept))
+    return Zone(found, pd.DataFrame(rows), found.edges(), _places(found, kept))
 
 
 def _extent(found: Boundary, coefficients: np.ndarray) -> np.ndarray:
@@ -92,21 +85,6 @@ def _extent(found: Boundary, coefficients: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore", divide="ignore"):
         centre = [inside @ at / inside.sum(1) for at in (across, up)]
     return np.column_stack([share * np.ptp(u) * np.ptp(v), share, *centre])
-
-
-def _edges(found: Boundary) -> pd.DataFrame:
-    """The edges of the fit, with limits over the resamples."""
-    edges, (xs, _) = found.edges(), found.fine
-    at = found.x.forward(xs)
-    for i, level in enumerate(edges[found.y.name]):
-        surfaces = found.draws @ found.features(xs, np.full(FINE, level)).T
-        for side, name in ((1, "lower"), (-1, "upper")):
-            centre = float(found.x.forward(edges.at[i, name]))
-            drawn = np.array([first_rise(at[::side], surface[::side]) for surface in surfaces])
-            _, low, high = _interval(centre, drawn, found.degrees)
-            low, high = (v if at[0] <= v <= at[-1] else np.nan for v in (low, high))
-            edges.loc[i, [f"{name}_low", f"{name}_high"]] = found.x.back([low, high])
-    return edges
 
 
 def _places(found: Boundary, runs: pd.DataFrame) -> pd.DataFrame:
