@@ -16,6 +16,7 @@ import grokjax
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine import trainer
 from grokjax.engine.checkpoint import Checkpoints
+from grokjax.results import manifest as results_manifest
 from grokjax.results import store as store_module
 from grokjax.results.schema import CLOCK_COLUMNS
 
@@ -355,3 +356,14 @@ def test_a_manifest_that_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "sweep.json").write_text(content)
     with pytest.raises(grokjax.ConfigError, match=r"sweep\.json"):
         grokjax.load(tmp_path)
+
+
+def test_a_folder_of_an_older_grokjax_is_read_and_not_grown(tiny, tmp_path):
+    manifest = results_manifest.describe(tiny, "old") | {"schema_version": 1, "programs": {}}
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "sweep.json").write_text(json.dumps(manifest))
+    assert grokjax.load(tmp_path / "old").manifest["schema_version"] == 1
+    before = snapshot(tmp_path)
+    with pytest.raises(grokjax.ConfigError, match="older grokjax"):
+        grokjax.run(tiny, tmp_path / "old")
+    assert snapshot(tmp_path) == before
