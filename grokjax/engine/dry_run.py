@@ -39,14 +39,14 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
     lines += [f"  {path}: {_listed(values)}" for path, values in experiment.axes().items()]
     lines.append(f"{len(programs)} compiled programs on {jax.default_backend()}:")
     lines += [_program(program) for program in programs]
+    early = any(run.config.settle_steps is not None for run in runs)
+    lines.append(f"about {display.duration(seconds)}" + ", less what runs that settle save" * early)
     if refine is not None:
         more = max(run.config.steps * p.run_step_seconds for p in programs for run in p.runs)
         lines.append(
             f"then up to {refine.runs} runs in {refine.rounds} rounds where the boundary is least "
             f"certain, at most about {display.duration(refine.runs * more)} more"
         )
-    early = any(run.config.settle_steps is not None for run in runs)
-    lines.append(f"about {display.duration(seconds)}" + ", less what runs that settle save" * early)
     lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk at most")
     return "\n".join(lines)
 
