@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -26,9 +26,6 @@ from grokjax.analysis.zone import Zone
 from grokjax.config import ConfigError
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["boundary", "cells", "goldilocks", "main", "show", "summarise", "write"]
 
@@ -167,7 +164,7 @@ def _law_text(summary: Summary, axis: str) -> str:
     law, runs = summary.laws[axis], summary.law_runs
     (b,) = _rows(law.parameters.loc[["b"]])
     within = f", a constant for each {' and '.join(law.within)}" if law.within else ""
-    side = f" up to the fastest cell of each {summary.y}" if summary.is_map else ""
+    side = f" up to the fastest cell of each {summary.y}" * (runs is not summary.runs)
     lines = [
         f"t_grok ∝ {axis}^b{within}: b = {_interval(b)} "
         f"({law.n} runs{side}, {law.n_censored} censored)"

@@ -6,9 +6,8 @@ covariance Σ: it lowers the variance of the log-odds at a place b by (φ_b'Σφ
 φ_c'Σφ_c), where w_c is the expected p(1 − p). Runs are taken one by one, the next being the one
 that most lowers the variance of the boundary's position, averaged along it (Bayesian
 V-optimality; Chaloner & Verdinelli 1995). A cell gets one run at a time: to the fit a neighbour
-is worth as much as a repetition, and it shows where the fit is wrong. Replayed on the dense map of
-results/recorded/wd_vs_frac with 42 budgets and rounds, the boundary stayed inside the dense one's
-band in 39, against 34 where cells could be repeated at once.
+is worth as much as a repetition, and it shows where the fit is wrong. How it fares on a dense
+map is in results/recorded/replay.
 
 Legend: C candidates, P points of the boundary, K terms.
 """

@@ -64,8 +64,9 @@ class Sample:
         place = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
         shape = (n_cells, max(1, int(counts.max(initial=0))))
         padded = [np.zeros(shape), np.zeros(shape, bool), np.zeros(shape), np.zeros(shape, int)]
-        for array, values in zip(padded, (times, seen, np.ones(len(times)), None), strict=True):
-            array[cell[order], place] = order if values is None else values[order]
+        parts = (times, seen, np.ones(len(times)), np.arange(len(times)))
+        for array, values in zip(padded, parts, strict=True):
+            array[cell[order], place] = values[order]
         return cls(*padded)
 
 

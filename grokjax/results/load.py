@@ -67,9 +67,8 @@ class Results:
         differing = {p for base in bases for p in base if any(b.get(p) != base[p] for b in bases)}
         axes: dict[str, list[Any]] = {}
         for found, base in zip(manifests, bases, strict=True):
-            for path in sorted(differing - swept):
-                found = {"axes": {**found.get("axes", {}), path: [base.get(path)]}}
-            for path, values in found.get("axes", {}).items():
+            fixed = {path: [base.get(path)] for path in sorted(differing - swept)}
+            for path, values in {**found.get("axes", {}), **fixed}.items():
                 known = axes.setdefault(path.rsplit(".", 1)[-1], [])
                 known += [value for value in values if value not in known]
         return axes
