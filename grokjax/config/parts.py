@@ -148,7 +148,7 @@ class Refine(Config):
     halvings: int = 1
     """How often the distance between neighbouring levels is halved."""
     seeds: int = 5
-    """A cell has at most so many runs, seeds 0 and up."""
+    """So many seeds, 0 and up, may be used in every cell beside the grid's own."""
     band: float | None = None
     """Stop once the 95 % band of the boundary covers less than this share of the map."""
 
