@@ -3,78 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import struct
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from grokjax.config.algebra import ModularArithmetic
 from grokjax.config.axes import Sweep
+from grokjax.config.checks import check_experiment
 from grokjax.config.fields import (
     Config,
     ConfigError,
     leaves,
+    parts,
     replace_paths,
-    require,
     resolve_path,
     traced,
 )
-from grokjax.config.parts import AdamW, ModularArithmetic, Refine, Transformer
+from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
+from grokjax.config.losses import CrossEntropy
+from grokjax.config.models import Transformer
+from grokjax.config.optimizers import AdamW, Groups
+from grokjax.config.parts import Loss, Model, Modifier, Optimizer, Task
+from grokjax.config.refine import Refine
+from grokjax.config.thresholds import Thresholds
 
-SECTIONS = ("task", "model", "optimizer")
+SECTIONS = ("task", "model", "optimizer", "loss")
+"""Parts whose fields have columns under their own names."""
 OF_THE_SWEEP = ("thresholds", "sweep", "refine")
 """Fields that are no part of a run."""
 SEEDS = ("seed", "split_seed")
 """Fields that make repetitions and no conditions."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Thresholds(Config):
-    """What counts as memorised, grokked and so on; stored with every result.
-
-    Accuracies are fractions of 1, `settle` counts log points, gaps are in steps.
-    """
-
-    memorised: float = 0.99
-    """Train accuracy at t_mem."""
-    grokked: float = 0.90
-    """Test accuracy at t_grok."""
-    also: tuple[float, ...] = (0.5, 0.95, 0.99)
-    """Further test accuracies whose crossing times are reported."""
-    settle: int = 10
-    """Log points that a sustained crossing lasts, at least."""
-    gap_rule: Literal["steps", "ratio"] = "steps"
-    """What tells grokking from comprehension: the gap in steps or t_grok / t_mem."""
-    gap_steps: int = 1000
-    """Liu et al. 2022, for their learning rate."""
-    gap_ratio: float = 5.0
-    above_chance: float = 0.1
-    """Test accuracy further than this above chance is more than chance."""
-    smooth_steps: int = 100
-    """Window of the moving averages behind the argmax detector and double descent."""
-    collapse_drop: float = 0.2
-    """A collapse is a fall of test accuracy to so much below `grokked`."""
-    plateau_share: float = 0.2
-    """Share of the log points, at the end of a run, over which it may be called partial."""
-    plateau_spread: float = 0.1
-    """Variation of test accuracy that a plateau may have."""
-    descent_ratio: float = 1.2
-    """Factor by which test loss falls, rises and falls in a double descent."""
-
-    def check(self) -> None:
-        for name in ("memorised", "grokked"):
-            value = getattr(self, name)
-            require(0 < value <= 1, name, value, "an accuracy threshold lies in (0, 1]")
-        for value in self.also:
-            require(0 < value <= 1, "also", value, "an accuracy threshold lies in (0, 1]")
-        require(self.settle >= 1, "settle", self.settle, "give 1 log point or more")
-        require(self.gap_steps >= 0, "gap_steps", self.gap_steps, "give 0 or more")
-        require(self.smooth_steps >= 1, "smooth_steps", self.smooth_steps, "give 1 step or more")
-        for name in ("gap_ratio", "descent_ratio"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
-        for name in ("above_chance", "collapse_drop", "plateau_share", "plateau_spread"):
-            value = getattr(self, name)
-            require(0 < value < 1, name, value, "give a share strictly between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -84,21 +45,43 @@ class Experiment(Config):
     With an empty sweep it is a single run, and each cell of a sweep is one.
     """
 
-    task: ModularArithmetic = ModularArithmetic()
-    model: Transformer = Transformer()
-    optimizer: AdamW = AdamW()
+    task: Task = ModularArithmetic()
+    model: Model = Transformer()
+    optimizer: Optimizer = AdamW()
+    loss: Loss = CrossEntropy()
+    modifiers: tuple[Modifier, ...] = ()
+    """What is done to gradients, updates and weights beside the optimiser's step, in this order."""
+    groups: Groups | None = None
+    """Learning rates and decays of groups of parameters."""
     train_fraction: float = traced(0.5)
     """Share of the table's rows to train on; the rest is the test set."""
-    seed: int = traced(0)
-    """Of the initial weights."""
+    split: Literal["random", "rows", "columns", "balanced"] = "random"
+    """Which rows: any; all rows with some values of the first operand, or of the second; any, but
+    as many of each class."""
+    label_noise: float = traced(0.0)
+    """Share of training rows whose label is that of a random row of the table (Zhang et al. 2017);
+    at 1 there is nothing left to learn."""
+    batch_size: int | None = None
+    """Rows of an update, reshuffled every epoch, the last part of which is left out; all training
+    rows when left out."""
+    seed: int = traced(0, at_start=True)
+    """Of the initial weights, and of noise and batches."""
     split_seed: int | None = traced(None)
-    """Of the train/test split; the seed when left out."""
+    """Of the train/test split and of label noise; the seed when left out."""
+    changes: tuple[Change, ...] = ()
+    """Numbers that change at some step, in the order of their steps."""
+    start: Snapshot | None = None
+    """Parameters to start from; fresh ones when left out."""
+    mask: Mask | None = None
+    """Which weights to train; all when left out."""
+    snapshots: Snapshots | None = None
+    """Which parameters to keep on disk."""
     steps: int = 20_000
     """Budget of a run, in optimiser updates."""
     settle_steps: int | None = 2000
     """A run ends early once train and test accuracy have been at or above the thresholds
     `memorised` and `grokked` at every log point of so many updates, and of `settle` log points
-    at least; None: never early."""
+    at least, all of them after the last of the changes; None: never early."""
     log_every: int = 10
     """Updates between two rows of the curves."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -119,28 +102,11 @@ class Experiment(Config):
         super().__post_init__()
 
     def check(self) -> None:
-        fraction, rows = self.train_fraction, self.task.n_rows
-        remedy = "the train fraction lies strictly between 0 and 1"
-        require(0 < fraction < 1, "train_fraction", fraction, remedy)
-        remedy = f"{self.n_train} of the table's {rows} rows to train on leave "
-        remedy += "none" if self.n_train < 1 else "no test row"
-        remedy += ", choose a larger fraction" if self.n_train < 1 else ", choose a smaller one"
-        require(0 < self.n_train < rows, "train_fraction", fraction, remedy)
-        for name in ("seed", "split_seed"):
-            value = getattr(self, name)
-            remedy = "give a seed between 0 and 2**32 - 1"
-            require(value is None or 0 <= value < 2**32, name, value, remedy)
-        require(self.log_every >= 1, "log_every", self.log_every, "give 1 step or more")
-        require(1 <= self.steps < 2**31, "steps", self.steps, "give 1 step or more, below 2**31")
-        remedy = f"the budget must be a multiple of log_every={self.log_every}"
-        require(self.steps % self.log_every == 0, "steps", self.steps, remedy)
-        name, settle = "settle_steps", self.settle_steps
-        require(settle is None or settle >= 0, name, settle, "give 0 steps or more, or None")
-        remedy = "a float64 network needs a float64 loss, leave it out"
-        narrow = self.dtype == "float64" and self.loss_dtype == "float32"
-        require(not narrow, "loss_dtype", self.loss_dtype, remedy)
+        check_experiment(self)
+        for stage in self.stages()[1:]:
+            _ = stage.n_train
         if self.dtype == "float32":
-            for part in (self.model, self.optimizer):
+            for part in parts(self).values():
                 for name, value in part.numbers().items():
                     _check_in_float32(part, name, value)
         if self.refine is not None:
@@ -148,8 +114,26 @@ class Experiment(Config):
 
     @property
     def n_train(self) -> int:
-        """Training rows: `round(train_fraction · rows)`."""
-        return round(self.train_fraction * self.task.n_rows)
+        """Training rows: the task's constant ones and `train_fraction` of the others.
+
+        Whole rows or columns of the table where the split is one of those.
+        """
+        if self.split in ("rows", "columns"):
+            assert self.task.operands is not None  # checked when the experiment was built
+            kept, whole = self.task.operands[:: 1 if self.split == "rows" else -1]
+            return round(self.train_fraction * kept) * whole
+        always = self.task.n_always
+        return always + round(self.train_fraction * (self.task.n_rows - always))
+
+    def stages(self) -> list[Experiment]:
+        """The experiment before the first change, between two of them, and after the last."""
+        stages = [dataclasses.replace(self, changes=(), refine=None)] if self.changes else [self]
+        for change in self.changes:
+            new = {resolve_path(stages[0], name): value for name, value in change.new}
+            for path in new:
+                _check_changeable(stages[0], path)
+            stages.append(replace_paths(stages[-1], new))
+        return stages
 
     def runs(self) -> list[Experiment]:
         """Every distinct run of the sweep, resolved and checked, in the sweep's order."""
@@ -171,11 +155,12 @@ class Experiment(Config):
         axes: dict[str, list[Any]] = {}
         for run in self.runs():
             for path, value in leaves(run).items():
-                if path in named or path.split(".")[0] in named:
+                if any(path == name or path.startswith(f"{name}.") for name in named):
                     values = axes.setdefault(path, [])
                     if value not in values:
                         values.append(value)
-        return axes
+        # What all values of a part have in common is no axis.
+        return {path: values for path, values in axes.items() if len(values) > 1 or path in named}
 
     def refined_axes(self) -> tuple[str, str]:
         """Dotted paths of the two axes that `refine` goes between."""
@@ -195,22 +180,17 @@ class Experiment(Config):
 
     def resolved(self) -> Experiment:
         """The run with every derived default written out."""
-        width = self.model.head_width or self.model.width // self.model.heads
         seed = self.seed if self.split_seed is None else self.split_seed
-        loss_dtype = self.loss_dtype or self.dtype
-        derived = {"model.head_width": width, "split_seed": seed, "loss_dtype": loss_dtype}
+        derived: dict[str, Any] = {"split_seed": seed, "loss_dtype": self.loss_dtype or self.dtype}
+        if isinstance(self.model, Transformer):
+            derived["model.head_width"] = self.model.size
         return replace_paths(self, derived)
 
     def row(self) -> dict[str, Any]:
         """The configuration of a run flat, as the `runs` table has it."""
-        row: dict[str, Any] = {}
-        for path, value in leaves(self).items():
-            head, _, rest = path.partition(".")
-            if head in SECTIONS:
-                row.setdefault(head, getattr(self, head).kind)
-            if head not in OF_THE_SWEEP:
-                row[rest or head] = value
-        return row
+        own = {p: v for p, v in leaves(self).items() if p.split(".")[0] not in OF_THE_SWEEP}
+        lists = {p: " ".join(map(str, v)) for p, v in own.items() if isinstance(v, tuple)}
+        return {column(path): value for path, value in {**own, **lists}.items()}
 
     @property
     def run_id(self) -> str:
@@ -218,6 +198,30 @@ class Experiment(Config):
         return digest(self.resolved().row())
 
 
+def column(path: str) -> str:
+    """The column of the `runs` table that a field has: dotted only in experiments.
+
+    `optimizer.b2` → `b2`, `modifiers.0.factor` → `modifiers_0_factor`.
+    """
+    head, _, rest = path.partition(".")
+    return rest if rest and head in SECTIONS else path.replace(".", "_")
+
+
+def _check_changeable(experiment: Experiment, path: str) -> None:
+    """Refuse to change what is no number of a running program."""
+    head, _, name = path.rpartition(".")
+    owner = parts(experiment).get(head, experiment)
+    found = [f for f in dataclasses.fields(owner) if f.name == name and f.metadata.get("traced")]
+    if not found or (getattr(owner, name) is None and name != "split_seed"):
+        raise ConfigError(
+            f"changes: {path} is no number of the running program, choose one that is, "
+            "learning_rate, weight_decay or train_fraction say."
+        )
+    if found[0].metadata["at_start"]:
+        raise ConfigError(f"changes: {path} is looked at when a run starts only, make it an axis.")
+
+
+@functools.lru_cache(maxsize=1024)  # the runs of a sweep have most parts in common
 def _check_in_float32(part: Config, name: str, value: float) -> None:
     """Refuse a number that makes sense until the program rounds it: b2 = 0.99999999 is 1."""
     try:

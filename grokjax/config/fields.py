@@ -16,14 +16,30 @@ import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+PRESENT = 0.5
+"""Stands for any value of a number that may be absent: a share and a scale may be a half."""
+
 
 class ConfigError(ValueError):
     """A value that the user can correct; the message is one sentence."""
 
 
-def traced(default: Any) -> Any:
-    """A dataclass field whose value is an input of the compiled program."""
-    return dataclasses.field(default=default, metadata={"traced": True})
+def traced(default: Any, *, at_start: bool = False) -> Any:
+    """A dataclass field whose value is an input of the compiled program.
+
+    Where the default is None, so is the part of the program that would use the number:
+    whether there is one is static, what it is is not.
+
+    Args:
+      default: of the field.
+      at_start: whether only the start of a run looks at it, so that no change can reach it.
+    """
+    return dataclasses.field(default=default, metadata={"traced": True, "at_start": at_start})
+
+
+def data() -> Any:
+    """A field that holds bulky data, which another field names by its checksum."""
+    return dataclasses.field(default=(), compare=False, repr=False, metadata={"data": True})
 
 
 def require(condition: bool, field: str, value: object, remedy: str) -> None:
@@ -56,7 +72,9 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
         options = typing.get_args(kind)
         if value is None and type(None) in options:
             return None
-        (kind,) = [option for option in options if option is not type(None)]
+        kinds = [option for option in options if option is not type(None)]
+        fitting = [option for option in kinds if _fits(value, option)]
+        kind = (fitting or kinds)[0]
     if typing.get_origin(kind) is Literal:
         choices = typing.get_args(kind)
         require(
@@ -81,6 +99,13 @@ def coerce(value: Any, kind: Any, name: str) -> Any:
     return value
 
 
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether the value looks like this member of a union."""
+    if typing.get_origin(kind) is Literal:
+        return isinstance(value, str)
+    return isinstance(value, typing.get_origin(kind) or kind)
+
+
 def _kind_name(kind: type) -> str:
     plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
     return plain.get(kind, f"a {kind.__name__}")
@@ -101,43 +126,102 @@ class Config:
     def check(self) -> None:
         """Raise `ConfigError` where values of the right type make no sense."""
 
+    def values(self) -> dict[str, Any]:
+        """Field name → value, bulky data left out."""
+        fields = dataclasses.fields(self)
+        return {f.name: getattr(self, f.name) for f in fields if not f.metadata.get("data")}
+
+    def replaced(self, **changes: Any) -> typing.Self:
+        """The same with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def types(self) -> Mapping[str, Any]:
+        """Field name → annotation of `values`."""
+        cls: Any = type(self)
+        return {name: field_types(cls)[name] for name in self.values()}
+
     def static(self) -> typing.Self:
-        """This configuration with every traced field at its default."""
-        reset = {
-            field.name: field.default
-            for field in dataclasses.fields(self)
-            if field.metadata.get("traced")
-        }
-        return dataclasses.replace(self, **reset)
+        """This configuration with every traced number at its default; whether it has one stays."""
+        reset = {}
+        for field in dataclasses.fields(self):
+            if field.metadata.get("traced") and getattr(self, field.name) is not None:
+                reset[field.name] = PRESENT if field.default is None else field.default
+        return self.replaced(**reset)
 
     def numbers(self) -> dict[str, float]:
-        """The traced fields and their values."""
-        return {
+        """The traced fields that have a value, and their values."""
+        found = {
             field.name: getattr(self, field.name)
             for field in dataclasses.fields(self)
             if field.metadata.get("traced")
         }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def leaves(config: Config, prefix: str = "") -> dict[str, Any]:
-    """Dotted path → value of every plain field below `config`."""
+    """Dotted path → value of every field below `config`, for a part its kind.
+
+    Parts in a list are numbered: `modifiers` → their kinds, `modifiers.0.factor` → 2.0.
+    """
     found: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+    for name, value in config.values().items():
+        path = prefix + name
         if isinstance(value, Config):
-            found |= leaves(value, f"{prefix}{field.name}.")
+            found |= {path: value.kind} if value.kind else {}
+            found |= leaves(value, f"{path}.")
+        elif is_parts(value):
+            found[path] = "+".join(part.kind for part in value)
+            for at, part in enumerate(value):
+                found |= leaves(part, f"{path}.{at}.")
         else:
-            found[prefix + field.name] = value
+            found[path] = value
     return found
+
+
+def leaf_types(config: Config, prefix: str = "") -> dict[str, Any]:
+    """Dotted path → annotation of every field of `leaves`, `str` for kinds."""
+    found: dict[str, Any] = {}
+    values = config.values()
+    for name, annotation in config.types().items():
+        path, value = prefix + name, values.get(name)
+        members: dict[str, Config] = {}
+        if isinstance(value, Config):
+            members = {path: value}
+        elif value is not None and is_parts(value):
+            members = {f"{path}.{at}": part for at, part in enumerate(value)}
+        if members:
+            found[path] = str
+            for inner, part in members.items():
+                found |= leaf_types(part, f"{inner}.")
+        else:
+            found[path] = annotation
+    return found
+
+
+def parts(config: Config) -> dict[str, Config]:
+    """Dotted path → every part directly below `config`, those in lists included."""
+    found: dict[str, Config] = {}
+    for name, value in config.values().items():
+        if isinstance(value, Config):
+            found[name] = value
+        elif is_parts(value):
+            found |= {f"{name}.{at}": part for at, part in enumerate(value)}
+    return found
+
+
+def is_parts(value: Any) -> bool:
+    """Whether the value is a list of parts, and not an empty one."""
+    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Config)
 
 
 def resolve_path(config: Config, name: str) -> str:
     """The dotted path that `name` (dotted, or a unique last part) stands for."""
     paths = leaves(config)
-    parts = {f.name for f in dataclasses.fields(config) if f.name not in paths}
-    if name in paths or name in parts:
+    if name in paths or name in parts(config):
         return name
-    matches = [path for path in paths if path.rsplit(".", 1)[-1] == name]
+    # What changes later goes by its path: its own names are those of the fields that change.
+    short = [path for path in paths if not path.startswith("changes.")]
+    matches = [path for path in short if path.rsplit(".", 1)[-1] == name]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -160,6 +244,23 @@ def replace_paths(config: Any, values: Mapping[str, Any]) -> Any:
             changes[head] = value
     for head, inner in nested.items():
         part = changes.get(head, getattr(config, head))
+        changes[head] = _replaced_inside(part, inner, head)
+    return config.replaced(**changes)
+
+
+def _replaced_inside(part: Any, inner: Mapping[str, Any], head: str) -> Any:
+    if not is_parts(part):
         require(isinstance(part, Config), head, part, f"{next(iter(inner))} is a field of a part")
-        changes[head] = replace_paths(part, inner)
-    return dataclasses.replace(config, **changes)
+        return replace_paths(part, inner)
+    members, by_member = list(part), dict[int, dict[str, Any]]()
+    for path, value in inner.items():
+        at, _, rest = path.partition(".")
+        known = at.isdecimal() and int(at) < len(members)
+        require(known, f"{head}.{at}", value, f"there are {len(members)} {head}, counted from 0")
+        if rest:
+            by_member.setdefault(int(at), {})[rest] = value
+        else:
+            members[int(at)] = value
+    for at_member, fields in by_member.items():
+        members[at_member] = replace_paths(members[at_member], fields)
+    return tuple(members)

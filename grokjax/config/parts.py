@@ -1,160 +1,113 @@
-"""The parts an experiment is put together from: task, model, optimiser."""
+"""What every task, model, optimiser, loss and modifier is to the rest of an experiment."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from grokjax.config.fields import Config, require, traced
 
-Operation = Literal[
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "x2+y2",
-    "x2+xy+y2",
-    "x2+xy+y2+x",
-    "x3+xy",
-    "x3+xy2+y",
-    "div_odd_sub_even",
-    "add_even_sub_odd",
-    "add_even_mul_odd",
-    "random",
-]
-OPERATIONS: tuple[str, ...] = get_args(Operation)
-DIVIDING = ("div", "div_odd_sub_even")
-
-
-def is_prime(n: int) -> bool:
-    """Whether n is prime, by trial division: p stays small enough for a full table."""
-    return n >= 2 and all(n % d for d in range(2, int(n**0.5) + 1))
-
 
 @dataclasses.dataclass(frozen=True)
-class ModularArithmetic(Config):
-    """The table of a binary operation on integers modulo p (Power et al. 2022, appendix A.1.1)."""
+class Task(Config):
+    """A finite table of rows and targets."""
 
-    kind: ClassVar[str] = "modular_arithmetic"
+    @property
+    def encoding(self) -> Literal["tokens", "features"]:
+        """Whether a row's inputs are tokens or numbers."""
+        return "tokens"
 
-    op: Operation = "add"
-    """The operation on x, y. The conditional ones look at the parity of y."""
-    p: int = 97
-    """The modulus; prime where the operation divides."""
-    format: Literal["a b", "a b =", "a op b ="] = "a b ="
-    """The tokens of a row."""
-    table_seed: int = 0
-    """Which random table; only `op='random'` looks at it."""
+    @property
+    def target_kind(self) -> Literal["classes", "sequence", "real"]:
+        """One class a row, a class at each of its answer positions, or a number."""
+        return "classes"
 
-    def check(self) -> None:
-        require(2 <= self.p <= 1000, "p", self.p, "the modulus must lie between 2 and 1000")
-        if self.op in DIVIDING:
-            remedy = f"{self.op!r} divides and so needs a prime modulus"
-            require(is_prime(self.p), "p", self.p, remedy)
-        remedy = "give a seed between 0 and 2**32 - 1"
-        require(0 <= self.table_seed < 2**32, "table_seed", self.table_seed, remedy)
+    @property
+    def teacher_forced(self) -> bool:
+        """Whether rows hold answers that a position before them must not see."""
+        return False
 
     @property
     def n_rows(self) -> int:
-        """Rows of the table; plain division has none with y = 0."""
-        return self.p * (self.p - (self.op == "div"))
+        """Rows of the table."""
+        raise NotImplementedError
+
+    @property
+    def n_always(self) -> int:
+        """Rows, the table's first, that are in every training set."""
+        return 0
+
+    @property
+    def operands(self) -> tuple[int, int] | None:
+        """How many values the two operands take where every pair of them is a row."""
+        return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Transformer(Config):
-    """A decoder or encoder transformer with learned positions."""
+class Model(Config):
+    """A network, and the scales that it starts from."""
 
-    kind: ClassVar[str] = "transformer"
-
-    layers: int = 1
-    width: int = 128
-    """Residual stream, D."""
-    heads: int = 4
-    head_width: int | None = None
-    """Width of a head; width / heads when left out."""
-    mlp_width: int = 512
-    """Hidden units of the MLP, F."""
-    activation: Literal["relu", "gelu", "silu", "square"] = "relu"
-    """`gelu` is the exact one, `square` is x²."""
-    norm: Literal["none", "pre", "post", "rms"] = "none"
-    """LayerNorm before or after each block, or RMSNorm before it."""
-    final_norm: bool = False
-    """Normalise once more before the unembedding."""
-    biases: bool = False
-    """Biases in every linear map and every LayerNorm."""
-    causal: bool = True
-    readout: Literal["last", "mean"] = "last"
-    """Logits from the last position, or from the mean over positions."""
-    tied: bool = False
-    """Unembed with the transposed token embedding."""
-    init: Literal["normal", "lecun", "torch"] = "normal"
-    """normal: N(0, 1/width) everywhere; lecun: truncated N(0, 1/fan_in);
-    torch: U(±1/√fan_in) with N(0, 1) embeddings."""
-    init_scale: float = traced(1.0)
+    init_scale: float = traced(1.0, at_start=True)
     """Factor on every initial weight and bias, norm gains excepted."""
+    embed_init_scale: float = traced(1.0, at_start=True)
+    """Further factor on the initial embeddings, or the first layer where there are none."""
+    body_init_scale: float = traced(1.0, at_start=True)
+    """Further factor on what lies between embeddings and unembedding."""
+    unembed_init_scale: float = traced(1.0, at_start=True)
+    """Further factor on the last layer."""
+    output_scale: float | None = traced(None)
+    """Factor on the logits, an inverse temperature; Kumar et al. 2023 call it α."""
+    dropout: float | None = traced(None)
+    """Share of activations set to zero while training."""
 
     def check(self) -> None:
-        for name in ("layers", "width", "heads", "mlp_width"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
-        if self.head_width is None:
-            remedy = f"it must be divisible by heads={self.heads}, or give head_width"
-            require(self.width % self.heads == 0, "width", self.width, remedy)
-        else:
-            require(self.head_width >= 1, "head_width", self.head_width, "give 1 or more")
-        remedy = "there is no norm to repeat, give norm='pre', 'post' or 'rms'"
-        require(not (self.final_norm and self.norm == "none"), "final_norm", True, remedy)
-        require(self.init_scale > 0, "init_scale", self.init_scale, "give a positive number")
+        for name in ("init_scale", "embed_init_scale", "body_init_scale", "unembed_init_scale"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
+        scale, rate = self.output_scale, self.dropout
+        require(scale is None or scale > 0, "output_scale", scale, "give a positive number")
+        remedy = "a share of the activations lies in [0, 1)"
+        require(rate is None or 0 <= rate < 1, "dropout", rate, remedy)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class AdamW(Config):
-    """Adam with decoupled weight decay on every parameter (Loshchilov & Hutter 2019).
+class Optimizer(Config):
+    """A direction of descent, with weight decay and a schedule of the learning rate.
 
-    Decay is multiplied by the learning rate, as in PyTorch and optax.
+    The rate of update s, counted from 0, is
+    `learning_rate · min(1, (s + 1) / warmup_steps) · schedule(s / schedule_steps)`.
     """
 
-    kind: ClassVar[str] = "adamw"
-
     learning_rate: float = traced(1e-3)
-    weight_decay: float = traced(1.0)
-    b1: float = traced(0.9)
-    b2: float = traced(0.98)
-    eps: float = traced(1e-8)
+    weight_decay: float = traced(0.0)
+    """Decoupled: `learning_rate · weight_decay` of a weight is taken off at every update
+    (Loshchilov & Hutter 2019; PyTorch and optax do the same). Coupled: it is added to the
+    gradient, `weight_decay · weight`, before anything else is done with that."""
     warmup_steps: int = traced(0)
     """Updates over which the learning rate rises linearly; the first uses 1/warmup_steps of it."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """How the rate falls from 1 to `final_rate` over `schedule_steps`, where it stays."""
+    schedule_steps: int = traced(10_000)
+    final_rate: float = traced(0.0)
+    """Share of the learning rate at the end of the schedule."""
 
     def check(self) -> None:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "give a positive one")
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "give 0 or more")
-        for name in ("b1", "b2"):
-            value = getattr(self, name)
-            require(0 <= value < 1, name, value, "give a number in [0, 1)")
-        require(self.eps > 0, "eps", self.eps, "give a positive number")
         require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "give 0 or more")
+        require(self.schedule_steps >= 1, "schedule_steps", self.schedule_steps, "give 1 or more")
+        require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "give a share in [0, 1]")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Refine(Config):
-    """After the grid, further runs where the boundary of grokking is least certain.
+class Loss(Config):
+    """What training makes small, a mean over rows and their answers."""
 
-    The lattice of candidates has the levels of the grid's two axes and midpoints between them;
-    each of its cells may have every seed of the grid, and further ones up to `seeds`.
-    """
+    real: ClassVar[bool] = False
+    """Whether it can be had for targets that are numbers."""
+    classes: ClassVar[bool] = True
+    """Whether it can be had for targets that are classes."""
 
-    rounds: int = 4
-    """Times that the boundary is fitted anew and runs are chosen."""
-    runs: int = 100
-    """Beyond the grid, in all rounds together."""
-    halvings: int = 1
-    """How often the distance between neighbouring levels is halved."""
-    seeds: int = 5
-    """So many seeds, 0 and up, may be used in every cell beside the grid's own."""
-    band: float | None = None
-    """Stop once the 95 % band of the boundary covers less than this share of the map."""
 
-    def check(self) -> None:
-        for name in ("rounds", "runs", "seeds"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
-        require(0 <= self.halvings <= 6, "halvings", self.halvings, "give 0 to 6")
-        remedy = "a share of the map lies strictly between 0 and 1"
-        require(self.band is None or 0 < self.band < 1, "band", self.band, remedy)
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Modifier(Config):
+    """What is done to gradients, updates or weights beside the optimiser's own step."""

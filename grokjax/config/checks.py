@@ -1,0 +1,109 @@
+"""What of an experiment contradicts what, each refused in one sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from grokjax.config.fields import require
+from grokjax.config.models import MLP, Transformer
+from grokjax.config.optimizers import SAM, Muon, WeightNoise
+
+if TYPE_CHECKING:
+    from grokjax.config.experiment import Experiment
+
+MOST_ROWS = 2**22
+"""Of a table: more would not fit where hundreds of runs should."""
+
+
+def check_experiment(experiment: Experiment) -> None:
+    """Raise `ConfigError` where the fields of an experiment do not go together."""
+    _check_split(experiment)
+    _check_numbers(experiment)
+    _check_model(experiment)
+    _check_loss(experiment)
+    _check_changes(experiment)
+    _check_snapshots(experiment)
+    perturbing = [m.kind for m in experiment.modifiers if isinstance(m, (SAM, WeightNoise))]
+    remedy = "both say where the gradient is taken, keep one"
+    require(len(perturbing) < 2, "modifiers", " and ".join(perturbing), remedy)
+
+
+def _check_split(experiment: Experiment) -> None:
+    fraction, task, split = experiment.train_fraction, experiment.task, experiment.split
+    remedy = "the train fraction lies strictly between 0 and 1"
+    require(0 < fraction < 1, "train_fraction", fraction, remedy)
+    remedy = f"the rows of {task.kind} are no pairs of two operands, give split='random'"
+    require(split in ("random", "balanced") or task.operands is not None, "split", split, remedy)
+    remedy = f"only classes can be balanced, and {task.kind} has none, give split='random'"
+    require(split != "balanced" or task.target_kind == "classes", "split", split, remedy)
+    remedy = f"{task.kind} has rows that are always trained on, give split='random'"
+    require(split == "random" or not task.n_always, "split", split, remedy)
+    rows, n_train = task.n_rows, experiment.n_train
+    require(rows <= MOST_ROWS, "task", task.kind, f"its {rows} rows are more than {MOST_ROWS}")
+    remedy = f"{n_train} of the table's {rows} rows to train on leave "
+    remedy += "none" if n_train < 1 else "no test row"
+    remedy += ", choose a larger fraction" if n_train < 1 else ", choose a smaller one"
+    require(0 < n_train < rows, "train_fraction", fraction, remedy)
+    noise = experiment.label_noise
+    require(0 <= noise <= 1, "label_noise", noise, "give a share in [0, 1]")
+    remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"
+    require(noise == 0 or not task.teacher_forced, "label_noise", noise, remedy)
+    size = experiment.batch_size
+    remedy = f"give 1 row or more, and at most the {n_train} that are trained on"
+    require(size is None or 1 <= size <= n_train, "batch_size", size, remedy)
+
+
+def _check_numbers(experiment: Experiment) -> None:
+    for name in ("seed", "split_seed"):
+        value = getattr(experiment, name)
+        remedy = "give a seed between 0 and 2**32 - 1"
+        require(value is None or 0 <= value < 2**32, name, value, remedy)
+    log_every, steps = experiment.log_every, experiment.steps
+    require(log_every >= 1, "log_every", log_every, "give 1 step or more")
+    require(1 <= steps < 2**31, "steps", steps, "give 1 step or more, below 2**31")
+    remedy = f"the budget must be a multiple of log_every={log_every}"
+    require(steps % log_every == 0, "steps", steps, remedy)
+    settle = experiment.settle_steps
+    require(settle is None or settle >= 0, "settle_steps", settle, "give 0 steps or more, or None")
+    remedy = "a float64 network needs a float64 loss, leave it out"
+    narrow = experiment.dtype == "float64" and experiment.loss_dtype == "float32"
+    require(not narrow, "loss_dtype", experiment.loss_dtype, remedy)
+
+
+def _check_model(experiment: Experiment) -> None:
+    model, task = experiment.model, experiment.task
+    if isinstance(model, Transformer):
+        remedy = f"the inputs of {task.kind} are numbers and no tokens, give model=MLP(...)"
+        require(task.encoding == "tokens", "model", model.kind, remedy)
+        remedy = f"the rows of {task.kind} hold their own answers, give causal=True"
+        require(model.causal or not task.teacher_forced, "causal", model.causal, remedy)
+    if isinstance(model, MLP):
+        remedy = f"{task.kind} asks for answers at several positions, give model=Transformer(...)"
+        require(task.target_kind != "sequence", "model", model.kind, remedy)
+    muon = isinstance(experiment.optimizer, Muon)
+    remedy = "µP has no rule for Muon here, give another optimiser or scaling='standard'"
+    scaling = getattr(model, "scaling", "")
+    require(not (muon and scaling == "mup"), "scaling", scaling, remedy)
+
+
+def _check_loss(experiment: Experiment) -> None:
+    loss, task = experiment.loss, experiment.task
+    remedy = f"the targets of {task.kind} are numbers, give loss=MeanSquaredError()"
+    require(loss.real or task.target_kind != "real", "loss", loss.kind, remedy)
+
+
+def _check_changes(experiment: Experiment) -> None:
+    steps = [change.step for change in experiment.changes]
+    remedy = "give them in the order of their steps, no two at the same"
+    require(steps == sorted(set(steps)), "changes", steps, remedy)
+    remedy = f"the last lies beyond the budget of {experiment.steps} steps"
+    require(not steps or steps[-1] < experiment.steps, "changes", steps, remedy)
+
+
+def _check_snapshots(experiment: Experiment) -> None:
+    if experiment.snapshots is None:
+        return
+    every, budget = experiment.log_every, experiment.steps
+    for step in experiment.snapshots.at:
+        remedy = f"give multiples of log_every={every} up to the budget of {budget}"
+        require(0 <= step <= budget and step % every == 0, "snapshots.at", step, remedy)

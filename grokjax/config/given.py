@@ -1,0 +1,299 @@
+"""Tables from outside: pictures of digits, and a user's own rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gzip
+import hashlib
+import itertools
+import math
+import reprlib
+import struct
+import zlib
+from array import array
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NoReturn
+
+from grokjax.config.algebra import check_table_seed
+from grokjax.config.fields import ConfigError, data, require
+from grokjax.config.parts import Task
+
+MOST_TOKENS = 1_000_000
+"""A network has weights for every token and class up to the largest."""
+
+DIGITS = 1797
+"""Pictures that scikit-learn brings along."""
+MNIST_FILES = {"train-images-idx3-ubyte": (28, 28), "train-labels-idx1-ubyte": ()}
+"""Names of the files, and the shape of an item of each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Digits(Task):
+    """Handwritten digits of 8×8 pixels, those of scikit-learn (Alpaydin & Kaynak 1998).
+
+    Features are pixels `v / 16` in [0, 1], classes the ten digits. This is not MNIST.
+    """
+
+    kind: ClassVar[str] = "digits"
+    encoding: ClassVar[Literal["tokens", "features"]] = "features"
+
+    limit: int | None = None
+    """Pictures, the first of an order that is drawn; None: all 1797."""
+    table_seed: int = 0
+    """Which order."""
+
+    def check(self) -> None:
+        limit = DIGITS if self.limit is None else self.limit
+        require(2 <= limit <= DIGITS, "limit", self.limit, f"give 2 to {DIGITS} pictures")
+        check_table_seed(self.table_seed)
+
+    @property
+    def n_rows(self) -> int:
+        """Pictures."""
+        return DIGITS if self.limit is None else self.limit
+
+
+@dataclasses.dataclass(frozen=True)
+class MNIST(Task):
+    """Training pictures of MNIST, 28×28 pixels, from files that you have (LeCun et al. 1998).
+
+    Features are pixels `v / 255`, classes the ten digits. Liu et al. 2022 (arXiv 2210.01117) grok
+    1000 of them.
+    """
+
+    kind: ClassVar[str] = "mnist"
+    encoding: ClassVar[Literal["tokens", "features"]] = "features"
+
+    folder: str
+    """Where train-images-idx3-ubyte and train-labels-idx1-ubyte are, packed (.gz) or not."""
+    limit: int | None = 2000
+    """Pictures, drawn evenly; None: all, and then their number is filled in."""
+    table_seed: int = 0
+    """Which pictures, and their order."""
+    sha256: str = ""
+    """Checksum of both files' contents, unpacked; filled in, and compared where it is given."""
+
+    def check(self) -> None:
+        check_table_seed(self.table_seed)
+        paths = tuple(idx_path(self.folder, name) for name in MNIST_FILES)
+        n, found = _facts(paths, tuple(path.stat().st_mtime_ns for path in paths))
+        remedy = f"the files in {self.folder!r} have {found}, give their folder or leave it out"
+        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
+        limit = n if self.limit is None else self.limit
+        require(2 <= limit <= n, "limit", self.limit, f"give 2 to {n} pictures")
+        object.__setattr__(self, "sha256", found)
+        object.__setattr__(self, "limit", limit)
+
+    @property
+    def n_rows(self) -> int:
+        """Pictures."""
+        return self.limit or 0
+
+
+def idx_path(folder: str, name: str) -> Path:
+    """The file of this name, packed or not."""
+    for path in (Path(folder) / name, Path(folder) / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise ConfigError(f"folder={folder!r}: there is no {name} or {name}.gz in it, put it there.")
+
+
+def idx_content(path: Path) -> bytes:
+    """An IDX file of MNIST, unpacked; its header has been compared with its size."""
+    field, name = str(path.parent), path.name.removesuffix(".gz")
+    try:
+        packed = path.read_bytes()
+        content = gzip.decompress(packed) if path.suffix == ".gz" else packed
+    except (OSError, EOFError, zlib.error) as error:
+        remedy = f"{path.name} cannot be read ({error}), fetch it anew"
+        raise ConfigError(f"folder={field!r}: {remedy}.") from None
+    shape = MNIST_FILES[name]
+    start = 8 + 4 * len(shape)
+    magic, n, *sizes = struct.unpack(f">{start // 4}I", content[:start].ljust(start, b"\0"))
+    remedy = f"{path.name} does not begin as that file of MNIST does, fetch it anew"
+    require((magic, *sizes) == (0x801 + len(shape), *shape), "folder", field, remedy)
+    expected = start + n * math.prod(shape)
+    remedy = f"{path.name} has {len(content)} bytes instead of {expected}, fetch it anew"
+    require(len(content) == expected, "folder", field, remedy)
+    return content
+
+
+@functools.lru_cache(maxsize=16)
+def _facts(paths: tuple[Path, ...], times: tuple[int, ...]) -> tuple[int, str]:
+    """Number and checksum of the pictures; read again when the files' times change."""
+    pictures, labels = map(idx_content, paths)
+    n, n_labels, largest = len(pictures) // 784, len(labels) - 8, max(labels[8:], default=0)
+    remedy = f"it has {n} pictures and {n_labels} labels up to {largest}, fetch both files anew"
+    require(n == n_labels and largest <= 9, "folder", str(paths[0].parent), remedy)
+    return n, hashlib.sha256(pictures + labels).hexdigest()
+
+
+class Numbers(tuple[Any, ...]):
+    """Rows or single numbers that have been checked, and what is worth knowing about them.
+
+    A configuration is copied often and every copy is checked, so that these are once.
+    """
+
+    whole: bool
+    """Whether every number is a whole one."""
+    largest: float
+    width: int
+    """Of a row; 0 where there are no rows."""
+    checksum: str
+
+
+def _refuse(where: str, value: object, remedy: str) -> NoReturn:
+    """Raise a `ConfigError` that quotes no more than the beginning of a long row."""
+    raise ConfigError(f"{where}={reprlib.repr(value)}: {remedy}.")
+
+
+def _plain(value: Any) -> Any:
+    """Lists, arrays and frames as nested tuples."""
+    for convert in ("to_numpy", "tolist"):
+        value = getattr(value, convert)() if hasattr(value, convert) else value
+    return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
+
+
+def checked(name: str, given: Any, *, wide: bool) -> Numbers:
+    """Rows of numbers, as many in each, or where they are not wide the numbers themselves."""
+    if isinstance(given, Numbers) and wide == (given.width > 0):
+        return given
+    items = _plain(given)
+    if not isinstance(items, tuple) or len(items) < 2:
+        _refuse(name, items, f"give a list of 2 or more {'rows' if wide else 'numbers'}")
+    width = _width(name, items) if wide else 0
+    flat = _flat(name, list(itertools.chain.from_iterable(items) if wide else items), width)
+    found = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
+    found.whole, found.largest, found.width = isinstance(flat[0], int), max(flat), width
+    content = array("q" if found.whole else "d", flat)
+    shape = f"{content.typecode} {len(found)} {width} ".encode()
+    found.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
+    return found
+
+
+def _width(name: str, rows: tuple[Any, ...]) -> int:
+    for at, row in enumerate(rows):
+        if not isinstance(row, tuple) or not row:
+            _refuse(f"{name}[{at}]", row, "write a row of numbers, such as [1, 2]")
+        if len(row) != len(rows[0]):
+            remedy = f"give it {len(rows[0])} numbers as the first row has, not {len(row)}"
+            _refuse(f"{name}[{at}]", row, remedy)
+    return len(rows[0])
+
+
+def _flat(name: str, flat: list[Any], width: int) -> list[Any]:
+    """The numbers as whole ones if all are, else as floats."""
+
+    def stop(wrong: Iterable[bool], remedy: str) -> None:
+        at = next((at for at, found in enumerate(wrong) if found), None)
+        if at is not None:
+            place = f"[{at // width}][{at % width}]" if width else f"[{at}]"
+            _refuse(name + place, flat[at], remedy)
+
+    kinds = set(map(type, flat))
+    if not kinds <= {bool, int, float}:
+        wrong = (type(value) not in (bool, int, float) for value in flat)
+        stop(wrong, "write a number, and number what is text" if width else "write one number")
+    if float in kinds:
+        stop((not -1e300 < value < 1e300 for value in flat), "give a finite number")
+        return [float(value) for value in flat]
+    noun = "tokens" if width else "classes"
+    if min(flat) < 0 or max(flat) >= MOST_TOKENS:
+        remedy = f"{noun} are counted from 0, below {MOST_TOKENS}, so renumber them"
+        remedy += ", or write decimals such as 1.0 for plain numbers"
+        stop((not 0 <= value < MOST_TOKENS for value in flat), remedy)
+    return [int(value) for value in flat]
+
+
+@dataclasses.dataclass(frozen=True)
+class Table(Task):
+    """Rows of your own, `targets[i]` being the answer for `inputs[i]`.
+
+    Whole numbers are tokens and classes, counted from 0; one decimal point among them (`1.0`)
+    makes all inputs features, or all targets numbers. What a table is called in results is the
+    SHA-256 checksum of its rows (FIPS 180-4); the rows themselves are not written there.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    inputs: Numbers = data()
+    """A list of rows, all as long, or an array or data frame."""
+    targets: Numbers = data()
+    """A number for each row."""
+    sha256: str = ""
+    """Checksum of the rows; filled in, and compared where it is given."""
+    tolerance: float = 0.1
+    """Where targets are numbers, a prediction further than this from one is wrong."""
+    table_name: str = "table"
+    """What to call it; no part of any computation."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "inputs", checked("inputs", self.inputs, wide=True))
+        object.__setattr__(self, "targets", checked("targets", self.targets, wide=False))
+        super().__post_init__()
+
+    def check(self) -> None:
+        n, m = len(self.inputs), len(self.targets)
+        if n != m:
+            raise ConfigError(f"targets: {m} of them for {n} rows of inputs, give one each.")
+        both = self.inputs.checksum + self.targets.checksum
+        found = hashlib.sha256(both.encode()).hexdigest()
+        remedy = f"these rows have {found}, look whether they are the right ones or leave it out"
+        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
+        object.__setattr__(self, "sha256", found)
+        require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
+
+    @property
+    def encoding(self) -> Literal["tokens", "features"]:
+        """Tokens if all inputs are whole numbers."""
+        return "tokens" if self.inputs.whole else "features"
+
+    @property
+    def target_kind(self) -> Literal["classes", "sequence", "real"]:
+        """Classes if all targets are whole numbers."""
+        return "classes" if self.targets.whole else "real"
+
+    @property
+    def n_rows(self) -> int:
+        """Rows given."""
+        return len(self.inputs)
+
+    @classmethod
+    def read(cls, path: str | Path, target: str, inputs: Sequence[str] | None = None) -> Table:
+        """The table in a .csv or .parquet file: columns of inputs, or all others, and a target."""
+        frame = _frame(Path(path))
+        require(len(frame) > 1, "path", str(path), "give 2 rows or more below the header")
+        chosen = [c for c in frame.columns if c != target] if inputs is None else list(inputs)
+        require(target not in chosen, "target", target, "it is also an input, drop it there")
+        require(bool(chosen), "inputs", inputs, "name a column to learn from")
+        for column in [target, *chosen]:
+            _check_column(frame, column)
+        return cls(frame[chosen], frame[target], table_name=Path(path).stem)
+
+
+def _frame(path: Path) -> Any:
+    import pandas as pd
+
+    remedy = "give a .csv or a .parquet file"
+    require(path.suffix in (".csv", ".parquet"), "path", str(path), remedy)
+    require(path.is_file(), "path", str(path), "there is no such file")
+    try:
+        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
+        remedy = f"it cannot be read as {path.suffix} ({reason}), write it anew"
+        raise ConfigError(f"path={str(path)!r}: {remedy}.") from None
+
+
+def _check_column(frame: Any, name: str) -> None:
+    import pandas as pd
+
+    remedy = f"there is no such column, choose from {', '.join(map(str, frame.columns))}"
+    require(name in frame.columns, "column", name, remedy)
+    gaps = frame[name].isna().to_numpy().nonzero()[0].tolist()
+    remedy = f"rows {gaps[:3]} below the header have no value, fill it in or drop them"
+    require(not gaps, "column", name, remedy)
+    remedy = "it holds text and not numbers, number its values from 0"
+    require(pd.api.types.is_numeric_dtype(frame[name]), "column", name, remedy)

@@ -1,0 +1,47 @@
+"""Losses."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar
+
+from grokjax.config.fields import require, traced
+from grokjax.config.parts import Loss
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CrossEntropy(Loss):
+    """−log softmax(z)_y, in nats."""
+
+    kind: ClassVar[str] = "cross_entropy"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StableMax(Loss):
+    """−log(s(z_y) / Σ_j s(z_j)), s(x) = x + 1 from 0 on and 1 / (1 − x) below.
+
+    Prieto et al. 2025: it grows like a power where softmax grows exponentially, so that float32
+    does not saturate.
+    """
+
+    kind: ClassVar[str] = "stablemax"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MeanSquaredError(Loss):
+    """Mean over outputs of (z − t)², t a number, or 1 at the class and 0 elsewhere."""
+
+    kind: ClassVar[str] = "mse"
+    real: ClassVar[bool] = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hinge(Loss):
+    """max(0, margin + max_{j≠y} z_j − z_y) (Crammer & Singer 2001)."""
+
+    kind: ClassVar[str] = "hinge"
+
+    margin: float = traced(1.0)
+
+    def check(self) -> None:
+        require(self.margin > 0, "margin", self.margin, "give a positive number")

@@ -1,0 +1,34 @@
+"""How a sweep refines itself."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from grokjax.config.fields import Config, require
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Refine(Config):
+    """After the grid, further runs where the boundary of grokking is least certain.
+
+    The lattice of candidates has the levels of the grid's two axes and midpoints between them;
+    each of its cells may have every seed of the grid, and further ones up to `seeds`.
+    """
+
+    rounds: int = 4
+    """Times that the boundary is fitted anew and runs are chosen."""
+    runs: int = 100
+    """Beyond the grid, in all rounds together."""
+    halvings: int = 1
+    """How often the distance between neighbouring levels is halved."""
+    seeds: int = 5
+    """So many seeds, 0 and up, may be used in every cell beside the grid's own."""
+    band: float | None = None
+    """Stop once the 95 % band of the boundary covers less than this share of the map."""
+
+    def check(self) -> None:
+        for name in ("rounds", "runs", "seeds"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
+        require(0 <= self.halvings <= 6, "halvings", self.halvings, "give 0 to 6")
+        remedy = "a share of the map lies strictly between 0 and 1"
+        require(self.band is None or 0 < self.band < 1, "band", self.band, remedy)

@@ -1,0 +1,183 @@
+"""Tables of functions with a known form: of bits, and of Gaussian inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import ClassVar, Literal
+
+from grokjax.config.algebra import check_table_seed
+from grokjax.config.fields import require
+from grokjax.config.parts import Task
+
+MOST_ROWS = 200_000
+"""Of a table that is drawn or listed; larger ones are for algebra only."""
+MOST_BITS = 16
+"""Of a table with every row."""
+
+
+def check_samples(samples: int | None, every: int) -> None:
+    """Refuse to draw more rows than there are, or to list more than fit."""
+    if samples is None:
+        remedy = f"all rows are more than fit, draw 2 to {MOST_ROWS}"
+        require(every <= MOST_ROWS, "samples", samples, remedy)
+    else:
+        most = min(every, MOST_ROWS)
+        require(2 <= samples <= most, "samples", samples, f"give 2 to {most} rows")
+
+
+@dataclasses.dataclass(frozen=True)
+class Bits(Task):
+    """A function of a row of bits that a network sees as two tokens, or as (−1)^bit."""
+
+    n_bits: int = 40
+    """Bits of a row."""
+    _: dataclasses.KW_ONLY
+    samples: int | None = 2000
+    """Distinct rows, drawn evenly; None: all 2^n_bits."""
+    bits: Literal["tokens", "signs"] = "signs"
+    """How a bit is written: tokens 0 and 1, or numbers 1.0 and −1.0."""
+    table_seed: int = 0
+    """Which rows, and what is hidden."""
+
+    def check(self) -> None:
+        require(1 <= self.n_bits <= 1000, "n_bits", self.n_bits, "give 1 to 1000 bits")
+        if self.samples is None:
+            remedy = f"all rows of more than {MOST_BITS} bits are too many, give samples"
+            require(self.n_bits <= MOST_BITS, "n_bits", self.n_bits, remedy)
+        check_samples(self.samples, 2**self.n_bits)
+        check_table_seed(self.table_seed)
+
+    @property
+    def encoding(self) -> Literal["tokens", "features"]:
+        """Tokens or numbers, as `bits` says."""
+        return "tokens" if self.bits == "tokens" else "features"
+
+    @property
+    def n_rows(self) -> int:
+        """Rows drawn, or all there are."""
+        return self.samples or 2**self.n_bits
+
+
+@dataclasses.dataclass(frozen=True)
+class SparseParity(Bits):
+    """The parity `b_i1 + … + b_ik mod 2` of k hidden bits (Barak et al. 2022, arXiv 2207.08799)."""
+
+    kind: ClassVar[str] = "sparse_parity"
+
+    k: int = 3
+    """Bits that count."""
+
+    def check(self) -> None:
+        super().check()
+        remedy = f"give 1 to n_bits={self.n_bits} bits that count"
+        require(1 <= self.k <= self.n_bits, "k", self.k, remedy)
+
+
+@dataclasses.dataclass(frozen=True)
+class Majority(Bits):
+    """Whether more bits are 1 than 0: `b_1 + … + b_n > n/2`, with n odd (O'Donnell 2014)."""
+
+    kind: ClassVar[str] = "majority"
+
+    n_bits: int = 41
+    """Bits of a row, an odd number."""
+
+    def check(self) -> None:
+        super().check()
+        require(self.n_bits % 2 == 1, "n_bits", self.n_bits, "an even number may tie, give an odd")
+
+
+@dataclasses.dataclass(frozen=True)
+class Conjunction(Bits):
+    """The AND `l_1 ∧ … ∧ l_k` of k hidden literals, each a bit or its negation (Valiant 1984).
+
+    Of evenly drawn rows only one in 2^k would satisfy it, so half of the samples are drawn from
+    the rows that do and half from those that do not; with `samples=None` there is no drawing.
+    """
+
+    kind: ClassVar[str] = "conjunction"
+
+    k: int = 3
+    """Literals that must hold."""
+
+    def check(self) -> None:
+        super().check()
+        remedy = f"give 1 to n_bits={self.n_bits} literals"
+        require(1 <= self.k <= self.n_bits, "k", self.k, remedy)
+        if self.samples is not None:
+            most = 2 ** (self.n_bits - self.k + 1)
+            remedy = f"half are to satisfy all k={self.k} literals, give at most {most} rows"
+            require(self.samples <= most, "samples", self.samples, remedy)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GaussianInputs(Task):
+    """A number for each of the inputs x ~ N(0, I)."""
+
+    target_kind: ClassVar[Literal["classes", "sequence", "real"]] = "real"
+    encoding: ClassVar[Literal["tokens", "features"]] = "features"
+
+    n_inputs: int = 10
+    """Numbers of a row."""
+    samples: int | None = 2000
+    """Rows."""
+    tolerance: float = 0.1
+    """A prediction further than this from its target is wrong."""
+    table_seed: int = 0
+    """Which rows, and which function."""
+
+    def check(self) -> None:
+        require(1 <= self.n_inputs <= 10_000, "n_inputs", self.n_inputs, "give 1 to 10000")
+        remedy = f"there is no table of all real inputs, give 2 to {MOST_ROWS} rows"
+        drawn = self.samples is not None and 2 <= self.samples <= MOST_ROWS
+        require(drawn, "samples", self.samples, remedy)
+        require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
+        check_table_seed(self.table_seed)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows drawn."""
+        return self.samples or 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PolynomialRegression(GaussianInputs):
+    """A ladder of degrees, `y = Σ_j He_j(u_j·x) / √(j! degree) + noise`, j = 1 … degree.
+
+    He_j are the probabilists' Hermite polynomials and u_j random unit vectors, so the degrees
+    are uncorrelated, carry equal variance, and y without noise has variance 1. Kumar et al. 2023
+    (arXiv 2310.06110) grok a single such component.
+    """
+
+    kind: ClassVar[str] = "polynomial_regression"
+
+    degree: int = 2
+    """Of the highest component."""
+    noise_std: float = 0.0
+    """Standard deviation of what is added to every target."""
+
+    def check(self) -> None:
+        super().check()
+        require(1 <= self.degree <= 20, "degree", self.degree, "give 1 to 20")
+        require(self.noise_std >= 0, "noise_std", self.noise_std, "give 0 or more")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TeacherStudent(GaussianInputs):
+    """The outputs `y = Σ_j v_j σ(w_j·x)` of a random teacher, standardised over the table.
+
+    Linear: σ(z) = z, as in Levi et al. 2023 (arXiv 2310.16441); ReLU: σ(z) = max(0, z), as in
+    Saad & Solla 1995 with another σ. Weights are standard normal, w_j divided by √n_inputs.
+    """
+
+    kind: ClassVar[str] = "teacher_student"
+
+    teacher: Literal["linear", "relu"] = "relu"
+    """The activation σ."""
+    teacher_units: int = 4
+    """Hidden units of the teacher; a linear one is the same function with any number."""
+
+    def check(self) -> None:
+        super().check()
+        remedy = "give 1 to 10000 units"
+        require(1 <= self.teacher_units <= 10_000, "teacher_units", self.teacher_units, remedy)
