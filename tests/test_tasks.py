@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokjax import ConfigError, ModularArithmetic, tasks
-from grokjax.config import OPERATIONS
+from grokjax import tasks
+from grokjax.config.algebra import COMMUTATIVE, OPERATIONS, ModularArithmetic
+from grokjax.config.fields import ConfigError
 
 BY_HAND = {
     "add": lambda x, y, p: (x + y) % p,
@@ -29,7 +30,7 @@ BY_HAND = {
 def test_every_row_of_every_operation(op, p):
     table = tasks.build(ModularArithmetic(op, p, "a b"))
     rows = [(x, y) for x in range(p) for y in range(op == "div", p)]
-    np.testing.assert_array_equal(table.tokens, rows)
+    np.testing.assert_array_equal(table.inputs, rows)
     np.testing.assert_array_equal(table.targets, [BY_HAND[op](x, y, p) for x, y in rows])
     assert len(table.targets) == ModularArithmetic(op, p).n_rows
 
@@ -61,7 +62,7 @@ def test_large_cubes_do_not_overflow():
 )
 def test_tokens_of_each_format(text, row, vocabulary):
     table = tasks.build(ModularArithmetic("add", 5, text))
-    assert table.tokens[3 * 5 + 4].tolist() == row
+    assert table.inputs[3 * 5 + 4].tolist() == row
     assert table.vocabulary == vocabulary
 
 
@@ -76,3 +77,38 @@ def test_random_tables_differ_by_seed_and_have_no_structure():
     assert np.mean(one.targets == other.targets) == pytest.approx(1 / 97, abs=0.005)
     counts = np.bincount(one.targets, minlength=97)
     assert ((counts - 97) ** 2 / 97).sum() == pytest.approx(96, abs=5 * np.sqrt(2 * 96))
+
+
+@pytest.mark.parametrize("op", OPERATIONS)
+def test_operands_are_the_values_of_every_pair(op):
+    task = ModularArithmetic(op, 7)
+    table, (n_a, n_b) = tasks.build(task), task.operands
+    assert n_a * n_b == task.n_rows
+    assert len(np.unique(table.operands[:, 0])) == n_a
+    assert len(np.unique(table.operands, axis=0)) == task.n_rows
+    assert np.unique(table.operands[:, 1]).tolist() == list(range(op == "div", 7))
+
+
+@given(st.integers(2, 60), st.sampled_from(OPERATIONS))
+def test_half_of_a_commutative_table_says_what_all_of_it_does(p, op):
+    if op not in COMMUTATIVE:
+        with pytest.raises(ConfigError, match=r"^halve=True: .*\.$"):
+            ModularArithmetic(op, 2 if "div" in op else p, halve=True)
+        return
+    task = ModularArithmetic(op, p, "a b", halve=True)
+    half, whole = tasks.build(task), tasks.build(ModularArithmetic(op, p, "a b"))
+    kept = whole.inputs[:, 0] <= whole.inputs[:, 1]
+    np.testing.assert_array_equal(half.inputs, whole.inputs[kept])
+    np.testing.assert_array_equal(half.targets, whole.targets[kept])
+    assert task.n_rows == len(half.targets)
+    assert task.operands is None
+    assert half.operands is None
+    square = whole.targets.reshape(p, p)
+    np.testing.assert_array_equal(square, square.T)
+
+
+def test_only_operations_that_commute_are_halved():
+    for op in set(OPERATIONS) - {"random"}:
+        square = [[BY_HAND[op](x, y, 7) for y in range(op == "div", 7)] for x in range(7)]
+        commutes = op != "div" and np.array_equal(square, np.transpose(square))
+        assert commutes == (op in COMMUTATIVE)

@@ -1,5 +1,6 @@
 """Finite tables: what there is to learn. NumPy only."""
 
-from grokjax.tasks.table import Table, build
+from grokjax.tasks.registry import build
+from grokjax.tasks.table import Table
 
 __all__ = ["Table", "build"]

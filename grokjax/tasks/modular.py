@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grokjax.config import ModularArithmetic
+from grokjax.config.algebra import Format, ModularArithmetic
+from grokjax.tasks.table import Table
 
 Operation = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -51,3 +52,37 @@ def evaluate(task: ModularArithmetic, x: np.ndarray, y: np.ndarray) -> np.ndarra
     if task.op == "random":
         return np.random.default_rng(task.table_seed).integers(task.p, size=(task.p, task.p))[x, y]
     return FORMULAS[task.op](x, y, task.p) % task.p
+
+
+def binary_table(
+    a: np.ndarray, b: np.ndarray, targets: np.ndarray, size: int, text: Format, *, full: bool
+) -> Table:
+    """The rows of an operation on two of `size` elements, written out in the format `text`.
+
+    Args:
+      a, b: operands [N].
+      targets: results [N].
+      size: of the set that operands and results are in.
+      text: which tokens a row has.
+      full: whether every pair of operands has its row.
+    """
+    columns = {"a": a, "b": b, "=": np.full_like(a, size), "op": np.full_like(a, size + 1)}
+    words = text.split()
+    return Table(
+        inputs=np.stack([columns[word] for word in words], axis=1).astype(np.int32),
+        targets=targets.astype(np.int32),
+        vocabulary=size + ("=" in words) + ("op" in words),
+        n_classes=size,
+        operands=np.stack([a, b], axis=1).astype(np.int32) if full else None,
+    )
+
+
+def modular_arithmetic(task: ModularArithmetic) -> Table:
+    """The table of an operation modulo p, rows in the order of x and then of y."""
+    x, y = np.divmod(np.arange(task.p**2), task.p)
+    if task.op == "div":
+        x, y = x[y > 0], y[y > 0]
+    if task.halve:
+        x, y = x[x <= y], y[x <= y]
+    targets = evaluate(task, x, y)
+    return binary_table(x, y, targets, task.p, task.format, full=task.operands is not None)

@@ -1,48 +1,44 @@
-"""A task is a finite table of token rows and targets.
+"""A task is a finite table of rows and targets.
 
-Legend: N rows of the table, T positions.
+Legend: N rows of the table, T positions, F features, A answers of a row.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 
 import numpy as np
-
-from grokjax.config import ModularArithmetic
-from grokjax.tasks import modular
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Table:
     """The whole task, in a fixed order of rows."""
 
-    tokens: np.ndarray  # [N, T] int32
-    targets: np.ndarray  # [N] int32
+    inputs: np.ndarray  # tokens [N, T] int32, or features [N, F] float64
+    targets: np.ndarray  # classes [N] or [N, A] int32, or numbers [N] float64
     vocabulary: int
-    """Distinct tokens."""
+    """Distinct tokens; 0 for features."""
     n_classes: int
+    """Outputs of a network: 1 where targets are numbers."""
+    answers: tuple[int, ...] | None = None
+    """Positions [A] that logits are read from; None: the model decides."""
+    operands: np.ndarray | None = None  # [N, 2] int32
+    """Values of the two operands, where every pair of them is a row."""
+    tolerance: float = 0.0
+    """A number further than this from its target is wrong."""
+
+    @property
+    def real(self) -> bool:
+        """Whether targets are numbers."""
+        return self.targets.dtype.kind == "f"
 
     @property
     def chance(self) -> float:
         """Accuracy of the best constant guess."""
-        counts = np.bincount(self.targets, minlength=self.n_classes)
+        if self.real:
+            # The fullest window of two tolerances that begins at a target.
+            targets = np.sort(self.targets)
+            ends = np.searchsorted(targets, targets + 2 * self.tolerance, side="right")
+            return float((ends - np.arange(len(targets))).max() / len(targets))
+        _, counts = np.unique(self.targets, axis=0, return_counts=True)
         return float(counts.max() / len(self.targets))
-
-
-@functools.cache
-def build(task: ModularArithmetic) -> Table:
-    """The table of a task."""
-    x, y = np.divmod(np.arange(task.p**2), task.p)
-    if task.op == "div":
-        x, y = x[y > 0], y[y > 0]
-    equals, operator = np.full_like(x, task.p), np.full_like(x, task.p + 1)
-    columns = {"a": x, "b": y, "=": equals, "op": operator}
-    words = task.format.split()
-    return Table(
-        tokens=np.stack([columns[word] for word in words], axis=1).astype(np.int32),
-        targets=modular.evaluate(task, x, y).astype(np.int32),
-        vocabulary=task.p + ("=" in words) + ("op" in words),
-        n_classes=task.p,
-    )

@@ -1,0 +1,110 @@
+"""Functions of bits, and the drawing of distinct rows.
+
+Legend: N rows, T positions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from grokjax.config.synthetic import Bits, Conjunction, Majority, SparseParity
+from grokjax.tasks.table import Table
+
+FEW = 2**18
+"""So many rows are listed and shuffled; of more, distinct ones are found by trial."""
+
+
+def every_row(sizes: Sequence[int]) -> np.ndarray:
+    """All rows [N, T] whose entry t is one of 0 … sizes[t]-1, in lexicographic order."""
+    codes = np.arange(math.prod(sizes))
+    return np.stack(np.unravel_index(codes, tuple(sizes)), axis=1).astype(np.int32)
+
+
+def distinct(
+    rng: np.random.Generator,
+    sizes: Sequence[int],
+    samples: int,
+    keep: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Distinct rows [N, T], drawn evenly from those that `keep` is true of."""
+    if math.prod(sizes) <= FEW:
+        rows = every_row(sizes)
+        rows = rows if keep is None else rows[keep(rows)]
+        return rng.permutation(rows)[:samples]
+    found: dict[bytes, None] = {}
+    while len(found) < samples:
+        rows = rng.integers(sizes, size=(samples, len(sizes)), dtype=np.int32)
+        rows = rows if keep is None else rows[keep(rows)]
+        found |= dict.fromkeys(map(bytes, rows))
+    return np.frombuffer(b"".join(list(found)[:samples]), np.int32).reshape(samples, -1)
+
+
+def bit_rows(task: Bits, rng: np.random.Generator) -> np.ndarray:
+    """The rows [N, n_bits] of zeros and ones."""
+    sizes = [2] * task.n_bits
+    return every_row(sizes) if task.samples is None else distinct(rng, sizes, task.samples)
+
+
+def parity_bits(task: SparseParity) -> np.ndarray:
+    """The positions [k] of the bits that count, in order."""
+    return np.sort(hidden_rng(task.table_seed).choice(task.n_bits, task.k, replace=False))
+
+
+def literals(task: Conjunction) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [k] of the literals, in order, and the bits [k] that satisfy them."""
+    rng = hidden_rng(task.table_seed)
+    places = np.sort(rng.choice(task.n_bits, task.k, replace=False))
+    return places, rng.integers(2, size=task.k)
+
+
+def hidden_rng(table_seed: int) -> np.random.Generator:
+    """What is hidden has a stream of its own, so it does not change with the number of rows."""
+    return np.random.default_rng([table_seed, 1])
+
+
+def bit_table(task: Bits, rows: np.ndarray, truth: np.ndarray) -> Table:
+    """The table of a function of bits: rows [N, n_bits], truth [N]."""
+    tokens = task.bits == "tokens"
+    return Table(
+        inputs=rows if tokens else 1.0 - 2.0 * rows,
+        targets=truth.astype(np.int32),
+        vocabulary=2 if tokens else 0,
+        n_classes=2,
+    )
+
+
+def sparse_parity(task: SparseParity) -> Table:
+    """The parity of the hidden bits; as signs it is their product."""
+    rows = bit_rows(task, np.random.default_rng(task.table_seed))
+    return bit_table(task, rows, rows[:, parity_bits(task)].sum(axis=1) % 2)
+
+
+def majority(task: Majority) -> Table:
+    """Whether most bits are 1."""
+    rows = bit_rows(task, np.random.default_rng(task.table_seed))
+    return bit_table(task, rows, 2 * rows.sum(axis=1) > task.n_bits)
+
+
+def conjunction(task: Conjunction) -> Table:
+    """Whether all hidden literals hold."""
+    rng = np.random.default_rng(task.table_seed)
+    places, wanted = literals(task)
+
+    def fails(rows: np.ndarray) -> np.ndarray:
+        return (rows[:, places] != wanted).any(axis=1)
+
+    if task.samples is None:
+        rows = bit_rows(task, rng)
+    else:
+        half = task.samples // 2
+        free = np.setdiff1d(np.arange(task.n_bits), places)
+        yes = np.empty((half, task.n_bits), np.int32)
+        yes[:, places] = wanted
+        if len(free):
+            yes[:, free] = distinct(rng, [2] * len(free), half)
+        no = distinct(rng, [2] * task.n_bits, task.samples - half, fails)
+        rows = rng.permutation(np.concatenate([yes, no]))
+    return bit_table(task, rows, ~fails(rows))

@@ -1,0 +1,83 @@
+"""Finite groups as permutations, and their multiplication tables.
+
+Legend: G elements of the group, K points that they permute.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from grokjax.config.algebra import Group, group_factors
+from grokjax.tasks.modular import binary_table
+from grokjax.tasks.table import Table
+
+
+def elements(task: Group) -> np.ndarray:
+    """The group's permutations [G, K] as images of 0 … K-1, in lexicographic order."""
+    factors = [_factor(family, n) for family, n in group_factors(task.group)]
+    starts = itertools.accumulate((len(factor[0]) for factor in factors), initial=0)
+    moved = [
+        [tuple(start + image for image in permutation) for permutation in factor]
+        for start, factor in zip(starts, factors, strict=False)
+    ]
+    return np.array([sum(choice, ()) for choice in itertools.product(*moved)])
+
+
+def _factor(family: str, n: int) -> list[tuple[int, ...]]:
+    points = range(n)
+    rotations = [tuple((x + turn) % n for x in points) for turn in points]
+    if family == "C":
+        return rotations
+    if family == "D":
+        return sorted(rotations + [permutation[::-1] for permutation in rotations])
+    every = itertools.permutations(points)
+    return [images for images in every if family == "S" or _is_even(images)]
+
+
+def _is_even(images: tuple[int, ...]) -> bool:
+    inversions = sum(first > second for first, second in itertools.combinations(images, 2))
+    return inversions % 2 == 0
+
+
+def base(permutations: np.ndarray) -> list[int]:
+    """Few points whose images tell the elements of a group [G, K] apart.
+
+    The composed permutations of a table are G² times K numbers, and C720 has K = 720 points
+    where the image of one is enough.
+    """
+    chosen: list[int] = []
+    kinds = np.zeros(len(permutations), int)
+    for point in range(permutations.shape[1]):
+        _, refined = np.unique(
+            kinds * permutations.shape[1] + permutations[:, point], return_inverse=True
+        )
+        if refined.max() > kinds.max():
+            chosen, kinds = [*chosen, point], refined
+    return chosen
+
+
+def multiplication(permutations: np.ndarray) -> np.ndarray:
+    """Numbers of the products ab [G, G] of a group's permutations [G, K]: a of what b does."""
+    points = base(permutations)
+    weights = permutations.shape[1] ** np.arange(len(points))
+    codes = permutations[:, points] @ weights
+    by_code = np.argsort(codes)
+    composed = permutations[:, permutations[:, points]] @ weights
+    return by_code[np.searchsorted(codes[by_code], composed)]
+
+
+def group(task: Group) -> Table:
+    """The table of a group, rows in the order of a and then of b."""
+    products = multiplication(elements(task))
+    inverse = np.argmin(products, axis=1)  # the identity is 0
+    a, b = np.divmod(np.arange(task.n_rows), task.order)
+    ab = products[a, b]
+    targets = {
+        "ab": lambda: ab,
+        "ab^-1": lambda: products[a, inverse[b]],
+        "aba^-1": lambda: products[ab, inverse[a]],
+        "aba": lambda: products[ab, a],
+    }[task.product]()
+    return binary_table(a, b, targets, task.order, task.format, full=True)

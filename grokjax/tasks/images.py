@@ -1,0 +1,41 @@
+"""Pictures of handwritten digits, their pixels as features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grokjax.config.fields import ConfigError
+from grokjax.config.given import MNIST, MNIST_FILES, Digits, idx_content, idx_path
+from grokjax.tasks.table import Table
+
+
+def picture_table(
+    task: Digits | MNIST, pixels: np.ndarray, digits: np.ndarray, brightest: int
+) -> Table:
+    """As many rows as the task has, drawn from pixels [N, F] in 0 … brightest and digits [N]."""
+    chosen = np.random.default_rng(task.table_seed).permutation(len(digits))[: task.n_rows]
+    return Table(
+        inputs=pixels[chosen] / float(brightest),
+        targets=digits[chosen].astype(np.int32),
+        vocabulary=0,
+        n_classes=10,
+    )
+
+
+def digits(task: Digits) -> Table:
+    """The 8×8 digits of scikit-learn."""
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError:
+        raise ConfigError(
+            "task='digits': the pictures come with scikit-learn, pip install scikit-learn."
+        ) from None
+    pictures = load_digits()
+    return picture_table(task, pictures.data, pictures.target, brightest=16)
+
+
+def mnist(task: MNIST) -> Table:
+    """The 28×28 digits in the user's folder."""
+    pictures, labels = (idx_content(idx_path(task.folder, name)) for name in MNIST_FILES)
+    pixels = np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28 * 28)
+    return picture_table(task, pixels, np.frombuffer(labels, np.uint8, offset=8), brightest=255)
