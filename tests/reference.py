@@ -40,19 +40,42 @@ def norm(kind, p, x):
     return y + p["bias"] if "bias" in p else y
 
 
+def wider(model):
+    """How much wider than its base a network in µP is."""
+    return model.width / model.base_width if model.scaling == "mup" else 1
+
+
+def scores_of(model, q, k, at, seen):
+    """Scores that position `at` gives to the first `seen` of q, k [T, E]."""
+    size = q.shape[-1]
+    scores = k[:seen] @ q[at]
+    if model.positions == "rotary":
+        # As complex numbers, a rotation by the distance of the two positions.
+        pairs = [x[..., : size // 2] + 1j * x[..., size // 2 :] for x in (q[at], k[:seen])]
+        angles = (at - np.arange(seen))[:, None] / 10000 ** (2 * np.arange(size // 2) / size)
+        scores = np.sum(pairs[0] * np.exp(1j * angles) * np.conj(pairs[1]), axis=-1).real
+    return scores / np.sqrt(size * wider(model))
+
+
 def attention(model, p, x):
     """Every row and head in a loop: x [N, T, D] → [N, T, D]."""
     n, t, _ = x.shape
     heads = model.heads
-    q, k, v = (linear(p[name], x).reshape(n, t, heads, -1) for name in ("query", "key", "value"))
-    mixed = np.zeros_like(q)
+    names = ("value",) if model.attention == "uniform" else ("value", "query", "key")
+    v, q, k = [linear(p[name], x).reshape(n, t, heads, -1) for name in names] + [None] * (
+        3 - len(names)
+    )
+    mixed = np.zeros_like(v)
     for row in range(n):
         for head in range(heads):
             for at in range(t):
                 seen = at + 1 if model.causal else t
-                scores = k[row, :seen, head] @ q[row, at, head] / np.sqrt(q.shape[-1])
-                weights = np.exp(scores - scores.max())
-                mixed[row, at, head] = (weights / weights.sum()) @ v[row, :seen, head]
+                weights = np.ones(seen) / seen
+                if model.attention == "softmax":
+                    powers = np.exp(scores_of(model, q[row, :, head], k[row, :, head], at, seen))
+                    rate = 1 if model.attention_rate is None else model.attention_rate
+                    weights = rate * powers / powers.sum() + (1 - rate) * weights
+                mixed[row, at, head] = weights @ v[row, :seen, head]
     out = {"weight": p["output"]["weight"].reshape(-1, model.width)}
     if "bias" in p["output"]:
         out["bias"] = p["output"]["bias"]
@@ -61,7 +84,9 @@ def attention(model, p, x):
 
 def logits(model, params, tokens, n_classes):
     """tokens [N, T] → [N, C]; every position is computed."""
-    x = params["embed"][tokens] + params["position"]
+    x = params["embed"][tokens]
+    if model.positions == "learned":
+        x = x + params["position"]
     for layer in range(model.layers):
         for kind in ("attention", "mlp"):
             p, name = params[f"{kind}_{layer}"], f"norm_{kind}_{layer}"
@@ -77,7 +102,51 @@ def logits(model, params, tokens, n_classes):
     if model.final_norm:
         x = norm(model.norm, params["final_norm"], x)
     x = x[:, -1] if model.readout == "last" else x.mean(axis=1)
-    return x @ params["embed"][:n_classes].T if model.tied else linear(params["unembed"], x)
+    if model.tied:
+        y = x @ params["embed"][:n_classes].T
+    else:
+        y = linear({"weight": params["unembed"]["weight"]}, x)
+    y = y / wider(model) + params.get("unembed", {}).get("bias", 0)
+    return y * (model.output_scale or 1)
+
+
+def mlp_logits(model, params, inputs, n_classes):
+    """Tokens [N, T] or features [N, F] → [N, C], from one-hot vectors and embeddings."""
+    act = {**ACTIVATIONS, "identity": lambda x: x}[model.activation]
+    field = model.scaling == "mean_field"
+    tokens = inputs.dtype.kind == "i"
+
+    def first(suffix):
+        """Weights of the first layer and its inputs, both flat."""
+        n = len(inputs)
+        if not tokens:
+            return params["embed" + suffix], inputs
+        if model.token_inputs == "one_hot":
+            p = params[("embed" if model.layers else "unembed") + suffix]
+            hot = np.eye(p["weight"].shape[1])[inputs].reshape(n, -1)
+            return {**p, "weight": p["weight"].reshape(hot.shape[1], -1)}, hot
+        found = params["embed"][inputs]
+        found = found.sum(axis=1) if model.token_inputs == "sum" else found.reshape(n, -1)
+        p = params["hidden_0" + suffix]
+        return {**p, "weight": p["weight"].reshape(found.shape[1], -1)}, found
+
+    def through(p, x, last=False):
+        fan_in = x.shape[1]
+        factor = (1 / fan_in if last else fan_in**-0.5) if field else 1
+        if last and model.scaling == "mup":
+            factor = model.base_width / model.mlp_width
+        return factor * (x @ p["weight"]) + p.get("bias", 0)
+
+    if not model.layers:
+        p, x = first("") if tokens else (params["unembed"], inputs)
+        return through(p, x, last=True)
+    for layer in range(model.layers):
+        halves = []
+        for suffix in ("", "_gate") if model.gated else ("",):
+            p, given = first(suffix) if layer == 0 else (params[f"hidden_{layer}{suffix}"], x)
+            halves.append(through(p, given))
+        x = act(halves[0]) * (halves[1] if model.gated else 1)
+    return through(params["unembed"], x, last=True)
 
 
 def cross_entropy(logits, targets):

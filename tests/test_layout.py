@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import hparams, in_float64, to_numpy
+from conftest import NUMBERS, hparams, in_float64, to_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import built
@@ -19,12 +19,13 @@ from grokjax.training import losses
 from grokjax.training import run as training
 from grokjax.training.spec import spec_of
 
+SCALES = {f"{part}init_scale": np.float64(1) for part in ("", "embed_", "body_", "unembed_")}
 FORMATS = ["a b", "a b =", "a op b ="]
 
 
 def plain_layout(spec):
     """The layout in which every position of every row is computed for itself."""
-    tokens = tasks.build(spec.task).tokens
+    tokens = tasks.build(spec.task).inputs
     every = range(tokens.shape[1])
     readout = every[-1:] if spec.model.readout == "last" else every
     return models.plain(tokens, spec.model.layers, readout)
@@ -38,6 +39,9 @@ def variants():
         {"layers": 3, "readout": "mean", "norm": "post", "biases": True},
         {"layers": 3, "norm": "rms", "final_norm": True, "tied": True},
         {"layers": 2, "causal": False, "tied": True, "biases": True, "activation": "gelu"},
+        {"layers": 2, "positions": "rotary", "attention_rate": 0.3, "causal": False},
+        {"layers": 2, "positions": "none", "attention": "uniform", "readout": "mean"},
+        {"layers": 2, "positions": "rotary", "scaling": "mup", "base_width": 2, "readout": "mean"},
         {"layers": 2, "head_width": 3, "activation": "square", "norm": "post", "final_norm": True},
     ]
     return [dict(zip(names, values, strict=True)) for values in products] + others
@@ -49,8 +53,8 @@ def loss_and_gradient(spec, layout, rows):
 
     def loss(params):
         weights = jnp.full(len(rows), 1 / len(rows), jax.tree.leaves(params)[0].dtype)
-        logits = models.apply(training.network(spec), params, layout, rows)
-        return losses.cross_entropy(logits, targets, weights)
+        logits = models.apply(training.network(spec), params, layout, rows, NUMBERS)
+        return losses.weighted("cross_entropy", {}, logits, targets, weights)
 
     def both(params):
         value, gradient = jax.value_and_grad(loss)(params)
@@ -145,16 +149,18 @@ def test_any_table_of_tokens_is_computed_right():
     for options in [{}, {"causal": False, "readout": "mean"}, {"readout": "mean"}]:
         model = grokjax.Transformer(layers=2, width=8, heads=2, mlp_width=16, **options)
         readout = [2] if model.readout == "last" else [0, 1, 2]
-        network = models.Network(model, 60, 60)
+        network = models.network(model, 60, 60, None)
         layouts = [
             models.factorised(tokens, 2, readout, model.causal, 80),
             models.plain(tokens, 2, readout),
         ]
         assert layouts[0].levels[0].shared == (1,)
         with jax.enable_x64(True):
-            params = models.init(network, jax.random.key(0), layouts[0], np.float64(1))
+            params = models.init(network, jax.random.key(0), layouts[0], SCALES)
             rows = np.arange(90, dtype=np.int32)
-            found, expected = (models.apply(network, params, layout, rows) for layout in layouts)
+            found, expected = (
+                models.apply(network, params, layout, rows, NUMBERS) for layout in layouts
+            )
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
 
 
@@ -180,8 +186,9 @@ def test_gradients_can_be_differentiated_once_more(tiny):
 
     def gradient(params):
         def loss(params):
-            logits = models.apply(training.network(spec), params, training.layout(spec), rows)
-            return losses.cross_entropy(logits, targets, jnp.full(20, 0.05))
+            layout = training.layout(spec)
+            logits = models.apply(training.network(spec), params, layout, rows, NUMBERS)
+            return losses.weighted("cross_entropy", {}, logits, targets, jnp.full(20, 0.05))
 
         return jax.grad(loss)(params)
 

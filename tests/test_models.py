@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 import reference
-from conftest import hparams, in_float64, to_numpy
+from conftest import QUICKLY, hparams, in_float64, numbers_of, to_numpy
 
 import grokjax
 from grokjax import models, tasks
 from grokjax.training import run as training
+from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
 
 OPTIONS = {
@@ -25,6 +26,11 @@ OPTIONS = {
     "init": ["normal", "lecun", "torch"],
     "layers": [1, 2],
     "head_width": [None, 3],
+    "positions": ["rotary", "none"],
+    "attention": ["uniform"],
+    "attention_rate": [0.0, 0.3, 1.0],
+    "output_scale": [0.7],
+    "scaling": ["mup"],
 }
 
 
@@ -36,30 +42,71 @@ def variants():
         dict(zip(names, values, strict=True))
         for values in itertools.product(*(OPTIONS[name] for name in names))
     ]
+    turned = [
+        {"positions": "rotary", "causal": False, "readout": "mean", "layers": 2, "norm": "pre"},
+        {"attention": "uniform", "causal": False, "layers": 2, "positions": "none"},
+        {"attention_rate": 0.3, "positions": "rotary", "layers": 2, "scaling": "mup", "tied": True},
+    ]
     finals = [{"norm": norm, "final_norm": True, "biases": True} for norm in ("pre", "post", "rms")]
-    return singles + products + finals
+    return singles + products + turned + finals
 
 
 def built(experiment):
-    """Spec, parameters away from their special starting values, tokens and targets."""
+    """Spec, parameters away from their special starting values, and the table."""
     experiment = in_float64(experiment)
     spec, table = spec_of(experiment), tasks.build(experiment.task)
     with jax.enable_x64(True):
-        state = training.init(spec, hparams(experiment))
+        shapes = jax.eval_shape(lambda: training.init(spec, hparams(experiment))).params
     rng = np.random.default_rng(0)
-    params = jax.tree.map(lambda x: np.asarray(x) + 0.1 * rng.normal(size=x.shape), state.params)
-    return spec, params, table
+
+    def drawn(path, x):
+        start = 1.0 if path[-1].key == "scale" else 0.3 * rng.normal(size=x.shape)
+        return start + 0.1 * rng.normal(size=x.shape)
+
+    return spec, jax.tree_util.tree_map_with_path(drawn, shapes), table
+
+
+def outputs(spec, params, numbers):
+    """Of every row, in one program: an operation a time would compile each of them."""
+    rows = np.arange(spec.task.n_rows, dtype=np.int32)
+
+    def apply(params, numbers):
+        return models.apply(training.network(spec), params, training.layout(spec), rows, numbers)
+
+    with jax.enable_x64(True):
+        return jax.jit(apply).lower(params, numbers).compile(QUICKLY)(params, numbers)
 
 
 @pytest.mark.parametrize("options", variants(), ids=str)
 def test_logits_equal_the_numpy_reference(tiny, options):
     experiment = dataclasses.replace(tiny, model=dataclasses.replace(tiny.model, **options))
     spec, params, table = built(experiment)
-    with jax.enable_x64(True):
-        found = models.apply(
-            training.network(spec), params, training.layout(spec), np.arange(len(table.tokens))
-        )
-    expected = reference.logits(experiment.model, params, table.tokens, table.n_classes)
+    found = outputs(spec, params, numbers_of(in_float64(experiment)))
+    expected = reference.logits(experiment.model, params, table.inputs, table.n_classes)
+    np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
+
+
+PERCEPTRONS = {
+    "concatenate": grokjax.MLP(width=5, mlp_width=7, layers=2, biases=True),
+    "sum": grokjax.MLP(width=5, mlp_width=7, token_inputs="sum", activation="gelu"),
+    "one hot": grokjax.MLP(mlp_width=7, token_inputs="one_hot", biases=True, layers=3),
+    "quadratic": grokjax.MLP.quadratic(7),
+    "bilinear": grokjax.MLP.bilinear(7, width=5, layers=2, biases=True),
+    "linear": grokjax.MLP.linear(biases=True),
+    "mup": grokjax.MLP(width=5, mlp_width=8, scaling="mup", base_width=4, biases=True, layers=2),
+    "gated": grokjax.MLP(width=5, mlp_width=7, gated=True, activation="silu", token_inputs="sum"),
+}
+
+
+@pytest.mark.parametrize("inputs", ["tokens", "features"])
+@pytest.mark.parametrize("name", PERCEPTRONS)
+def test_perceptrons_equal_the_numpy_reference(tiny, name, inputs):
+    digits = grokjax.Digits(limit=40)
+    task = tiny.task if inputs == "tokens" else digits
+    experiment = dataclasses.replace(tiny, task=task, model=PERCEPTRONS[name])
+    spec, params, table = built(experiment)
+    found = outputs(spec, params, numbers_of(in_float64(experiment)))
+    expected = reference.mlp_logits(experiment.model, params, table.inputs, table.n_classes)
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
@@ -71,20 +118,20 @@ def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
     spec, params, table = built(experiment)
     hp = hparams(in_float64(experiment))
     with jax.enable_x64(True):
-        train, _ = training.split(spec, hp)
+        train, _ = splits(spec, hp)
         zero = training.init(spec, hp)
-        rates = {**hp.optimizer, "learning_rate": np.float64(0)}
+        optimizer = {**hp.numbers["optimizer"], "learning_rate": np.zeros(1)}
         state = dataclasses.replace(zero, params=jax.tree.map(np.asarray, params))
-        still = dataclasses.replace(hp, optimizer=rates)
+        still = dataclasses.replace(hp, numbers={**hp.numbers, "optimizer": optimizer})
         _, info = jax.jit(lambda state: training.step(spec, still, train, state))(state)
-    real = np.asarray(train.weights) > 0
-    rows = table.tokens[np.asarray(train.index)[real]], np.asarray(train.targets)[real]
+    real = np.asarray(train.weights) > 0  # of the one stage and the one tile
+    rows = table.inputs[np.asarray(train.index)[real]], np.asarray(train.targets)[real]
 
     def loss(params):
         logits = reference.logits(model, params, rows[0], table.n_classes)
         return reference.cross_entropy(logits, rows[1])
 
-    assert float(info.train_loss) == pytest.approx(loss(params), rel=1e-12)
+    assert float(info.scores.loss) == pytest.approx(loss(params), rel=1e-12)
     leaves, tree = jax.tree.flatten(params)
     squares, epsilon = 0.0, 1e-6
     for at, leaf in enumerate(leaves):
@@ -135,7 +182,7 @@ def test_initial_weights_have_the_spread_of_their_family(family, role, deviation
 def test_init_scale_leaves_the_gains_of_norms_at_one(tiny):
     model = dataclasses.replace(tiny.model, norm="pre", final_norm=True, init_scale=3.0)
     experiment = dataclasses.replace(tiny, model=model)
-    params = to_numpy(training.init(spec_of(experiment), hparams(experiment)).params)
+    params = to_numpy(fast_init(spec_of(experiment))(hparams(experiment)).params)
     np.testing.assert_array_equal(params["norm_mlp_0"]["scale"], 1)
     np.testing.assert_array_equal(params["final_norm"]["scale"], 1)
 

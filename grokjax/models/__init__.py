@@ -1,10 +1,24 @@
-"""Networks as pure functions of (network, parameters, layout, rows).
+"""Networks as pure functions of (network, parameters, layout, rows, numbers).
 
-May import config and JAX, and nothing of training or the engine. `init` and `apply`
-are all that the rest of grokjax knows of Flax.
+May import config and JAX, and nothing of training or the engine. What is exported here
+is all that the rest of grokjax knows of Flax.
 """
 
 from grokjax.models.layout import SHARING_PAYS, Layout, factorised, plain
-from grokjax.models.transformer import Network, apply, init
+from grokjax.models.networks import NETWORKS, apply, init, layout, network
+from grokjax.models.roles import group, rates, role
 
-__all__ = ["SHARING_PAYS", "Layout", "Network", "apply", "factorised", "init", "plain"]
+__all__ = [
+    "NETWORKS",
+    "SHARING_PAYS",
+    "Layout",
+    "apply",
+    "factorised",
+    "group",
+    "init",
+    "layout",
+    "network",
+    "plain",
+    "rates",
+    "role",
+]

@@ -17,8 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import Transformer
-from grokjax.models.layers import Linear
+from grokjax.models.layers import Linear, Numbers
 from grokjax.models.layout import Level
+from grokjax.models.roles import ratio
 from grokjax.models.stream import Places, Stream, row_places
 
 
@@ -28,6 +29,9 @@ class Askers(NamedTuple):
     asked: Places
     seen: Places
     visible: np.ndarray  # [n or 1, Q, T]
+    asked_positions: np.ndarray  # [n or 1, Q]
+    seen_positions: np.ndarray  # [T]
+    node_positions: np.ndarray  # [M], of every node of this level
 
     @property
     def ask_the_same(self) -> bool:
@@ -39,8 +43,10 @@ class Askers(NamedTuple):
 def rows_between(here: Level, there: Level, rows: jax.Array, causal: bool) -> Askers:
     """The rows, at the positions that they compute for themselves."""
     slots = here.shared + here.own
-    visible = (np.array(slots) <= np.array(there.own)[None, :, None]) | (not causal)
-    return Askers(row_places(here, there.own, rows), row_places(here, slots, rows), visible)
+    asked = np.array(there.own)[None]
+    visible = (np.array(slots) <= asked[..., None]) | (not causal)
+    places = row_places(here, there.own, rows), row_places(here, slots, rows)
+    return Askers(*places, visible, asked, np.array(slots), here.position)
 
 
 def nodes_between(here: Level, there: Level, causal: bool) -> Askers:
@@ -53,6 +59,9 @@ def nodes_between(here: Level, there: Level, causal: bool) -> Askers:
         Places(jnp.asarray(asked), ((0, len(here.position)),), ()),
         Places(jnp.asarray(index), here.spans(range(len(here.shared))), ()),
         visible,
+        there.position[:, None],
+        np.array(here.shared),
+        here.position,
     )
 
 
@@ -66,40 +75,76 @@ class Attention(nn.Module):
     model: Transformer
 
     @nn.compact
-    def __call__(self, x: Stream, askers: Askers) -> jax.Array:
+    def __call__(self, x: Stream, askers: Askers, numbers: Numbers) -> jax.Array:
         model = self.model
-        heads = (model.heads, model.head_width or model.width // model.heads)
-        query = Linear(model, (model.width,), heads, name="query")
-        key = Linear(model, (model.width,), heads, name="key")
-        value = Linear(model, (model.width,), heads, name="value")
-        if askers.ask_the_same and x.nodes is not None:
-            # One query at each position: its scores of all nodes make a table, looked up by row.
-            asked = query(x.nodes[askers.asked.starts])  # [Q, H, E]
-            table = Stream(_products(asked, key(x.nodes)[:, None]), None)  # [M, Q, H]
-            found = askers.seen.read(table)  # [n, T, Q, H]
-            scores = [found[:, t] for t in range(found.shape[1])]
+        heads = (model.heads, model.size)
+        uniform = [v / askers.visible.sum(axis=-1)[..., None] for v in _slots(askers.visible)]
+        if model.attention == "uniform":
+            weights = [jnp.asarray(share, _dtype(x)) for share in uniform]
         else:
-            asked = askers.asked.read(x, query)  # [n, Q, H, E]
-            keys = askers.seen.read(x, key)  # [n, T, H, E]
-            scores = [_products(asked, keys[:, t, None]) for t in range(keys.shape[1])]
-        weights = _softmax(scores, askers.visible)
-        values = askers.seen.read(x, value)
+            weights = _softmax(self._scores(x, askers), askers.visible)
+        if model.attention_rate is not None:
+            rate = numbers["attention_rate"]
+            weights = [rate * w + (1 - rate) * u for w, u in zip(weights, uniform, strict=True)]
+        value = Linear(model, (model.width,), heads, name="value")
+        values = askers.seen.read(x, value)  # [n, T, H, E]
         mixed = functools.reduce(
             jnp.add, [w[..., None] * values[:, t, None] for t, w in enumerate(weights)]
         )  # [n, Q, H, E]
         return Linear(model, heads, (model.width,), name="output")(mixed)
 
+    def _scores(self, x: Stream, askers: Askers) -> list[jax.Array]:
+        """Of every position seen, each `[n, Q, H]`."""
+        model = self.model
+        heads = (model.heads, model.size)
+        query = Linear(model, (model.width,), heads, name="query")
+        key = Linear(model, (model.width,), heads, name="key")
+        turn = _rotated if model.positions == "rotary" else lambda x, positions: x
+        scale = 1 / math.sqrt(model.size * ratio(model))
+        if askers.ask_the_same and x.nodes is not None:
+            # One query at each position: its scores of all nodes make a table, looked up by row.
+            asks = askers.node_positions[askers.asked.starts]
+            asked = turn(query(x.nodes[askers.asked.starts]), asks)  # [Q, H, E]
+            keys = turn(key(x.nodes), askers.node_positions)
+            table = Stream(scale * _products(asked, keys[:, None]), None)  # [M, Q, H]
+            found = askers.seen.read(table)  # [n, T, Q, H]
+            return [found[:, t] for t in range(found.shape[1])]
+        asked = turn(askers.asked.read(x, query), askers.asked_positions)  # [n, Q, H, E]
+        keys = turn(askers.seen.read(x, key), askers.seen_positions)  # [n, T, H, E]
+        return [scale * _products(asked, keys[:, t, None]) for t in range(keys.shape[1])]
+
+
+def _dtype(x: Stream) -> jnp.dtype:
+    return next(part.dtype for part in x if part is not None)
+
+
+def _slots(visible: np.ndarray) -> list[np.ndarray]:
+    """Which askers see each position, each `[n or 1, Q, 1]`."""
+    return [visible[..., t, None] for t in range(visible.shape[-1])]
+
 
 def _products(query: jax.Array, key: jax.Array) -> jax.Array:
-    """Scaled dot products over the last axis."""
-    return jnp.sum(query * key, axis=-1) / math.sqrt(query.shape[-1])
+    """Dot products over the last axis."""
+    return jnp.sum(query * key, axis=-1)
+
+
+def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
+    """X `[..., P, H, E]` at positions `[..., P]`, turned by position · 10000^(−2i/E).
+
+    The two halves of a head make the pairs.
+    """
+    half = x.shape[-1] // 2
+    angles = positions[..., None] * 10_000.0 ** (-np.arange(half) / half)
+    cos, sin = (jnp.asarray(f(angles)[..., None, :], x.dtype) for f in (np.cos, np.sin))
+    one, other = x[..., :half], x[..., half:]
+    return jnp.concatenate([one * cos - other * sin, one * sin + other * cos], axis=-1)
 
 
 def _softmax(scores: Sequence[jax.Array], visible: np.ndarray) -> list[jax.Array]:
     """Weights of what is visible, each `[n, Q, H]`, one for each position seen."""
     seen = [
-        score if visible[..., t].all() else jnp.where(visible[..., t, None], score, -jnp.inf)
-        for t, score in enumerate(scores)
+        score if sees.all() else jnp.where(sees, score, -jnp.inf)
+        for score, sees in zip(scores, _slots(visible), strict=True)
     ]
     largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
     powers = [jnp.exp(score - largest) for score in seen]

@@ -7,8 +7,9 @@
 | torch | U(±1/√fan_in) | U(±1/√fan_in) | N(0, 1) |
 
 `normal` follows Nanda et al. 2023 (every matrix by the residual width, also those
-whose inputs are wider), `lecun` the defaults of Flax, `torch` those of PyTorch's
-`nn.Linear` and `nn.Embedding`.
+whose inputs are wider; in an MLP by fan_in), `lecun` the defaults of Flax, `torch`
+those of PyTorch's `nn.Linear` and `nn.Embedding`. In mean-field scaling every weight
+is N(0, 1) whatever the family.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import Transformer
+from grokjax.config import MLP, Transformer
+from grokjax.models.roles import Role, widened
 
 Init = Callable[[jax.Array, Sequence[int]], jax.Array]
 
@@ -29,7 +31,7 @@ Init = Callable[[jax.Array, Sequence[int]], jax.Array]
 class Family:
     """Makes the initialiser of each role of parameter."""
 
-    linear: Callable[[int], Init]  # fan_in → weights
+    linear: Callable[[int, Role], Init]  # fan_in, role → weights
     bias: Callable[[int], Init]  # fan_in of the map it belongs to → biases
     embedding: Init
 
@@ -52,16 +54,29 @@ def _zeros(key: jax.Array, shape: Sequence[int]) -> jax.Array:
     return jnp.zeros(shape, jnp.float32)
 
 
-def family(model: Transformer) -> Family:
+def family(model: Transformer | MLP) -> Family:
     """The family that `model.init` names."""
-    by_width = _normal(1 / math.sqrt(model.width))
+    if model.scaling == "mean_field":
+        return Family(lambda fan_in, role: _normal(1.0), lambda fan_in: _zeros, _normal(1.0))
+    by_width = isinstance(model, Transformer)
+    embedding = _normal(widened(model, "embed") / math.sqrt(model.width))
+
+    def deviation(fan_in: int, role: Role) -> float:
+        return widened(model, role) / math.sqrt(fan_in)
+
     families = {
-        "normal": Family(lambda fan_in: by_width, lambda fan_in: _zeros, by_width),
+        "normal": Family(
+            lambda fan_in, role: _normal(deviation(model.width if by_width else fan_in, role)),
+            lambda fan_in: _zeros,
+            embedding,
+        ),
         "lecun": Family(
-            lambda fan_in: _truncated(1 / math.sqrt(fan_in)), lambda fan_in: _zeros, by_width
+            lambda fan_in, role: _truncated(deviation(fan_in, role)),
+            lambda fan_in: _zeros,
+            embedding,
         ),
         "torch": Family(
-            lambda fan_in: _uniform(1 / math.sqrt(fan_in)),
+            lambda fan_in, role: _uniform(deviation(fan_in, role)),
             lambda fan_in: _uniform(1 / math.sqrt(fan_in)),
             _normal(1.0),
         ),

@@ -44,8 +44,9 @@ class Level:
 class Layout:
     """The inputs of every layer, and last what the readout sees."""
 
-    tokens: np.ndarray  # [N, T] int32
+    inputs: np.ndarray  # tokens [N, T] int32, or features [N, F]
     levels: tuple[Level, ...]
+    """None for an MLP, whose hidden layers see whole rows."""
 
 
 def plain(tokens: np.ndarray, layers: int, readout: Sequence[int]) -> Layout:

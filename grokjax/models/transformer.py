@@ -2,7 +2,7 @@
 
 It computes what a layout lists: each distinct activation once, where that pays.
 
-Legend: N rows, Q positions read, M nodes, C classes, D residual width, F hidden units.
+Legend: N rows, Q positions read, A answers, M nodes, C classes, D residual width, F hidden units.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.models.attention import Askers, Attention, nodes_between, rows_between
 from grokjax.models.initializers import family
-from grokjax.models.layers import Linear, normalise
+from grokjax.models.layers import ACTIVATIONS, Dropout, Linear, Numbers, normalise
 from grokjax.models.layout import Layout, Level
-from grokjax.models.stream import Map, Stream, lookup, row_places
-
-ACTIVATIONS: dict[str, Map] = {
-    "relu": nn.relu,
-    "gelu": lambda x: nn.gelu(x, approximate=False),
-    "silu": nn.silu,
-    "square": jnp.square,
-}
+from grokjax.models.roles import ratio
+from grokjax.models.stream import Stream, lookup, row_places
 
 
-class MLP(nn.Module):
+class MLPBlock(nn.Module):
     """One hidden layer, position by position: x `[..., D]` → `[..., D]`."""
 
     model: Transformer
@@ -41,36 +35,49 @@ class MLP(nn.Module):
         return Linear(self.model, hidden, width, name="out")(ACTIVATIONS[self.model.activation](x))
 
 
-class Network(nn.Module):
-    """Rows `[N]` of a layout's table → logits `[N, C]`."""
+class TransformerNetwork(nn.Module):
+    """Rows `[N]` of a layout's table → logits `[N, C]`, or `[N, A, C]` at its answers.
+
+    Dropout is on what embeddings, attention and MLP add to the residual stream.
+    """
 
     model: Transformer
     vocabulary: int
     n_classes: int
+    answers: tuple[int, ...] | None = None
 
     @nn.compact
-    def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
+    def __call__(self, layout: Layout, rows: jax.Array, numbers: Numbers) -> jax.Array:
         model = self.model
         init = family(model)
         embed = self.param("embed", init.embedding, (self.vocabulary, model.width))
-        shape = (layout.tokens.shape[1], model.width)
-        places = self.param("position", init.embedding, shape)
-        x = _embedded(embed, places, layout, rows)
+        places = None
+        if model.positions == "learned":
+            shape = (layout.inputs.shape[1], model.width)
+            places = self.param("position", init.embedding, shape)
+        drop = Dropout(name="dropout")
+        x = _embedded(embed, places, layout, rows).map(lambda x: drop(x, numbers))
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
-            x = self.block(depth, x, here, there, rows)
+            x = self.block(depth, x, here, there, rows, numbers)
         last = layout.levels[-1]
-        y = row_places(last, last.shared + last.own, rows).read(x)
+        read = last.shared + last.own
+        y = row_places(last, read, rows).read(x)
         if model.final_norm:
             y = normalise(model, "final_norm")(y)
-        y = y.mean(axis=1)  # over the one position of readout "last", or over all
+        # The mean is over the one position of readout "last", or over all.
+        y = y.mean(axis=1) if self.answers is None else y[:, np.argsort(read)]
         if model.tied:
-            return y @ embed[: self.n_classes].T
-        return Linear(model, (model.width,), (self.n_classes,), name="unembed")(y)
+            return y @ embed[: self.n_classes].T / ratio(model)
+        last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
+        return last_map(y)
 
-    def block(self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array) -> Stream:
+    def block(
+        self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array, numbers: Numbers
+    ) -> Stream:
         """Attention and MLP of a layer: the stream at its level → at the next."""
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
-        attention, mlp = Attention(model, name=names[0]), MLP(model, name=names[1])
+        attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
+        drops = [Dropout(name=f"dropout_{name}") for name in names]
         before = after = [lambda x: x] * 2
         if model.norm == "post":
             after = [normalise(model, f"norm_{name}") for name in names]
@@ -79,45 +86,28 @@ class Network(nn.Module):
         seen = x.map(before[0])
 
         def advance(askers: Askers) -> jax.Array:
-            y = after[0](askers.asked.read(x) + attention(seen, askers))
-            return after[1](y + mlp(before[1](y)))
+            y = drops[0](attention(seen, askers, numbers), numbers)
+            y = after[0](askers.asked.read(x) + y)
+            return after[1](y + drops[1](mlp(before[1](y)), numbers))
 
         nodes = advance(nodes_between(here, there, model.causal))[:, 0] if there.shared else None
         own = advance(rows_between(here, there, rows, model.causal)) if there.own else None
         return Stream(nodes, own)
 
 
-def _embedded(embed: jax.Array, places: jax.Array, layout: Layout, rows: jax.Array) -> Stream:
+def _embedded(
+    embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array
+) -> Stream:
     """The stream at the first level."""
-    level, tokens = layout.levels[0], layout.tokens
+    level, tokens = layout.levels[0], layout.inputs
     vocabulary = (0, len(embed))
     nodes = own = None
     if level.shared:
         token = jnp.asarray(tokens[level.example, level.position][:, None])
-        nodes = lookup(embed, token, (vocabulary,))[:, 0] + places[level.position]
+        nodes = lookup(embed, token, (vocabulary,))[:, 0]
+        nodes = nodes if places is None else nodes + places[level.position]
     if level.own:
         token = jnp.asarray(tokens[:, level.own])[rows]
-        own = lookup(embed, token, (vocabulary,) * len(level.own)) + places[np.array(level.own)]
+        own = lookup(embed, token, (vocabulary,) * len(level.own))
+        own = own if places is None else own + places[np.array(level.own)]
     return Stream(nodes, own)
-
-
-def init(network: Network, key: jax.Array, layout: Layout, scale: jax.Array) -> dict:
-    """Parameters of a fresh network, in the dtype of `scale`.
-
-    Drawn in float32 whatever the dtype, so that a run in float64 starts from the
-    same network. `scale` multiplies everything but the gains of norms.
-    """
-    params = network.init(key, layout, jnp.zeros(1, jnp.int32))["params"]
-
-    def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
-        is_gain = path[-1].key == "scale"
-        return leaf.astype(scale.dtype) * (1 if is_gain else scale)
-
-    return jax.tree_util.tree_map_with_path(scaled, params)
-
-
-def apply(network: Network, params: dict, layout: Layout, rows: jax.Array) -> jax.Array:
-    """Logits `[N, C]` for rows `[N]` of the layout's table."""
-    logits = network.apply({"params": params}, layout, rows)
-    assert isinstance(logits, jax.Array)  # apply also returns mutated collections if asked
-    return logits

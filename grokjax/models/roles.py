@@ -1,0 +1,75 @@
+"""What a parameter is for, read off its path, and what that means for scales and rates.
+
+| scaling | embeddings, biases | body | unembedding |
+|---|---|---|---|
+| standard | as drawn | as drawn | as drawn |
+| mup | drawn √m wider, SGD's rate × m | Adam's rate / m | drawn √m wider, map / m, SGD's rate × m |
+| mean_field | N(0, 1), map / √fan_in | N(0, 1), map / √fan_in | N(0, 1), map / fan_in |
+
+m is the width over `base_width`. µP is table 8 of Yang et al. 2022 for initial weights whose
+variance is 1/width; those of N(0, 1) embeddings (`init='torch'`) are not widened.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import jax
+
+from grokjax.config import MLP, Model, Transformer
+
+Role = Literal["embed", "body", "unembed"]
+FIRST: dict[str, Role] = {"embed": "embed", "position": "embed", "unembed": "unembed"}
+VECTORS = ("bias", "scale")
+GATE = "_gate"
+"""Suffix of the second half of a gated layer."""
+
+
+def keys(path: tuple[Any, ...]) -> tuple[str, ...]:
+    """A path of a pytree of parameters as names."""
+    return tuple(str(part.key) for part in path)
+
+
+def role(path: tuple[Any, ...]) -> Role:
+    """Where in the network a parameter is."""
+    return FIRST.get(keys(path)[0].removesuffix(GATE), "body")
+
+
+def group(path: tuple[Any, ...]) -> str:
+    """The group that rates and decays go by: its role, or `bias` for biases and gains."""
+    return "bias" if keys(path)[-1] in VECTORS else role(path)
+
+
+def ratio(model: Model) -> float:
+    """How much wider than `base_width` the network is; 1 where that means nothing."""
+    if not isinstance(model, (MLP, Transformer)) or model.scaling != "mup":
+        return 1.0
+    width = model.width if isinstance(model, Transformer) else model.mlp_width
+    return width / model.base_width
+
+
+def multiplier(model: Transformer | MLP, of: Role, fan_in: int) -> float:
+    """Factor on what a linear map gives."""
+    if model.scaling == "mean_field":
+        return 1 / fan_in if of == "unembed" else 1 / math.sqrt(fan_in)
+    return 1 / ratio(model) if of == "unembed" else 1.0
+
+
+def widened(model: Transformer | MLP, of: Role) -> float:
+    """Factor on the deviation that the family of initial weights has."""
+    narrow = of != "body" and not (of == "embed" and model.init == "torch")
+    return math.sqrt(ratio(model)) if narrow else 1.0
+
+
+def rates(model: Model, params: dict, adaptive: bool) -> Any:
+    """Factor on the learning rate of every parameter, which only µP has."""
+    m = ratio(model)
+
+    def rate(path: tuple, _: Any) -> float:
+        hidden = group(path) == "body"
+        if adaptive:
+            return 1 / m if hidden else 1.0
+        return 1.0 if hidden else m
+
+    return jax.tree_util.tree_map_with_path(rate, params)
