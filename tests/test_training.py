@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import grokjax
 from grokjax import tasks
 from grokjax.training import run as training
-from grokjax.training.data import permutation, split
+from grokjax.training.data import permutation, split, splits
 from grokjax.training.spec import row_bucket, spec_of
 
 
@@ -70,14 +70,14 @@ def test_rows_of_metrics_describe_the_network_of_their_step(tiny):
     spec, hp, table = spec_of(experiment), hparams(experiment), tasks.build(experiment.task)
     with jax.enable_x64(True):
         state = training.init(spec, hp)
-        _, metrics = jax.jit(lambda s: training.segment(spec, 3, hp, s))(state)
+        _, metrics, _ = jax.jit(lambda s: training.segment(spec, 3, hp, s))(state)
         states = [state]
-        train, _ = split(spec, hp)
+        train, _ = splits(spec, hp)
         step = jax.jit(lambda s: training.step(spec, hp, train, s)[0])
         for _ in range(2 * spec.log_every + 1):
             states.append(step(states[-1]))
     columns = to_numpy(metrics.columns())
-    order = np.asarray(permutation(hp.split_seed, 49))
+    order = np.asarray(permutation(hp.split_seed[0], 49))
     rows = {"train": order[: experiment.n_train], "test": order[experiment.n_train :]}
     for point in range(3):
         params, after = (to_numpy(states[10 * point + i].params) for i in (0, 1))
@@ -86,7 +86,7 @@ def test_rows_of_metrics_describe_the_network_of_their_step(tiny):
         assert columns["weight_norm"][point] == pytest.approx(np.linalg.norm(leaves), rel=1e-12)
         assert columns["update_norm"][point] == pytest.approx(np.linalg.norm(moved), rel=1e-9)
         for part, members in rows.items():
-            logits = reference.logits(experiment.model, params, table.tokens[members], 7)
+            logits = reference.logits(experiment.model, params, table.inputs[members], 7)
             loss = reference.cross_entropy(logits, table.targets[members])
             accuracy = np.mean(logits.argmax(-1) == table.targets[members])
             assert columns[f"{part}_loss"][point] == pytest.approx(loss, rel=1e-11)
@@ -116,6 +116,6 @@ def test_learning_rate_warms_up_linearly(tiny):
     ]:
         experiment = dataclasses.replace(tiny, optimizer=numbers)
         spec, hp = spec_of(experiment), hparams(experiment)
-        _, metrics = training.segment(spec, 1, hp, training.init(spec, hp))
-        norms[name] = float(metrics.step_info.update_norm[0])
+        _, metrics, _ = training.segment(spec, 1, hp, training.init(spec, hp))
+        norms[name] = float(metrics.update_norm[0])
     assert norms["warm"] == pytest.approx(norms["cold"] / 40, rel=1e-4)

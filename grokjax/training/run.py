@@ -1,27 +1,38 @@
 """One run: `init`, `step`, and `segment`, a scan of steps with a row of metrics now and then.
 
-Legend: K log points of a segment.
+Legend: K log points of a segment, B snapshots that it has room for.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
 from grokjax import models, tasks
-from grokjax.training import losses
-from grokjax.training.data import INITIALISATION, Rows, split
-from grokjax.training.optimizers import OPTIMIZERS
+from grokjax.training import losses, masks, modifiers, update
+from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
 from grokjax.training.spec import Hparams, Spec
 
 Sums = TypeVar("Sums")
+Numbers = Mapping[str, Mapping[str, jax.Array]]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Donors:
+    """Parameters of other runs, each None where the spec wants none."""
+
+    start: dict | None = None
+    optimizer: update.OptimizerState | None = None
+    mask: dict | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -29,8 +40,25 @@ Sums = TypeVar("Sums")
 class State:
     """What a run goes on with."""
 
+    step: jax.Array
     params: dict
-    optimizer: optax.OptState
+    optimizer: update.OptimizerState
+    mask: dict | None
+    """1 where a weight is trained; None where all are."""
+    seen: dict[str, jax.Array]
+    """Moments whose parameters are kept → whether they have come."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Scores:
+    """How the network does on some rows."""
+
+    loss: jax.Array
+    hits: jax.Array
+    """Rows that are right by the labels that are trained on."""
+    true_hits: jax.Array
+    """Rows that are right by the true labels."""
 
 
 @jax.tree_util.register_dataclass
@@ -38,8 +66,7 @@ class State:
 class StepInfo:
     """What a step saw: the network before it, and how far the step went."""
 
-    train_loss: jax.Array
-    train_accuracy: jax.Array
+    scores: Scores
     weight_norm: jax.Array
     grad_norm: jax.Array
     update_norm: jax.Array
@@ -50,99 +77,218 @@ class StepInfo:
 class Metrics:
     """A row of the curves; every field describes the network of the same step.
 
-    `grad_norm` is that of the training loss there, `update_norm` that of the update
-    that the optimiser takes from there. Norms are Euclidean over all parameters.
+    `grad_norm` is that of the gradient that the next update is made of, `update_norm`
+    that of the update. Norms are Euclidean over all parameters.
     """
 
-    step_info: StepInfo
+    train_loss: jax.Array
+    train_accuracy: jax.Array
     test_loss: jax.Array
     test_accuracy: jax.Array
+    weight_norm: jax.Array
+    grad_norm: jax.Array
+    update_norm: jax.Array
+    train_accuracy_true: jax.Array
+    """By the true labels, where `label_noise` has changed some."""
 
     def columns(self) -> dict[str, jax.Array]:
         """Column name → values, in the order of the curves table."""
-        info = self.step_info
-        return {
-            "train_loss": info.train_loss,
-            "train_accuracy": info.train_accuracy,
-            "test_loss": self.test_loss,
-            "test_accuracy": self.test_accuracy,
-            "weight_norm": info.weight_norm,
-            "grad_norm": info.grad_norm,
-            "update_norm": info.update_norm,
-        }
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-def network(spec: Spec) -> models.Network:
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Captured:
+    """Parameters that a segment has kept, the last place being for what nobody wants."""
+
+    step: jax.Array  # [B + 1], -1 where nothing is
+    count: jax.Array
+    kept: dict  # [B + 1, ...]
+
+
+def network(spec: Spec) -> nn.Module:
     """The network of a spec."""
     table = tasks.build(spec.task)
-    return models.Network(spec.model, table.vocabulary, table.n_classes)
+    return models.network(spec.model, table.vocabulary, table.n_classes, table.answers)
 
 
 @functools.cache
 def layout(spec: Spec) -> models.Layout:
     """What of the spec's table is computed once, and where."""
-    model, tokens = spec.model, tasks.build(spec.task).tokens
-    positions = range(tokens.shape[1])
-    readout = positions[-1:] if model.readout == "last" else positions
-    return models.factorised(tokens, model.layers, readout, model.causal, spec.tile_rows)
+    table = tasks.build(spec.task)
+    inputs = table.inputs if table.vocabulary else table.inputs.astype(spec.dtype)
+    return models.layout(spec.model, inputs, table.answers, spec.tile_rows)
 
 
-def init(spec: Spec, hp: Hparams) -> State:
+def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
     """The run before its first step."""
-    key = jax.random.fold_in(jax.random.key(hp.seed), INITIALISATION)
-    params = models.init(network(spec), key, layout(spec), hp.init_scale)
-    return State(params, OPTIMIZERS[spec.optimizer.kind](hp.optimizer).init(params))
+    step = jnp.zeros((), jnp.int32)
+    _, numbers = hp.at(step)
+    key = stream(hp.seed, INITIALISATION)
+    params = donors.start
+    if params is None:
+        params = models.init(network(spec), key, layout(spec), numbers["model"])
+    mask = None
+    if spec.mask is not None:
+        assert donors.mask is not None  # the planner finds it
+        keep = numbers["mask"]["keep"]
+        mask = masks.mask(spec.mask, keep, donors.mask, stream(hp.seed, MASK))
+        params = jax.tree.map(jnp.multiply, params, mask)
+    optimizer = donors.optimizer or update.init(spec, numbers, params)
+    seen = {moment: jnp.zeros((), bool) for moment in _thresholds(spec)}
+    return State(step, params, optimizer, mask, seen)
 
 
 def step(
     spec: Spec, hp: Hparams, train: Rows, state: State, with_norms: jax.Array | bool = True
 ) -> tuple[State, StepInfo]:
-    """One full-batch update; where norms are not wanted they are not computed, and zero."""
-    score = jax.value_and_grad(partial(_score, spec), has_aux=True)
-    (loss, hits), grads = _over_tiles(partial(score, state.params), train)
-    optimizer = OPTIMIZERS[spec.optimizer.kind](hp.optimizer)
-    updates, optimizer_state = optimizer.update(grads, state.optimizer, state.params)
+    """One update; where norms are not wanted they are not computed, and zero.
+
+    `train` has the training rows of every stage.
+    """
+    stage, numbers = hp.at(state.step)
+    train = jax.tree.map(lambda rows: rows[stage], train)
+    rows = batch(spec, hp, jnp.asarray(hp.n_train)[stage], state.step, train)
+    places, drops, changes = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
+    dropout = drops if spec.model.dropout is not None else None
+
+    def score(params: dict) -> tuple[Scores, dict]:
+        gradient = jax.grad(partial(_score, spec, numbers), has_aux=True)
+        grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
+        return scores, grads
+
+    scores, grads = modifiers.gradient(spec.modifiers, numbers, score, state.params, places)
+    changed, optimizer = update.update(
+        spec, numbers, grads, state.optimizer, state.params, state.step, changes
+    )
+    if state.mask is not None:
+        changed = jax.tree.map(jnp.multiply, changed, state.mask)
     norms = jax.lax.cond(
         with_norms,
         lambda *trees: [optax.tree.norm(tree) for tree in trees],
         lambda *trees: [jnp.zeros((), spec.dtype) for _ in trees],
-        *(state.params, grads, updates),
+        *(state.params, grads, changed),
     )
-    next_state = State(optax.apply_updates(state.params, updates), optimizer_state)
-    return next_state, StepInfo(loss, hits / hp.n_train, *norms)
+    params = optax.apply_updates(state.params, changed)
+    next_state = dataclasses.replace(state, step=state.step + 1, params=params, optimizer=optimizer)
+    return next_state, StepInfo(scores, *norms)
 
 
-def segment(spec: Spec, log_points: int, hp: Hparams, state: State) -> tuple[State, Metrics]:
-    """`log_points · log_every` updates, and the metrics `[K]` before each `log_every` of them."""
-    train, test = split(spec, hp)
+def segment(
+    spec: Spec, log_points: int, hp: Hparams, state: State
+) -> tuple[State, Metrics, Captured | None]:
+    """`log_points · log_every` updates, with what was seen and kept on the way.
+
+    Returns:
+      The state after them, the metrics `[K]` before each `log_every` of them, and the parameters
+      of the log points whose snapshots are asked for.
+    """
+    train, test = splits(spec, hp)
     logs = jnp.arange(spec.log_every) == 0
 
     def scan_step(state: State, logs: jax.Array) -> tuple[State, StepInfo]:
         return step(spec, hp, train, state, logs)
 
-    def scan_row(state: State, _: None) -> tuple[State, Metrics]:
-        test_loss, hits = _over_tiles(partial(_score, spec, state.params), test)
-        state, infos = jax.lax.scan(scan_step, state, logs)
-        first = jax.tree.map(lambda values: values[0], infos)
-        return state, Metrics(first, test_loss, hits / (spec.task.n_rows - hp.n_train))
+    def scan_row(carry: tuple, _: None) -> tuple[tuple, Metrics]:
+        state, captured = carry
+        stage, numbers = hp.at(state.step)
+        evaluate = partial(_score, spec, numbers, state.params)
 
-    return jax.lax.scan(scan_row, state, None, length=log_points)
+        def evaluated(rows: Rows) -> Scores:
+            of_stage = jax.tree.map(lambda rows: rows[stage], rows)
+            return _over_tiles(lambda tile, key: evaluate(tile, key)[1], of_stage, None)
+
+        after, infos = jax.lax.scan(scan_step, state, logs)
+        info = jax.tree.map(lambda values: values[0], infos)
+        on_train = info.scores if spec.updates_see_the_network else evaluated(train)
+        on_test, n_train = evaluated(test), jnp.asarray(hp.n_train)[stage]
+        metrics = Metrics(
+            train_loss=on_train.loss,
+            train_accuracy=on_train.hits / n_train,
+            train_accuracy_true=on_train.true_hits / n_train,
+            test_loss=on_test.loss,
+            test_accuracy=on_test.hits / (spec.task.n_rows - n_train),
+            weight_norm=info.weight_norm,
+            grad_norm=info.grad_norm,
+            update_norm=info.update_norm,
+        )
+        if captured is not None:
+            seen, captured = _capture(spec, hp, state, metrics, captured)
+            after = dataclasses.replace(after, seen=seen)
+        return (after, captured), metrics
+
+    carry = (state, _nothing_captured(spec, log_points, state))
+    (state, captured), metrics = jax.lax.scan(scan_row, carry, None, length=log_points)
+    return state, metrics, captured
 
 
-def _score(spec: Spec, params: dict, tile: Rows) -> tuple[jax.Array, jax.Array]:
-    """What a tile `[N]` adds to the loss, and to the number of rows that are right."""
-    logits = models.apply(network(spec), params, layout(spec), tile.index)
-    loss = losses.cross_entropy(logits, tile.targets, tile.weights)
-    return loss, losses.hits(logits, tile.targets, tile.weights)
+def _score(
+    spec: Spec, numbers: Numbers, params: dict, tile: Rows, key: jax.Array | None
+) -> tuple[jax.Array, Scores]:
+    """What a tile `[N]` adds to the loss, and to the scores."""
+    outputs = models.apply(network(spec), params, layout(spec), tile.index, numbers["model"], key)
+    loss = losses.weighted(spec.loss.kind, numbers["loss"], outputs, tile.targets, tile.weights)
+    tolerance = tasks.build(spec.task).tolerance
+    hits = (losses.hits(outputs, t, tile.weights, tolerance) for t in (tile.targets, tile.truth))
+    return loss, Scores(loss, *hits)
 
 
-def _over_tiles(score: Callable[[Rows], Sums], rows: Rows) -> Sums:
-    """The scores of all tiles added up."""
-    first, rest = (jax.tree.map(lambda x, part=part: x[part], rows) for part in (0, slice(1, None)))
+def _over_tiles(
+    score: Callable[[Rows, jax.Array | None], Sums], rows: Rows, key: jax.Array | None
+) -> Sums:
+    """The scores of all tiles added up, each with a key of its own."""
+    tiles = len(rows.index)
+    keys = None if key is None else jax.random.split(key, tiles)
+    (first, first_key), rest = (
+        jax.tree.map(lambda x, part=part: x[part], (rows, keys)) for part in (0, slice(1, None))
+    )
 
-    def add(sums: Sums, tile: Rows) -> tuple[Sums, None]:
-        return jax.tree.map(jnp.add, sums, score(tile)), None
+    def add(sums: Sums, tile: tuple[Rows, jax.Array | None]) -> tuple[Sums, None]:
+        return jax.tree.map(jnp.add, sums, score(*tile)), None
 
-    if not len(rest.index):  # an empty loop would be traced and compiled all the same
-        return score(first)
-    return jax.lax.scan(add, score(first), rest)[0]
+    if tiles == 1:  # an empty loop would be traced and compiled all the same
+        return score(first, first_key)
+    return jax.lax.scan(add, score(first, first_key), rest)[0]
+
+
+def _thresholds(spec: Spec) -> dict[str, tuple[str, float]]:
+    """Moment whose parameters are kept → the accuracy that it is the first sight of."""
+    if spec.capture is None:
+        return {}
+    found = {
+        "t_mem": ("train_accuracy", spec.capture.memorised),
+        "t_grok": ("test_accuracy", spec.capture.grokked),
+    }
+    return {m: (name, float(least)) for m, (name, least) in found.items() if least is not None}
+
+
+def _nothing_captured(spec: Spec, log_points: int, state: State) -> Captured | None:
+    if spec.capture is None:
+        return None
+    places = 1 + min(log_points, spec.capture.steps + len(state.seen))
+    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), kept(spec, state))
+    return Captured(jnp.full(places, -1, jnp.int32), jnp.zeros((), jnp.int32), empty)
+
+
+def kept(spec: Spec, state: State) -> dict[str, Any]:
+    """What a snapshot is made of."""
+    assert spec.capture is not None  # asked for by captures only
+    optimizer = {"optimizer": state.optimizer} if spec.capture.optimizer else {}
+    return {"params": state.params, **optimizer}
+
+
+def _capture(
+    spec: Spec, hp: Hparams, state: State, metrics: Metrics, captured: Captured
+) -> tuple[dict[str, jax.Array], Captured]:
+    """Keep the parameters of this log point if its step or what is seen there asks for it."""
+    wanted = jnp.any(hp.snapshot_steps == state.step)
+    seen = dict(state.seen)
+    for moment, (name, least) in _thresholds(spec).items():
+        # In float32, as everywhere that accuracies are compared with thresholds.
+        reached = getattr(metrics, name).astype(jnp.float32) >= jnp.float32(least)
+        wanted |= reached & ~seen[moment]
+        seen[moment] |= reached
+    place = jnp.where(wanted, captured.count, len(captured.step) - 1)
+    step = captured.step.at[place].set(state.step)
+    both = jax.tree.map(lambda all, one: all.at[place].set(one), captured.kept, kept(spec, state))
+    return seen, Captured(step, captured.count + wanted, both)

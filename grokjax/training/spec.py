@@ -1,16 +1,29 @@
-"""What is compiled (`Spec`) and what is data (`Hparams`)."""
+"""What is compiled (`Spec`) and what is data (`Hparams`).
+
+Legend: S stages of a run, one more than its changes.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import typing
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import AdamW, Experiment, ModularArithmetic, Transformer
+from grokjax.config import (
+    Config,
+    Experiment,
+    Groups,
+    Loss,
+    Mask,
+    Model,
+    Modifier,
+    Optimizer,
+    Task,
+)
 
 PADDING = 1.05
 """Largest ratio of padded to real training rows in a program: a twentieth of the work at most,
@@ -18,12 +31,37 @@ for a compilation of seconds for every twentieth that training sets differ."""
 
 
 @dataclasses.dataclass(frozen=True)
+class Capture:
+    """Which parameters of a run are kept, as far as the program must know."""
+
+    steps: int
+    """How many of its snapshots are at steps that are known beforehand."""
+    memorised: float | None
+    """Train accuracy whose first sight is kept, if it is."""
+    grokked: float | None
+    """Test accuracy, the same."""
+    optimizer: bool
+    """Whether the optimiser's state is kept too."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Spec:
     """Everything that shapes the compiled program; runs that share it share a compilation."""
 
-    task: ModularArithmetic
-    model: Transformer
-    optimizer: AdamW
+    task: Task
+    model: Model
+    optimizer: Optimizer
+    loss: Loss
+    modifiers: tuple[Modifier, ...]
+    groups: Groups | None
+    split: str
+    batch_size: int | None
+    stages: int
+    mask: Mask | None
+    donates: bool
+    """Whether its runs start from parameters of others."""
+    donates_optimizer: bool
+    capture: Capture | None
     log_every: int
     dtype: str
     loss_dtype: str
@@ -34,14 +72,25 @@ class Spec:
     """Pieces that the rows go through the network in, gradients added up."""
 
     @property
+    def step_rows(self) -> int:
+        """Training rows of an update."""
+        return self.batch_size or self.train_rows[1]
+
+    @property
     def tile_rows(self) -> int:
         """Training rows that go through the network at a time."""
-        return math.ceil(self.train_rows[1] / self.tiles)
+        return math.ceil(self.step_rows / self.tiles)
 
     @property
     def double(self) -> bool:
         """Whether anything of it is float64, which JAX must be told to allow."""
         return "float64" in (self.dtype, self.loss_dtype)
+
+    @property
+    def updates_see_the_network(self) -> bool:
+        """Whether the loss that an update sees is that of the network on the training set."""
+        noisy = any(modifier.kind == "weight_noise" for modifier in self.modifiers)
+        return self.batch_size is None and self.model.dropout is None and not noisy
 
 
 @jax.tree_util.register_dataclass
@@ -49,33 +98,116 @@ class Spec:
 class Hparams:
     """The numbers of one run; the lanes hold a stack of them."""
 
-    optimizer: dict[str, jax.Array]
-    init_scale: jax.Array
-    n_train: jax.Array
+    numbers: dict[str, dict[str, jax.Array]]
+    """Part → name → values `[S]`; `""` is the experiment itself."""
+    n_train: jax.Array  # [S]
+    split_seed: jax.Array  # [S]
+    change_steps: jax.Array  # [S - 1]
+    snapshot_steps: jax.Array  # [as many as the spec captures]
     seed: jax.Array
-    split_seed: jax.Array
+
+    def at(self, step: jax.Array) -> tuple[jax.Array, dict[str, dict[str, jax.Array]]]:
+        """Stage of a step, and the numbers of that stage."""
+        stage = jnp.sum(step >= self.change_steps)
+        return stage, jax.tree.map(lambda values: jnp.asarray(values)[stage], self.numbers)
+
+
+NUMBERED = ("model", "optimizer", "loss", "modifiers", "groups", "mask")
+"""Parts of an experiment with traced numbers that a program looks at."""
+
+
+def numbered(config: Experiment | Spec) -> dict[str, Config]:
+    """Dotted path → those parts of an experiment, or of a spec."""
+    found = {name: getattr(config, name) for name in NUMBERED if name != "modifiers"}
+    found |= {f"modifiers.{at}": modifier for at, modifier in enumerate(config.modifiers)}
+    return {path: part for path, part in found.items() if part is not None}
+
+
+def hparams(run: Experiment) -> Hparams:
+    """The numbers of a run, as NumPy arrays of the program's dtype."""
+    real: Any = np.dtype(run.dtype).type
+    stages = run.stages()
+    values = [{p: part.numbers() for p, part in numbered(stage).items()} for stage in stages]
+    numbers: dict[str, dict[str, Any]] = {
+        path: {name: np.array([real(stage[path][name]) for stage in values]) for name in names}
+        for path, names in values[0].items()
+    }
+    numbers[""] = {"label_noise": np.array([real(stage.label_noise) for stage in stages])}
+    seeds = [s.seed if s.split_seed is None else s.split_seed for s in stages]
+    as_arrays: Any = (
+        np.array([stage.n_train for stage in stages], np.int32),
+        np.array(seeds, np.uint32),
+        np.array([change.step for change in run.changes], np.int32),
+        np.array(snapshot_steps(run), np.int32),
+        np.uint32(run.seed),
+    )
+    return Hparams(numbers, *as_arrays)
 
 
 def shapes(spec: Spec) -> Hparams:
-    """The shapes and dtypes of a run's numbers."""
-    real, whole, seed = (
-        jax.ShapeDtypeStruct((), np.dtype(dtype)) for dtype in (spec.dtype, "int32", "uint32")
+    """The shapes and dtypes of the numbers of a spec's runs."""
+
+    def array(dtype: str, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct(shape, np.dtype(dtype))
+
+    real, whole, seed = (array(dtype, spec.stages) for dtype in (spec.dtype, "int32", "uint32"))
+    numbers = {path: dict.fromkeys(part.numbers(), real) for path, part in numbered(spec).items()}
+    return Hparams(
+        numbers={**numbers, "": {"label_noise": real}},
+        n_train=whole,
+        split_seed=seed,
+        change_steps=array("int32", spec.stages - 1),
+        snapshot_steps=array("int32", spec.capture.steps if spec.capture else 0),
+        seed=array("uint32"),
     )
-    numbers: Any = dict.fromkeys(spec.optimizer.numbers(), real)
-    return Hparams(numbers, *(typing.cast(jax.Array, x) for x in (real, whole, seed, seed)))
+
+
+def snapshot_steps(run: Experiment) -> tuple[int, ...]:
+    """Steps of a run's snapshots, as far as they are known beforehand."""
+    return () if run.snapshots is None else run.snapshots.steps(run.steps, run.log_every)
 
 
 def spec_of(run: Experiment) -> Spec:
     """The program that a run belongs to."""
+    rows = [row_bucket(stage.n_train, run.task.n_rows) for stage in run.stages()]
     return Spec(
         task=run.task,
         model=run.model.static(),
         optimizer=run.optimizer.static(),
+        loss=run.loss.static(),
+        modifiers=tuple(modifier.static() for modifier in run.modifiers),
+        groups=run.groups.static() if run.groups else None,
+        split=run.split,
+        batch_size=run.batch_size,
+        stages=len(rows),
+        mask=_rule(run.mask),
+        donates=run.start is not None,
+        donates_optimizer=run.start is not None and run.start.optimizer_state,
+        capture=_capture(run),
         log_every=run.log_every,
         dtype=run.dtype,
         loss_dtype=run.loss_dtype or run.dtype,
         matmul_precision=run.matmul_precision,
-        train_rows=row_bucket(run.n_train, run.task.n_rows),
+        train_rows=(min(low for low, _ in rows), max(high for _, high in rows)),
+    )
+
+
+def _rule(mask: Mask | None) -> Mask | None:
+    """What of a mask shapes the program, which is not where it comes from."""
+    if mask is None:
+        return None
+    return Mask("any", rule=mask.rule, by_layer=mask.by_layer)
+
+
+def _capture(run: Experiment) -> Capture | None:
+    if run.snapshots is None:
+        return None
+    moments, thresholds = run.snapshots.moments, run.thresholds
+    return Capture(
+        steps=len(snapshot_steps(run)),
+        memorised=thresholds.memorised if "t_mem" in moments else None,
+        grokked=thresholds.grokked if "t_grok" in moments else None,
+        optimizer=run.snapshots.with_optimizer,
     )
 
 

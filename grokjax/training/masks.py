@@ -1,0 +1,57 @@
+"""Lottery tickets: which weights a run trains."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from grokjax import models
+from grokjax.config import Mask
+
+
+def mask(rule: Mask, keep: jax.Array, donor: dict, key: jax.Array) -> dict:
+    """1 where a weight is trained and 0 where it is held at 0, in the shapes of the donor.
+
+    Args:
+      rule: which weights to keep.
+      keep: share of them; `round(keep · n)` of n.
+      donor: parameters whose magnitudes decide.
+      key: of the random controls.
+    """
+    paths, structure = jax.tree_util.tree_flatten_with_path(donor)
+    weights = [leaf for path, leaf in paths if models.group(path) != "bias"]
+    sizes = [jnp.abs(leaf).reshape(-1) for leaf in weights]
+    keys = jax.random.split(key, len(weights))
+    draws = [jax.random.uniform(k, x.shape, jnp.float32) for k, x in zip(keys, sizes, strict=True)]
+    scores = draws if rule.rule == "random" else sizes
+    kept = _largest(scores, keep, rule.by_layer)
+    if rule.rule == "random_by_layer":
+        counts = [jnp.sum(of_leaf) for of_leaf in kept]
+        kept = [_top(x, count) for x, count in zip(draws, counts, strict=True)]
+    of_weights = iter(kept)
+    leaves = [
+        jnp.ones_like(leaf)
+        if models.group(path) == "bias"
+        else next(of_weights).reshape(leaf.shape).astype(leaf.dtype)
+        for path, leaf in paths
+    ]
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _largest(scores: list[jax.Array], keep: jax.Array, by_layer: bool) -> list[jax.Array]:
+    """Which scores are among the share of the largest, of each array or of all together."""
+    if by_layer:
+        return [_top(x, jnp.round(keep * x.size).astype(jnp.int32)) for x in scores]
+    together = jnp.concatenate(scores)
+    count = jnp.round(keep * together.size).astype(jnp.int32)
+    at = 0
+    parts = []
+    for x in scores:
+        parts.append(_top(together, count)[at : at + x.size])
+        at += x.size
+    return parts
+
+
+def _top(scores: jax.Array, count: jax.Array) -> jax.Array:
+    """Which of the scores are the `count` largest; of equal ones the first."""
+    return jnp.argsort(jnp.argsort(-scores, stable=True)) < count

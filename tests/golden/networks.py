@@ -1,0 +1,82 @@
+"""The networks and losses of the reference in PyTorch, as functions of flat parameters.
+
+Where PyTorch has the formula (attention, LayerNorm, GELU, cross-entropy), PyTorch computes it.
+"""
+
+import torch
+from golden import data
+from torch import Tensor
+from torch.nn import functional
+
+Params = dict[str, Tensor]
+
+
+def linear(params: Params, path: str, x: Tensor, inputs: int = 1) -> Tensor:
+    """The product of x and the weight at path, summed over x's last `inputs` axes, plus the bias if any."""
+    y = torch.tensordot(x, params[f"{path}/weight"], dims=inputs)
+    return y + params[f"{path}/bias"] if f"{path}/bias" in params else y
+
+
+def norm(params: Params, path: str, x: Tensor) -> Tensor:
+    """LayerNorm over the width (Ba et al. 2016), or x itself in a network without norms."""
+    if f"{path}/scale" not in params:
+        return x
+    gain, bias = params[f"{path}/scale"], params[f"{path}/bias"]
+    return functional.layer_norm(x, (data.D,), gain, bias, eps=data.NORM_EPS)
+
+
+def attention(params: Params, path: str, x: Tensor, causal: bool) -> Tensor:
+    """softmax(q·k/√E) v in every head (Vaswani et al. 2017); x is [N, T, D]."""
+    names = ("query", "key", "value")
+    q, k, v = (linear(params, f"{path}/{name}", x).transpose(1, 2) for name in names)
+    mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return linear(params, f"{path}/output", mixed.transpose(1, 2), inputs=2)
+
+
+def stream(params: Params, tokens: Tensor, layers: int, activation, causal: bool) -> Tensor:
+    """The residual stream after the last layer, [N, T, D]."""
+    x = params["embed"][tokens] + params["position"]
+    for i in range(layers):
+        x = x + attention(params, f"attention_{i}", norm(params, f"norm_attention_{i}", x), causal)
+        hidden = activation(linear(params, f"mlp_{i}/in", norm(params, f"norm_mlp_{i}", x)))
+        x = x + linear(params, f"mlp_{i}/out", hidden)
+    return x
+
+
+def causal(params: Params, tokens: Tensor) -> Tensor:
+    """A decoder without norms and biases, with ReLU, read from the last position."""
+    x = stream(params, tokens, data.LAYERS["causal"], functional.relu, causal=True)
+    return linear(params, "unembed", x[:, -1])
+
+
+def pre_ln(params: Params, tokens: Tensor) -> Tensor:
+    """A pre-LayerNorm encoder with biases and exact GELU, read from the mean over positions."""
+    x = stream(params, tokens, data.LAYERS["pre_ln"], functional.gelu, causal=False)
+    return linear(params, "unembed", x.mean(1))
+
+
+def quadratic(params: Params, tokens: Tensor) -> Tensor:
+    """(Σ_t embed[t, token_t])² W: one hidden layer of squares over one-hot inputs."""
+    hidden = params["embed"][torch.arange(data.T), tokens].sum(1)
+    return linear(params, "unembed", hidden**2)
+
+
+def stablemax(logits: Tensor, targets: Tensor) -> Tensor:
+    """−log(s(z_y) / Σ_j s(z_j)) with s(x) = x + 1 for x ≥ 0 and 1/(1 − x) below.
+
+    Prieto et al. 2025, arXiv 2501.04697.
+    """
+    # The clamp keeps the branch that is not taken away from its pole at 1.
+    s = torch.where(logits >= 0, logits + 1, 1 / (1 - logits.clamp(max=0)))
+    chosen = s.gather(1, targets[:, None])[:, 0]
+    return -(chosen / s.sum(1)).log().mean()
+
+
+def mse(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean over rows and classes of (z − onehot)²."""
+    onehot = functional.one_hot(targets, data.C).to(logits.dtype)
+    return functional.mse_loss(logits, onehot)
+
+
+NETWORKS = {"causal": causal, "pre_ln": pre_ln, "quadratic": quadratic}
+LOSSES = {"cross_entropy": functional.cross_entropy, "stablemax": stablemax, "mse": mse}
