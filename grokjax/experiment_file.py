@@ -6,7 +6,7 @@ import re
 import traceback
 from pathlib import Path
 
-from grokjax.config import ConfigError, Experiment
+from grokjax.config import Config, ConfigError, Experiment
 from grokjax.config.fields import field_types, suggestion
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -60,8 +60,11 @@ def explain(error: BaseException) -> str:
 
 
 def _config_classes() -> list[type]:
-    parts = [kind for kind in field_types(Experiment).values() if isinstance(kind, type)]
-    return [Experiment, *parts]
+    """Everything that an experiment file may have called by a wrong field."""
+    below = list(Config.__subclasses__())
+    for cls in below:
+        below += cls.__subclasses__()
+    return below
 
 
 def default_folder(path: Path) -> Path:

@@ -14,20 +14,23 @@ import shlex
 import signal
 import sys
 import threading
+import typing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from grokjax import display, experiment_file
-from grokjax.config import ConfigError, Experiment, Refine, Sweep
-from grokjax.config.fields import leaves
+from grokjax.config import Config, ConfigError, Experiment, Refine, Sweep
+from grokjax.config.fields import field_types, leaves
 
 if TYPE_CHECKING:
     from grokjax.results.load import Results
 
 HIDDEN = ("sweep", "refine")
 """Fields of an experiment that the command line does not override."""
+LISTS = ("modifiers", "changes")
+"""Fields that are lists of parts, which have no flags either."""
 USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
 
 
@@ -106,14 +109,16 @@ def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
     """Options, and the experiment with the fields that the command line overrides."""
-    hidden = [
-        ("sweep", Annotated[Sweep, tyro.conf.Suppress], experiment.sweep),
-        ("refine", Annotated[Refine | None, tyro.conf.Suppress], experiment.refine),
-    ]
+    # What has no flags is left out, and put back below.
+    empty = dict.fromkeys(LISTS, ()) | {"sweep": Sweep(), "refine": None}
+    fields = {**experiment.values(), **empty}
     overridable = dataclasses.make_dataclass(
-        "Overrides", hidden, bases=(Experiment,), frozen=True, kw_only=True
+        "Overrides",
+        [(name, _flags(name, value), value) for name, value in fields.items()],
+        bases=(Experiment,),
+        frozen=True,
+        kw_only=True,
     )
-    fields = {f.name: getattr(experiment, f.name) for f in dataclasses.fields(experiment)}
     command = dataclasses.make_dataclass(
         "Command",
         [
@@ -136,10 +141,24 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
         if stop.code:
             raise ConfigError(_one_sentence(messages.getvalue())) from None
         raise
-    changed = {name: getattr(parsed.experiment, name) for name in fields if name not in HIDDEN}
+    kept = (*HIDDEN, *LISTS)
+    changed = {name: getattr(parsed.experiment, name) for name in fields if name not in kept}
     overridden = dataclasses.replace(experiment, **changed)
     _refuse_axes(experiment, overridden)
     return parsed.options, overridden
+
+
+def _flags(name: str, value: Any) -> Any:
+    """The annotation that says which flags a field has: a part those of its kind, or none."""
+    annotation = field_types(Experiment)[name]
+    if name in (*HIDDEN, *LISTS) or (value is None and _may_be_part(annotation)):
+        return Annotated[annotation, tyro.conf.Suppress]
+    return type(value) if isinstance(value, Config) else annotation
+
+
+def _may_be_part(annotation: Any) -> bool:
+    options = typing.get_args(annotation)
+    return any(isinstance(option, type) and issubclass(option, Config) for option in options)
 
 
 def _refuse_axes(before: Experiment, after: Experiment) -> None:

@@ -59,9 +59,21 @@ def hparams(experiment):
     return Run("test", experiment.resolved()).hparams()
 
 
+QUICKLY = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
+"""Compiler options for programs that take longer to optimise than to run."""
+NUMBERS = {"attention_rate": 0.3}
+"""Traced numbers for networks that are asked without an experiment."""
+
+
+def numbers_of(experiment):
+    """The traced numbers of an experiment's network."""
+    numbers = hparams(experiment).numbers["model"]
+    return {name: values[0] for name, values in numbers.items()}
+
+
 def network_inputs(experiment):
     """All tokens of the experiment's table."""
-    return tasks.build(experiment.task).tokens
+    return tasks.build(experiment.task).inputs
 
 
 def in_float64(experiment):

@@ -1,4 +1,4 @@
-"""AdamW against the formulas in float64."""
+"""Optimisers against the formulas in float64, and optax's own."""
 
 import jax
 import jax.numpy as jnp

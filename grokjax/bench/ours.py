@@ -12,12 +12,12 @@ import numpy as np
 from grokjax import tasks
 from grokjax.bench.cases import Case
 from grokjax.bench.contender import Contender, Problem
-from grokjax.config import Experiment, grid
+from grokjax.config import AdamW, Experiment, Transformer, grid
 from grokjax.engine import cost, plan
 from grokjax.engine.lanes import Lanes
 from grokjax.engine.plan import Run
 from grokjax.training import run as training
-from grokjax.training.data import permutation
+from grokjax.training.data import permutation, splits
 from grokjax.training.spec import spec_of
 
 UPDATES = 50
@@ -75,17 +75,20 @@ def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
     spec, hp = spec_of(experiment), Run("bench", experiment.resolved()).hparams()
     table = tasks.build(experiment.task)
     rows = np.asarray(permutation(hp.split_seed, len(table.targets)))[: experiment.n_train]
-    step = jax.jit(lambda state: training.step(spec, hp, training.split(spec, hp)[0], state))
+    step = jax.jit(lambda state: training.step(spec, hp, splits(spec, hp)[0], state))
     with jax.default_matmul_precision(spec.matmul_precision):
         state = training.init(spec, hp)
         params, losses = jax.tree.map(np.asarray, state.params), []
         for _ in range(4):
             state, info = step(state)
-            losses.append(float(info.train_loss))
+            losses.append(float(info.scores.loss))
+    model, optimizer = experiment.model, experiment.optimizer
+    assert isinstance(model, Transformer)  # peers know no others
+    assert isinstance(optimizer, AdamW)
     plain = Problem(
-        model=experiment.model,
-        optimizer=experiment.optimizer,
-        tokens=table.tokens[rows],
+        model=model,
+        optimizer=optimizer,
+        tokens=table.inputs[rows],
         targets=table.targets[rows],
         vocabulary=table.vocabulary,
         n_classes=table.n_classes,

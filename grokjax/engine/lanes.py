@@ -23,6 +23,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from grokjax.analysis import onset
 from grokjax.config import Thresholds
+from grokjax.engine import donors
 from grokjax.engine.plan import Program, Run
 from grokjax.training import run as training
 from grokjax.training.run import State
@@ -60,6 +61,8 @@ class Rows:
     metrics: dict[str, np.ndarray]  # each [K]
     stop_reason: str | None
     """Why the last row is the run's last, if it is: diverged, budget or settled."""
+    kept: dict[int, dict[str, np.ndarray]]
+    """Step → arrays of the snapshots that it took."""
 
 
 class Lanes:
@@ -79,6 +82,7 @@ class Lanes:
                 lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
         self._metrics: training.Metrics | None = None
+        self._captured: training.Captured | None = None
 
     @property
     def busy(self) -> bool:
@@ -88,21 +92,30 @@ class Lanes:
     def fill(self, queue: deque[Run]) -> None:
         """Give every free lane the next run of the queue."""
         fresh = np.zeros(len(self.occupants), bool)
+        given = donors.donor_shapes(self.program.spec)
+        gifts = jax.tree.map(lambda x: np.zeros((len(fresh), *x.shape), x.dtype), given)
         for lane, occupant in enumerate(self.occupants):
             if occupant is None and queue:
                 run = queue.popleft()
                 self.occupants[lane] = Occupant(run)
                 self._hparams[lane] = run.hparams()
                 fresh[lane] = True
+                for all_lanes, one in zip(
+                    jax.tree.leaves(gifts),
+                    jax.tree.leaves(donors.read(self.program.spec, run.donors)),
+                    strict=True,
+                ):
+                    all_lanes[lane] = one
         if fresh.any():
             with self._modes():
-                fresh_lanes = jax.device_put(fresh, self._sharding)
-                self._state = self._refill(self._stacked_hparams(), fresh_lanes, self._state)
+                placed = jax.device_put((gifts, fresh), self._sharding)
+                self._state = self._refill(self._stacked_hparams(), *placed, self._state)
 
     def advance(self) -> None:
         """Start a segment; returns before it is done."""
         with self._modes():
-            self._state, self._metrics = self._segment(self._stacked_hparams(), self._state)
+            outputs = self._segment(self._stacked_hparams(), self._state)
+            self._state, self._metrics, self._captured = outputs
 
     def wait(self) -> None:
         """Wait for the segment."""
@@ -113,6 +126,7 @@ class Lanes:
         assert self._metrics is not None  # a segment was started
         columns = {name: np.asarray(v) for name, v in self._metrics.columns().items()}
         log_every = self.program.spec.log_every
+        captured = self._taken()
         collected = []
         for lane, occupant in enumerate(self.occupants):
             if occupant is None:
@@ -121,9 +135,16 @@ class Lanes:
             metrics = {name: values[lane] for name, values in columns.items()}
             end, stop_reason = self._end(occupant, {"step": step, **metrics})
             metrics = {name: values[:end] for name, values in metrics.items()}
-            collected.append(Rows(occupant, step[:end], metrics, stop_reason))
+            kept = _kept(captured, lane, int(step[end - 1]))
+            collected.append(Rows(occupant, step[:end], metrics, stop_reason, kept))
             occupant.step = int(step[end - 1]) + log_every
         return collected
+
+    def _taken(self) -> training.Captured | None:
+        """What the lanes have captured, on the host; None where that is nothing."""
+        if self._captured is None or not np.asarray(self._captured.count).any():
+            return None
+        return jax.tree.map(np.asarray, self._captured)
 
     def _end(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> tuple[int, str | None]:
         """How many of these rows the run has, and what ended it there."""
@@ -136,13 +157,15 @@ class Lanes:
         if len(over):
             end, reason = int(over[0]) + 1, reason if over[0] + 1 == end and reason else "budget"
         if config.settle_steps is not None:
-            seen = {name: values[:end] for name, values in curve.items()}
+            last_change = max((change.step for change in config.changes), default=0)
+            first = int(np.searchsorted(step[:end], last_change))
+            seen = {name: values[first:end] for name, values in curve.items()}
             # Long enough, too, for a crossing to count as sustained.
             calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
             since, at = onset.settling(seen, self._thresholds, calm_steps, occupant.calm_since)
             occupant.calm_since = since
-            if at is not None and (at + 1 < end or reason is None):
-                end, reason = at + 1, "settled"
+            if at is not None and (first + at + 1 < end or reason is None):
+                end, reason = first + at + 1, "settled"
         return end, reason
 
     def release(self, occupant: Occupant) -> None:
@@ -177,6 +200,20 @@ class Lanes:
         return _modes(self.program.spec)
 
 
+def _kept(
+    captured: training.Captured | None, lane: int, last: int
+) -> dict[int, dict[str, np.ndarray]]:
+    """What a lane has captured up to a step."""
+    if captured is None:
+        return {}
+    steps = captured.step[lane][: captured.count[lane]]
+    return {
+        int(step): donors.named(jax.tree.map(lambda x, at=at: x[lane, at], captured.kept))
+        for at, step in enumerate(steps)
+        if step <= last
+    }
+
+
 @functools.lru_cache(maxsize=32)
 def _compiled(
     spec: Spec, log_points: int, lanes: int, devices: int
@@ -205,9 +242,10 @@ def _compiled(
     with _modes(spec):
         one = shapes(spec)
         hparams = jax.tree.map(stacked, one)
-        state = jax.tree.map(stacked, jax.eval_shape(partial(training.init, spec), one))
+        state = jax.tree.map(stacked, donors.state_shapes(spec))
         fresh = stacked(jax.ShapeDtypeStruct((), bool))
-        refill = compiled(RARELY_RUN, partial(_refill, spec), hparams, fresh, state)
+        gifts = jax.tree.map(stacked, donors.donor_shapes(spec))
+        refill = compiled(RARELY_RUN, partial(_refill, spec), hparams, gifts, fresh, state)
         segment = partial(training.segment, spec, log_points)
         return refill, compiled(COMPILER_OPTIONS, segment, hparams, state), state
 
@@ -224,6 +262,8 @@ def _sharding(devices: int) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("lanes"))
 
 
-def _refill(spec: Spec, hp: Hparams, fresh: jax.Array, state: State) -> State:
+def _refill(
+    spec: Spec, hp: Hparams, gifts: training.Donors, fresh: jax.Array, state: State
+) -> State:
     """A new run's state where `fresh`, else the state as it is."""
-    return jax.tree.map(partial(jnp.where, fresh), training.init(spec, hp), state)
+    return jax.tree.map(partial(jnp.where, fresh), training.init(spec, hp, gifts), state)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import jax
-import numpy as np
 
-from grokjax.config import ConfigError, Experiment
+from grokjax.config import Config, ConfigError, Experiment
 from grokjax.config.experiment import digest
-from grokjax.engine import cost
-from grokjax.training import run as training
-from grokjax.training.spec import Hparams, Spec, shapes, spec_of
+from grokjax.config.fields import leaves
+from grokjax.engine import cost, donors
+from grokjax.engine.donors import Found
+from grokjax.training import spec as spec_module
+from grokjax.training.spec import Hparams, Spec, spec_of
 
 MOST_LANES = 256
 ACCELERATOR_BYTES = 4 * 2**30
@@ -35,6 +35,7 @@ class Run:
 
     run_id: str
     config: Experiment
+    donors: Found = Found()
 
     @property
     def log_points(self) -> int:
@@ -42,18 +43,8 @@ class Run:
         return self.config.steps // self.config.log_every + 1
 
     def hparams(self) -> Hparams:
-        """Its numbers, as NumPy scalars of the program's dtype."""
-        real: Any = np.dtype(self.config.dtype).type
-        whole: Any = np.int32
-        seed: Any = np.uint32
-        split_seed = self.config.seed if self.config.split_seed is None else self.config.split_seed
-        return Hparams(
-            optimizer={k: real(v) for k, v in self.config.optimizer.numbers().items()},
-            init_scale=real(self.config.model.init_scale),
-            n_train=whole(self.config.n_train),
-            seed=seed(self.config.seed),
-            split_seed=seed(split_seed),
-        )
+        """Its numbers, as NumPy arrays of the program's dtype."""
+        return spec_module.hparams(self.config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +84,17 @@ def shape(program: Program) -> dict[str, Any]:
 
 def spec_name(spec: Spec) -> str:
     """Short hash of a spec, however its rows are tiled."""
-    return digest(dataclasses.asdict(dataclasses.replace(spec, tiles=1)))
+    spec = dataclasses.replace(spec, tiles=1)
+    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
+    return digest({name: _plain(value) for name, value in fields.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Config):
+        return {"kind": value.kind, **leaves(value)}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
 
 
 def make(
@@ -118,7 +119,10 @@ def make(
         raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
     groups: dict[Spec, list[Run]] = {}
     for config in experiment.runs():
-        groups.setdefault(spec_of(config), []).append(Run(config.run_id, config))
+        spec = spec_of(config)
+        groups.setdefault(spec, []).append(Run(config.run_id, config, donors.find(config)))
+    for spec, runs in groups.items():
+        donors.check(spec, runs[0].donors)
     programs = []
     for spec, runs in groups.items():
         kept = (recorded or {}).get(spec_name(spec))
@@ -205,6 +209,5 @@ def _usual_lanes(spec: Spec, runs: Sequence[Run], devices: int, backend: str) ->
 
 def _state_bytes(spec: Spec) -> int:
     """Parameters and optimiser state of a run, as a checkpoint holds them."""
-    with jax.enable_x64(spec.double):
-        state = jax.eval_shape(partial(training.init, spec), shapes(spec))
+    state = donors.state_shapes(spec)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

@@ -17,6 +17,7 @@ from grokjax.analysis.boundary import NoBoundaryError, boundary
 from grokjax.analysis.refine import choose, lattice
 from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
+from grokjax.config.experiment import column
 from grokjax.results.load import Results
 
 Round = dict[str, Any]
@@ -35,7 +36,7 @@ def following(
 ) -> Round:
     """The round after these, from the runs that they have left."""
     x_path, y_path = experiment.refined_axes()
-    x, y = (path.rsplit(".", 1)[-1] for path in (x_path, y_path))
+    x, y = (column(path) for path in (x_path, y_path))
     wanted = [run.run_id for run in grown(experiment, rounds).runs()]
     runs = onset.table(results)
     runs = runs[runs["run_id"].isin(wanted)].set_index("run_id").loc[wanted].reset_index()
@@ -43,9 +44,7 @@ def following(
     spent = sum(len(of_round["cells"]) for of_round in rounds)
     try:
         # The grid's scales: further levels between its own could make them look otherwise.
-        scales = {
-            p.rsplit(".", 1)[-1]: Scale.between(experiment.axes()[p]) for p in (x_path, y_path)
-        }
+        scales = {column(p): Scale.between(experiment.axes()[p]) for p in (x_path, y_path)}
         found = boundary(runs, x, y, scales=scales)
     except NoBoundaryError as error:
         return {"cells": [], "runs": len(runs), "band": None, "reason": str(error)}
@@ -67,7 +66,7 @@ def following(
 
 def _candidates(experiment: Experiment, refine: Refine) -> pd.DataFrame:
     paths, axes = experiment.refined_axes(), experiment.axes()
-    levels = {path.rsplit(".", 1)[-1]: lattice(axes[path], refine.halvings) for path in paths}
+    levels = {column(path): lattice(axes[path], refine.halvings) for path in paths}
     cells = itertools.product(*levels.values())
     return pd.DataFrame(cells, columns=list(levels))
 

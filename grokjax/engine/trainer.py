@@ -25,7 +25,7 @@ from grokjax.engine.checkpoint import Checkpoints
 from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Rows
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
-from grokjax.results import manifest, schema
+from grokjax.results import manifest, schema, snapshots
 from grokjax.results.store import Store
 
 
@@ -195,6 +195,9 @@ class Trainer:
             occupant.wall_s += seconds / len(rows)
             columns = {"step": of_run.step, **of_run.metrics}
             self._history.setdefault(occupant.run.run_id, []).append(columns)
+            for step, arrays in of_run.kept.items():
+                # Before the tick that commits it: what is redone writes the same file again.
+                snapshots.write(self._folder, occupant.run.run_id, step, arrays)
             if of_run.stop_reason:
                 ended.append(occupant)
                 self._ended.append(self._row(program, occupant, of_run.stop_reason))
@@ -223,6 +226,7 @@ class Trainer:
         return {
             "run_id": run.run_id,
             **run.config.row(),
+            **run.donors.columns(),
             "n_rows": n_rows,
             "n_train": n_train,
             "n_test": n_rows - n_train,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from grokjax.analysis.phase import variance_shares
 from grokjax.analysis.summary import Summary
-from grokjax.config.experiment import SEEDS
+from grokjax.config.experiment import SEEDS, column
 from grokjax.figures import curves as by_step
 from grokjax.figures import maps, style, trends
 from grokjax.figures.axes import label, level_text
@@ -96,7 +96,7 @@ def _crossed(summary: Summary) -> pd.DataFrame:
 
 def _at_base(summary: Summary, runs: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
     """The runs with the base configuration's value on these axes."""
-    base = {p.rsplit(".", 1)[-1]: v for p, v in summary.results.manifest.get("base", {}).items()}
+    base = {column(p): v for p, v in summary.results.manifest.get("base", {}).items()}
     for name in axes:
         value = base.get(name)
         runs = runs[runs[name] == (value if value is not None else runs[name].mode()[0])]

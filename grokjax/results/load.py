@@ -14,7 +14,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from grokjax.config import ConfigError, Thresholds
-from grokjax.results import manifest
+from grokjax.config.experiment import column
+from grokjax.results import manifest, snapshots
+from grokjax.results.snapshots import Snapshot
 
 
 WORK = ".work"
@@ -69,7 +71,7 @@ class Results:
         for found, base in zip(manifests, bases, strict=True):
             fixed = {path: [base.get(path)] for path in sorted(differing - swept)}
             for path, values in {**found.get("axes", {}), **fixed}.items():
-                known = axes.setdefault(path.rsplit(".", 1)[-1], [])
+                known = axes.setdefault(column(path), [])
                 known += [value for value in values if value not in known]
         return axes
 
@@ -98,6 +100,46 @@ class Results:
                 found.append(ds.dataset(parts).to_table(columns=names, filter=wanted).to_pandas())
         table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
         return table.drop_duplicates(["run_id", "step"]) if self.others else table
+
+    @functools.cached_property
+    def snapshots(self) -> pd.DataFrame:
+        """`run_id` and `step` of all parameters that were kept."""
+        found = [(s.run_id, s.step) for s in self._snapshots()]
+        return pd.DataFrame(found, columns=["run_id", "step"])
+
+    def snapshot(self, run_id: str, step: int | str) -> dict[str, Any]:
+        """Parameters of a run as nested dictionaries of arrays.
+
+        Args:
+          run_id: which run.
+          step: an update, or `t_mem`, `t_grok` or `end`, the run's last.
+
+        Raises:
+          ConfigError: they were not kept.
+        """
+        return snapshots.nested(snapshots.read(self.find_snapshot(run_id, step)), "params")
+
+    def find_snapshot(self, run_id: str, step: int | str) -> Snapshot:
+        """The file of a snapshot; the arguments are those of `snapshot`."""
+        of_run = {s.step: s for s in self._snapshots() if s.run_id == run_id}
+        rows = self.runs[self.runs["run_id"] == run_id]
+        if not len(rows):
+            raise ConfigError(f"run_id={run_id!r}: no such run has ended in {self.path}.")
+        at: Any = step
+        if isinstance(step, str):
+            at = rows["last_step" if step == "end" else step].iloc[0]
+        if pd.isna(at) or int(at) not in of_run:
+            kept = ", ".join(map(str, of_run)) or "none"
+            seen = step if pd.isna(at) or step == at else f"{step} (step {at})"
+            raise ConfigError(
+                f"step={seen!r}: run {run_id} of {self.path} has no snapshot there "
+                f"({kept} {'is' if len(of_run) == 1 else 'are'} kept), choose another or keep it "
+                "with snapshots=Snapshots(...)."
+            )
+        return of_run[int(at)]
+
+    def _snapshots(self) -> list[Snapshot]:
+        return [s for folder in (self.path, *self.others) for s in snapshots.found(folder)]
 
     def _parts(self, name: str) -> list[Path]:
         folders = (self.path, *self.others)

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from grokjax.config import Config, Experiment, Thresholds
-from grokjax.config.experiment import OF_THE_SWEEP
-from grokjax.config.fields import field_types
+from grokjax.config import Experiment, Thresholds
+from grokjax.config.experiment import OF_THE_SWEEP, column
+from grokjax.config.fields import leaf_types
 
-SCHEMA_VERSION = 2
-READABLE = (1, 2)
-"""Version 1 lacks some onset columns, which `analysis.onset` then computes from the curves."""
+SCHEMA_VERSION = 3
+READABLE = (1, 2, 3)
+"""Version 1 lacks some onset columns, which `analysis.onset` then computes from the curves;
+versions 1 and 2 lack `train_accuracy_true` and the columns of what came with it."""
 METRICS = (
     "train_loss",
     "train_accuracy",
@@ -26,7 +27,10 @@ METRICS = (
     "weight_norm",
     "grad_norm",
     "update_norm",
+    "train_accuracy_true",
 )
+FINAL = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+"""Metrics whose last value is a column of `runs`."""
 CLOCK_COLUMNS = ("wall_s",)
 """What two otherwise identical sweeps may differ in."""
 
@@ -45,7 +49,7 @@ def onset_columns(thresholds: Thresholds) -> dict[str, pa.DataType]:
         *("transition_width", "relative_width", "slope_at_t_grok"),
         *("plateau_level", "plateau_length", "collapse_depth"),
         *("weight_norm_at_t_mem", "weight_norm_at_t_grok"),
-        *(f"final_{name}" for name in METRICS[:4]),
+        *(f"final_{name}" for name in FINAL),
         "max_test_accuracy",
     ]
     wholes = [*times, "t_grok_argmax", "grok_gap", "n_collapses", "t_collapse"]
@@ -74,23 +78,28 @@ def runs_schema(experiment: Experiment) -> pa.Schema:
 
 
 def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
+    """Those of every kind of part that the sweep has: runs without a field have no value there."""
     types_: dict[str, pa.DataType] = {}
-    for name, annotation in field_types(Experiment).items():
-        value = getattr(experiment, name)
-        if name in OF_THE_SWEEP:
-            continue
-        if isinstance(value, Config):
-            types_[name] = pa.string()
-            part: Any = type(value)
-            types_ |= {k: _arrow_type(t) for k, t in field_types(part).items()}
-        else:
-            types_[name] = _arrow_type(annotation)
+    for run in _one_of_a_kind(experiment):
+        for path, annotation in leaf_types(run).items():
+            if path.split(".")[0] not in OF_THE_SWEEP:
+                types_.setdefault(column(path), _arrow_type(annotation))
+        types_ |= {f"{name}_donor": pa.string() for name in ("start", "mask") if getattr(run, name)}
     return types_
+
+
+def _one_of_a_kind(experiment: Experiment) -> list[Experiment]:
+    """Runs of the sweep that differ in what fields they have."""
+    kinds: dict[frozenset[str], Experiment] = {}
+    for run in experiment.runs():
+        kinds.setdefault(frozenset(leaf_types(run)), run)
+    return list(kinds.values())
 
 
 def _arrow_type(annotation: object) -> pa.DataType:
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        (annotation,) = [t for t in typing.get_args(annotation) if t is not type(None)]
+        options = [t for t in typing.get_args(annotation) if t is not type(None)]
+        annotation = options[0] if len(options) == 1 else str
     plain: dict[object, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     return plain.get(annotation, pa.string())
 
@@ -99,6 +108,9 @@ def runs_table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     """Rows of `runs`, in a form that pandas reads back with nullable integers."""
     frame = pd.DataFrame(rows, columns=schema.names)
     frame = frame.astype(nullable(schema))
+    for field in schema:
+        if field.type == pa.string():  # a step may be a number or a moment
+            frame[field.name] = frame[field.name].map(str, na_action="ignore")
     return pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
 
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from grokjax.results import snapshots
 from grokjax.results.files import parquet_options, sync_folder, write_atomically, write_table
 
 TABLES = ("runs", "curves")
@@ -88,6 +89,7 @@ class Store:
                     path.unlink()
                 elif kept.num_rows < table.num_rows:
                     write_table(path, kept)
+        snapshots.forget(self.folder, set(run_ids))
 
     def compact(self) -> None:
         """Merge the parts of each table into one file, a part in memory at a time."""
@@ -97,10 +99,13 @@ class Store:
                 continue
 
             def merge(path: Path, name: str = name, spans: list = spans) -> None:
-                schema = pq.read_schema(self._path(name, *spans[0]))
+                schema = unified([pq.read_schema(self._path(name, *span)) for span in spans])
                 with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
                     for part in _batched(self._path(name, *span) for span in spans):
-                        writer.write_table(part.cast(schema))
+                        missing = [field for field in schema if field.name not in part.column_names]
+                        for field in missing:
+                            part = part.append_column(field, pa.nulls(len(part), field.type))
+                        writer.write_table(part.select(schema.names).cast(schema))
 
             merged = self._path(name, spans[0][0], spans[-1][1])
             write_atomically(merged, merge)
@@ -128,7 +133,18 @@ def _batched(paths, rows: int = 250_000):
     for path in paths:
         waiting.append(pq.read_table(path).replace_schema_metadata(None))
         if sum(table.num_rows for table in waiting) >= rows:
-            yield pa.concat_tables(waiting)
+            yield pa.concat_tables(waiting, promote_options="default")
             waiting = []
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield pa.concat_tables(waiting, promote_options="default")
+
+
+def unified(schemas: list[pa.Schema]) -> pa.Schema:
+    """All columns of some parts: a grid that grew by another optimiser has further ones."""
+    first = schemas[0]
+    known = set(first.names)
+    for other in schemas[1:]:
+        more = [field for field in other if field.name not in known]
+        known |= {field.name for field in more}
+        first = pa.schema([*first, *more], metadata=other.metadata if more else first.metadata)
+    return first

@@ -1,0 +1,150 @@
+"""Parameters that runs take over from other sweeps: found when planning, read when they start."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jax
+import numpy as np
+
+from grokjax.config import ConfigError, Experiment
+from grokjax.config.interventions import Donor
+from grokjax.results import manifest as manifests
+from grokjax.results import snapshots
+from grokjax.results.load import Results, load
+from grokjax.training import run as training
+from grokjax.training.run import Donors
+from grokjax.training.spec import Spec, shapes
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """Where the donors of a run lie, None where it has none."""
+
+    start: snapshots.Snapshot | None = None
+    mask: snapshots.Snapshot | None = None
+
+    def columns(self) -> dict[str, str]:
+        """Column of the runs table → which run gave."""
+        found = {"start_donor": self.start, "mask_donor": self.mask}
+        return {name: donor.run_id for name, donor in found.items() if donor}
+
+
+def find(run: Experiment) -> Found:
+    """The donors of a run.
+
+    Raises:
+      ConfigError: there is no such sweep, run or snapshot, or more than one run fits.
+    """
+    row = run.row()
+    return Found(
+        _snapshot("start", run.start, row) if run.start else None,
+        _snapshot("mask", run.mask, row) if run.mask else None,
+    )
+
+
+def check(spec: Spec, found: Found) -> None:
+    """Refuse donors whose parameters are not those of the spec's network."""
+    state = state_shapes(spec)
+    for name, snapshot in (("start", found.start), ("mask", found.mask)):
+        if snapshot is None:
+            continue
+        wanted = _named({"params": state.params})
+        if name == "start" and spec.donates_optimizer:
+            wanted |= _named({"optimizer": state.optimizer})
+        given = snapshots.shapes(snapshot)
+        for path, leaf in wanted.items():
+            if given.get(path) != leaf.shape:
+                has = f"has the shape {given[path]}" if path in given else "is missing"
+                raise ConfigError(
+                    f"{name}={str(snapshot.path)!r}: {path} {has} there, but this network's has "
+                    f"{leaf.shape}; give a donor of the same task, model and optimiser."
+                )
+
+
+def read(spec: Spec, found: Found) -> Donors:
+    """The arrays of a run's donors."""
+    state = state_shapes(spec)
+    start = _filled({"params": state.params}, found.start)["params"] if found.start else None
+    mask = _filled({"params": state.params}, found.mask)["params"] if found.mask else None
+    optimizer = None
+    if found.start and spec.donates_optimizer:
+        optimizer = _filled({"optimizer": state.optimizer}, found.start)["optimizer"]
+    return Donors(start, optimizer, mask)
+
+
+def donor_shapes(spec: Spec) -> Donors:
+    """The shapes of what `read` returns."""
+    state = state_shapes(spec)
+    return Donors(
+        state.params if spec.donates else None,
+        state.optimizer if spec.donates_optimizer else None,
+        state.params if spec.mask else None,
+    )
+
+
+@functools.cache
+def state_shapes(spec: Spec) -> training.State:
+    """The shapes of a run's state."""
+    fresh = dataclasses.replace(spec, donates=False, donates_optimizer=False, mask=None)
+    with jax.enable_x64(spec.double):
+        state: Any = jax.eval_shape(partial(training.init, fresh), shapes(fresh))
+    mask = state.params if spec.mask else None
+    return dataclasses.replace(state, mask=mask)
+
+
+def named(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot by their names in its file."""
+    return {name: np.asarray(leaf) for name, leaf in _named(state).items()}
+
+
+def _named(tree: Any) -> dict[str, Any]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
+
+
+def _filled(shapes_: Any, snapshot: snapshots.Snapshot) -> Any:
+    arrays = snapshots.read(snapshot)
+    leaves = [
+        arrays[name].astype(leaf.dtype).reshape(leaf.shape)
+        for name, leaf in _named(shapes_).items()
+    ]
+    return jax.tree.unflatten(jax.tree.structure(shapes_), leaves)
+
+
+@functools.lru_cache(maxsize=8)
+def _results(path: str, written: int) -> Results:
+    return load(path)
+
+
+def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snapshot:
+    """The snapshot that a run's donor names."""
+
+    def refuse(why: str) -> NoReturn:
+        raise ConfigError(f"{name}={donor.path!r}: {why}.")
+
+    try:
+        manifest = Path(donor.path) / manifests.NAME
+        results = _results(donor.path, manifest.stat().st_mtime_ns if manifest.exists() else 0)
+    except ConfigError:
+        refuse("there is no sweep.json, give the results folder of a sweep with snapshots")
+    runs = results.runs
+    if donor.run_id is None:
+        match = results.axes if donor.match is None else donor.match
+        for field in match:
+            if field not in runs or field not in row:
+                refuse(f"{field} is no field of both its runs and these, name others in match=")
+            runs = runs[runs[field] == row[field]]
+        like = ", ".join(f"{field}={row[field]!r}" for field in match)
+        if len(runs) != 1:
+            refuse(f"{len(runs)} of its runs have {like or 'any'}, where one is needed: "
+                   "name fields in match=, or a run_id")  # fmt: skip
+    elif donor.run_id not in set(runs["run_id"]):
+        refuse(f"it has no run {donor.run_id!r}, give the run_id of one that it has")
+    run_id = donor.run_id or str(runs["run_id"].iloc[0])
+    return results.find_snapshot(run_id, donor.step)

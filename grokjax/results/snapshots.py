@@ -1,0 +1,80 @@
+"""Parameters on disk: a safetensors file a snapshot, which PyTorch and others read too."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+
+from grokjax.config import ConfigError
+from grokjax.results.files import write_atomically
+
+FOLDER = "snapshots"
+_NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a run."""
+
+    path: Path
+    run_id: str
+    step: int
+
+
+def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
+    """Keep the arrays of a run at a step; the same again gives the same file."""
+    path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
+    path.parent.mkdir(exist_ok=True)
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    write_atomically(path, lambda part: safetensors.numpy.save_file(contiguous, part))
+
+
+def found(folder: Path) -> list[Snapshot]:
+    """Every snapshot of a results folder, by run and step."""
+    if not (folder / FOLDER).exists():
+        return []
+    names = sorted((folder / FOLDER).iterdir())
+    matches = [(path, _NAME.fullmatch(path.name)) for path in names]
+    return [Snapshot(path, m[1], int(m[2])) for path, m in matches if m]
+
+
+def forget(folder: Path, run_ids: set[str]) -> None:
+    """Remove the snapshots of these runs."""
+    for snapshot in found(folder):
+        if snapshot.run_id in run_ids:
+            snapshot.path.unlink()
+
+
+def read(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot by name, as in `params/mlp_0/in/weight`."""
+    try:
+        return safetensors.numpy.load_file(snapshot.path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+
+
+def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
+    """Name → shape of the arrays, from the head of the file."""
+    try:
+        with safetensors.safe_open(snapshot.path, framework="numpy") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+
+
+def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict:
+    """Arrays whose names begin with `part`, as nested dictionaries."""
+    tree: dict = {}
+    for name, array in arrays.items():
+        head, *path = name.split("/")
+        if head == part:
+            below = tree
+            for key in path[:-1]:
+                below = below.setdefault(key, {})
+            below[path[-1]] = array
+    return tree
