@@ -10,7 +10,7 @@ Expectation:  k = 2 groks soon everywhere, k = 3 late and only with enough rows.
 from grokjax import MLP, AdamW, Experiment, Hinge, SparseParity, Thresholds, grid
 
 experiment = Experiment(
-    task=SparseParity(n_bits=40, k=3, samples=2000),
+    task=SparseParity(n_bits=40, k_bits=3, samples=2000),
     model=MLP(layers=1, mlp_width=128, biases=True, init="torch"),
     optimizer=AdamW(learning_rate=1e-2, weight_decay=0.1, b2=0.98),
     loss=Hinge(),
@@ -18,5 +18,5 @@ experiment = Experiment(
     settle_steps=400,
     log_every=20,
     thresholds=Thresholds(gap_rule="ratio", gap_ratio=5),
-    sweep=grid(k=[2, 3], train_fraction=[0.25, 0.5, 0.75], seed=range(5)),
+    sweep=grid(k_bits=[2, 3], train_fraction=[0.25, 0.5, 0.75], seed=range(5)),
 )

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from grokjax import display, experiment_file
-from grokjax.config import Config, ConfigError, Experiment, Refine, Sweep
+from grokjax.config import Config, ConfigError, Experiment, Refine
 from grokjax.config.fields import field_types, leaves
 
 if TYPE_CHECKING:
@@ -109,12 +109,13 @@ def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
     """Options, and the experiment with the fields that the command line overrides."""
-    # What has no flags is left out, and put back below.
-    empty = dict.fromkeys(LISTS, ()) | {"sweep": Sweep(), "refine": None}
-    fields = {**experiment.values(), **empty}
+    given = experiment.values()
+    # What has no flags is left out, so there is nothing to check before it is put back below.
+    fields = {name: value if _has_flags(name, value) else None for name, value in given.items()}
     overridable = dataclasses.make_dataclass(
         "Overrides",
-        [(name, _flags(name, value), value) for name, value in fields.items()],
+        [(name, _flags(name, value), fields[name]) for name, value in given.items()],
+        namespace={"__post_init__": lambda self: None},
         bases=(Experiment,),
         frozen=True,
         kw_only=True,
@@ -141,19 +142,27 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
         if stop.code:
             raise ConfigError(_one_sentence(messages.getvalue())) from None
         raise
-    kept = (*HIDDEN, *LISTS)
-    changed = {name: getattr(parsed.experiment, name) for name in fields if name not in kept}
+    flagged = [name for name, value in given.items() if _has_flags(name, value)]
+    changed = {name: getattr(parsed.experiment, name) for name in flagged}
     overridden = dataclasses.replace(experiment, **changed)
     _refuse_axes(experiment, overridden)
     return parsed.options, overridden
 
 
 def _flags(name: str, value: Any) -> Any:
-    """The annotation that says which flags a field has: a part those of its kind, or none."""
-    annotation = field_types(Experiment)[name]
-    if name in (*HIDDEN, *LISTS) or (value is None and _may_be_part(annotation)):
-        return Annotated[annotation, tyro.conf.Suppress]
-    return type(value) if isinstance(value, Config) else annotation
+    """The annotation that says which flags a field has; a part has those of its kind."""
+    if not _has_flags(name, value):
+        return Annotated[None, tyro.conf.Suppress]
+    return type(value) if isinstance(value, Config) else field_types(Experiment)[name]
+
+
+def _has_flags(name: str, value: Any) -> bool:
+    """Not so lists, parts that FILE does not give, and a table's own rows."""
+    if isinstance(value, Config):
+        return name not in HIDDEN and not any(
+            f.metadata.get("data") for f in dataclasses.fields(value)
+        )
+    return name not in (*HIDDEN, *LISTS) and not _may_be_part(field_types(Experiment)[name])
 
 
 def _may_be_part(annotation: Any) -> bool:
@@ -165,7 +174,7 @@ def _refuse_axes(before: Experiment, after: Experiment) -> None:
     """An override of a swept field would be lost without a word."""
     old, new = leaves(before), leaves(after)
     for path in before.axes():
-        if old[path] != new[path]:
+        if path in old and old[path] != new.get(path):
             raise ConfigError(
                 f"{path}={new[path]!r}: the field is an axis of the sweep, edit FILE."
             )

@@ -46,9 +46,9 @@ EXAMPLES = {
     for task in [
         ModularArithmetic("sub", p=7),
         Group("S3"),
-        SparseParity(n_bits=10, k=3, samples=100),
+        SparseParity(n_bits=10, k_bits=3, samples=100),
         Majority(n_bits=7, samples=None, bits="tokens"),
-        Conjunction(n_bits=9, k=2, samples=101, bits="tokens"),
+        Conjunction(n_bits=9, k_bits=2, samples=101, bits="tokens"),
         PolynomialRegression(n_inputs=3, degree=3, samples=90, noise_std=0.1),
         TeacherStudent(teacher="relu", n_inputs=4, teacher_units=3, samples=80),
         Digits(limit=70),

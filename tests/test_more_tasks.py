@@ -198,9 +198,9 @@ def test_half_of_the_rows_satisfy_a_conjunction(n_bits, k, samples):
 
 
 def test_a_whole_conjunction_is_not_balanced():
-    table = tasks.build(Conjunction(n_bits=8, samples=None, k=3))
+    table = tasks.build(Conjunction(n_bits=8, samples=None, k_bits=3))
     assert (len(table.targets), table.targets.sum()) == (256, 32)
-    refused(lambda: Conjunction(8, 3, samples=66), "samples=66: ", "k=3", "at most 64")
+    refused(lambda: Conjunction(8, 3, samples=66), "samples=66: ", "k_bits=3", "at most 64")
 
 
 @pytest.mark.parametrize(
@@ -211,9 +211,9 @@ def test_a_whole_conjunction_is_not_balanced():
         (lambda: SparseParity(n_bits=5, samples=33), ("samples=33: ", "2 to 32")),
         (lambda: SparseParity(samples=1), ("samples=1: ",)),
         (lambda: SparseParity(samples=10**6), ("samples=1000000: ", "200000")),
-        (lambda: SparseParity(n_bits=5, samples=20, k=6), ("k=6: ", "n_bits=5")),
+        (lambda: SparseParity(n_bits=5, samples=20, k_bits=6), ("k_bits=6: ", "n_bits=5")),
         (lambda: SparseParity(bits="bytes"), ("bits='bytes'", "'tokens', 'signs'")),
-        (lambda: Conjunction(k=0), ("k=0: ",)),
+        (lambda: Conjunction(k_bits=0), ("k_bits=0: ",)),
         (lambda: PolynomialRegression(samples=None), ("samples=None: ", "no table of all")),
         (lambda: PolynomialRegression(degree=0), ("degree=0: ",)),
         (lambda: PolynomialRegression(noise_std=-1), ("noise_std=-1.0: ",)),

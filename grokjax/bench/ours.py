@@ -46,7 +46,7 @@ def enter(case: Case, log_every: int = UPDATES) -> Entry:
         settle_steps=None,
         sweep=grid(seed=range(case.lanes or 8)),
     )
-    (program,) = plan.here(experiment, case.lanes, {})
+    (program,) = plan.here(experiment, case.lanes, {}, ended=())
     program = dataclasses.replace(program, log_points=UPDATES // log_every)
     began = time.perf_counter()
     lanes = Lanes(program, experiment.thresholds)

@@ -1,5 +1,6 @@
 """What an experiment is: frozen dataclasses, checked when they are built.
 
+The ground that both towers stand on, so nothing here may import JAX, NumPy or
 any other room of grokjax.
 """
 
@@ -10,7 +11,7 @@ from grokjax.config.fields import Config, ConfigError
 from grokjax.config.given import MNIST, Digits, Table
 from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
 from grokjax.config.losses import CrossEntropy, Hinge, MeanSquaredError, StableMax
-from grokjax.config.models import MLP, Transformer
+from grokjax.config.models import MLP, Network, Transformer
 from grokjax.config.optimizers import (
     L1,
     SAM,
@@ -74,6 +75,7 @@ __all__ = [
     "Modifier",
     "ModularArithmetic",
     "Muon",
+    "Network",
     "NormClamp",
     "NormProjection",
     "Optimizer",

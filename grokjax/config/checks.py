@@ -77,9 +77,15 @@ def _check_model(experiment: Experiment) -> None:
         require(task.encoding == "tokens", "model", model.kind, remedy)
         remedy = f"the rows of {task.kind} hold their own answers, give causal=True"
         require(model.causal or not task.teacher_forced, "causal", model.causal, remedy)
+        remedy = f"{task.kind} says which positions are read, leave it out"
+        mean = model.readout == "mean" and task.target_kind == "sequence"
+        require(not mean, "readout", model.readout, remedy)
     if isinstance(model, MLP):
         remedy = f"{task.kind} asks for answers at several positions, give model=Transformer(...)"
         require(task.target_kind != "sequence", "model", model.kind, remedy)
+        embeds = task.encoding == "tokens" and model.token_inputs != "one_hot"
+        remedy = "µP has no rule for an MLP with embeddings here, give token_inputs='one_hot'"
+        require(not (embeds and model.scaling == "mup"), "scaling", model.scaling, remedy)
     muon = isinstance(experiment.optimizer, Muon)
     remedy = "µP has no rule for Muon here, give another optimiser or scaling='standard'"
     scaling = getattr(model, "scaling", "")
@@ -101,8 +107,15 @@ def _check_changes(experiment: Experiment) -> None:
 
 
 def _check_snapshots(experiment: Experiment) -> None:
+    if experiment.start is not None:
+        for name, value in experiment.model.numbers().items():
+            remedy = "the donor's weights are taken as they are, leave it at 1"
+            require(not name.endswith("init_scale") or value == 1, name, value, remedy)
     if experiment.snapshots is None:
         return
+    remedy = "a run may settle before its budget's end, give settle_steps=None or other moments"
+    ends = "end" in experiment.snapshots.moments and experiment.settle_steps is not None
+    require(not ends, "snapshots.moments", "end", remedy)
     every, budget = experiment.log_every, experiment.steps
     for step in experiment.snapshots.at:
         remedy = f"give multiples of log_every={every} up to the budget of {budget}"

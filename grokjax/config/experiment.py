@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -102,6 +103,7 @@ class Experiment(Config):
         super().__post_init__()
 
     def check(self) -> None:
+        object.__setattr__(self, "changes", _with_short_names(self))
         check_experiment(self)
         for stage in self.stages()[1:]:
             _ = stage.n_train
@@ -130,8 +132,9 @@ class Experiment(Config):
         stages = [dataclasses.replace(self, changes=(), refine=None)] if self.changes else [self]
         for change in self.changes:
             new = {resolve_path(stages[0], name): value for name, value in change.new}
-            for path in new:
-                _check_changeable(stages[0], path)
+            for path, value in new.items():
+                if _changeable(stages[0], path) in (int, int | None) and value.is_integer():
+                    new[path] = int(value)
             stages.append(replace_paths(stages[-1], new))
         return stages
 
@@ -154,7 +157,7 @@ class Experiment(Config):
         named = {resolve_path(self, name) for cell in self.sweep.cells for name in cell}
         axes: dict[str, list[Any]] = {}
         for run in self.runs():
-            for path, value in leaves(run).items():
+            for path, value in plain_leaves(run).items():
                 if any(path == name or path.startswith(f"{name}.") for name in named):
                     values = axes.setdefault(path, [])
                     if value not in values:
@@ -188,14 +191,20 @@ class Experiment(Config):
 
     def row(self) -> dict[str, Any]:
         """The configuration of a run flat, as the `runs` table has it."""
-        own = {p: v for p, v in leaves(self).items() if p.split(".")[0] not in OF_THE_SWEEP}
-        lists = {p: " ".join(map(str, v)) for p, v in own.items() if isinstance(v, tuple)}
-        return {column(path): value for path, value in {**own, **lists}.items()}
+        own = plain_leaves(self).items()
+        return {column(p): value for p, value in own if p.split(".")[0] not in OF_THE_SWEEP}
 
     @property
     def run_id(self) -> str:
         """Hash of the resolved configuration: the same run in any grid has the same id."""
         return digest(self.resolved().row())
+
+
+def plain_leaves(experiment: Experiment) -> dict[str, Any]:
+    """Dotted path → value as a table has it, lists in one string."""
+    found = leaves(experiment)
+    lists = {p: " ".join(map(str, v)) for p, v in found.items() if isinstance(v, tuple)}
+    return {**found, **lists}
 
 
 def column(path: str) -> str:
@@ -207,8 +216,8 @@ def column(path: str) -> str:
     return rest if rest and head in SECTIONS else path.replace(".", "_")
 
 
-def _check_changeable(experiment: Experiment, path: str) -> None:
-    """Refuse to change what is no number of a running program."""
+def _changeable(experiment: Experiment, path: str) -> Any:
+    """The annotation of a field, refused where it is no number of a running program."""
     head, _, name = path.rpartition(".")
     owner = parts(experiment).get(head, experiment)
     found = [f for f in dataclasses.fields(owner) if f.name == name and f.metadata.get("traced")]
@@ -219,6 +228,24 @@ def _check_changeable(experiment: Experiment, path: str) -> None:
         )
     if found[0].metadata["at_start"]:
         raise ConfigError(f"changes: {path} is looked at when a run starts only, make it an axis.")
+    return owner.types()[name]
+
+
+def _with_short_names(experiment: Experiment) -> tuple[Change, ...]:
+    """The changes with every field under its shortest name, so that equal ones are equal."""
+    short = []
+    for change in experiment.changes:
+        paths = [resolve_path(experiment, name) for name, _ in change.new]
+        if len(set(paths)) < len(paths):
+            raise ConfigError(f"changes: {', '.join(paths)} names a field twice, drop one.")
+        new = {}
+        for path, (_, value) in zip(paths, change.new, strict=True):
+            last = path.rsplit(".", 1)[-1]
+            with contextlib.suppress(ConfigError):
+                path = last if resolve_path(experiment, last) == path else path
+            new[path] = value
+        short.append(Change(change.step, **new))
+    return tuple(short)
 
 
 @functools.lru_cache(maxsize=1024)  # the runs of a sweep have most parts in common

@@ -17,6 +17,7 @@ class Change(Config):
 
     Names are those of the experiment's fields; dotted ones go in with `**{"modifiers.0.factor":
     2.0}`. `train_fraction` and `split_seed` are among them: data can be added, removed, swapped.
+    Test rows are then those outside the new training set, though the network may have seen them.
     """
 
     kind: ClassVar[str] = "change"
@@ -43,8 +44,7 @@ class Change(Config):
         return {"step": self.step, **{_key(name): value for name, value in self.new}}
 
     def types(self) -> Mapping[str, Any]:
-        whole = {"step": int} | {_key(n): int for n, _ in self.new if n == "split_seed"}
-        return {_key(name): float for name, _ in self.new} | whole
+        return {**{_key(name): float for name, _ in self.new}, "step": int}
 
     def replaced(self, **changes: Any) -> Self:
         values = {**self.values(), **changes}
@@ -63,7 +63,7 @@ class Donor(Config):
 
     path: str
     """Results folder of the sweep."""
-    step: int | Moment = "end"
+    step: int | Moment
     """Which of its snapshots."""
     run_id: str | None = None
     """Which run; left out, the one that has this run's values of the fields in `match`."""
@@ -121,7 +121,8 @@ class Snapshots(Config):
     log_spaced: int = 0
     """So many further steps, evenly spaced in the logarithm from `log_every` to the budget."""
     moments: tuple[Moment, ...] = ()
-    """The log points at which a run is first seen above the thresholds, and its budget's end."""
+    """The log points at which a run is first seen above the thresholds, and its budget's end,
+    which a run that settles does not reach."""
     with_optimizer: bool = False
     """Keep the optimiser's state too."""
 

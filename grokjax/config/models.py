@@ -30,7 +30,7 @@ class Network(Model):
     `base_width`; mean_field: weights N(0, 1), maps divided by √fan_in and the last by fan_in
     (Gromov 2023), MLPs only."""
     base_width: int = 64
-    """At which µP changes nothing."""
+    """At which µP changes nothing but scores."""
 
     def check(self) -> None:
         super().check()
@@ -47,6 +47,8 @@ class Transformer(Network):
     heads: int = 4
     head_width: int | None = None
     """Width of a head; width / heads when left out."""
+    base_head_width: int = 16
+    """At which µP changes no scores."""
     norm: Literal["none", "pre", "post", "rms"] = "none"
     """LayerNorm before or after each block, or RMSNorm before it."""
     final_norm: bool = False
@@ -66,7 +68,7 @@ class Transformer(Network):
 
     def check(self) -> None:
         super().check()
-        for name in ("layers", "heads"):
+        for name in ("layers", "heads", "base_head_width"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
         if self.head_width is None:
             remedy = f"it must be divisible by heads={self.heads}, or give head_width"
@@ -112,6 +114,9 @@ class MLP(Network):
         remedy = "without a hidden layer tokens are one-hot, give token_inputs='one_hot'"
         linear = self.layers == 0 and self.token_inputs != "one_hot"
         require(not linear, "layers", self.layers, remedy)
+        for name, value in (("gated", self.gated), ("dropout", self.dropout is not None)):
+            remedy = "there is no hidden layer, leave it out"
+            require(bool(self.layers) or not value, name, getattr(self, name), remedy)
 
     @classmethod
     def quadratic(cls, mlp_width: int = 500, **fields: Any) -> Self:

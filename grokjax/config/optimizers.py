@@ -233,7 +233,10 @@ class DecayToStart(Modifier):
 
 @dataclasses.dataclass(frozen=True)
 class NormProjection(Modifier):
-    """After every update the norm of all weights is `norm_ratio` times the initial (Omnigrok)."""
+    """After every update the norm of all weights is `norm_ratio` times the initial (Omnigrok).
+
+    Every array is scaled, those of frozen groups too.
+    """
 
     kind: ClassVar[str] = "norm_projection"
 
@@ -245,7 +248,10 @@ class NormProjection(Modifier):
 
 @dataclasses.dataclass(frozen=True)
 class NormClamp(Modifier):
-    """After every update the norm of all weights is at most `largest_ratio` times the initial."""
+    """After every update the norm of all weights is at most `largest_ratio` times the initial.
+
+    Every array is scaled, those of frozen groups too.
+    """
 
     kind: ClassVar[str] = "norm_clamp"
 

@@ -104,8 +104,6 @@ class Loss(Config):
 
     real: ClassVar[bool] = False
     """Whether it can be had for targets that are numbers."""
-    classes: ClassVar[bool] = True
-    """Whether it can be had for targets that are classes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -64,13 +64,13 @@ class SparseParity(Bits):
 
     kind: ClassVar[str] = "sparse_parity"
 
-    k: int = 3
+    k_bits: int = 3
     """Bits that count."""
 
     def check(self) -> None:
         super().check()
         remedy = f"give 1 to n_bits={self.n_bits} bits that count"
-        require(1 <= self.k <= self.n_bits, "k", self.k, remedy)
+        require(1 <= self.k_bits <= self.n_bits, "k_bits", self.k_bits, remedy)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +97,18 @@ class Conjunction(Bits):
 
     kind: ClassVar[str] = "conjunction"
 
-    k: int = 3
+    k_bits: int = 3
     """Literals that must hold."""
 
     def check(self) -> None:
         super().check()
         remedy = f"give 1 to n_bits={self.n_bits} literals"
-        require(1 <= self.k <= self.n_bits, "k", self.k, remedy)
+        require(1 <= self.k_bits <= self.n_bits, "k_bits", self.k_bits, remedy)
         if self.samples is not None:
-            most = 2 ** (self.n_bits - self.k + 1)
-            remedy = f"half are to satisfy all k={self.k} literals, give at most {most} rows"
+            most = 2 ** (self.n_bits - self.k_bits + 1)
+            remedy = (
+                f"half are to satisfy all k_bits={self.k_bits} literals, give at most {most} rows"
+            )
             require(self.samples <= most, "samples", self.samples, remedy)
 
 

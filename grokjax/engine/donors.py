@@ -110,10 +110,7 @@ def _named(tree: Any) -> dict[str, Any]:
 
 def _filled(shapes_: Any, snapshot: snapshots.Snapshot) -> Any:
     arrays = snapshots.read(snapshot)
-    leaves = [
-        arrays[name].astype(leaf.dtype).reshape(leaf.shape)
-        for name, leaf in _named(shapes_).items()
-    ]
+    leaves = [arrays[name].astype(leaf.dtype) for name, leaf in _named(shapes_).items()]
     return jax.tree.unflatten(jax.tree.structure(shapes_), leaves)
 
 
@@ -139,7 +136,8 @@ def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snap
         for field in match:
             if field not in runs or field not in row:
                 refuse(f"{field} is no field of both its runs and these, name others in match=")
-            runs = runs[runs[field] == row[field]]
+            wanted = row[field]
+            runs = runs[runs[field].isna() if wanted is None else runs[field] == wanted]
         like = ", ".join(f"{field}={row[field]!r}" for field in match)
         if len(runs) != 1:
             refuse(f"{len(runs)} of its runs have {like or 'any'}, where one is needed: "

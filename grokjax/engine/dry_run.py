@@ -21,11 +21,11 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
     folder.check_free(out)
     old = None if overwrite else folder.earlier_start(experiment, out)
     recorded = old["programs"] if old else {}
-    programs = plan.here(experiment, lanes, recorded)
+    ended = set() if overwrite else set(Store(out).ended()["run_id"])
+    programs = plan.here(experiment, lanes, recorded, ended)
     if lanes is None:
         programs = tune.tuned(programs, recorded, say=lambda activity: None)
     runs = [run for program in programs for run in program.runs]
-    ended = set() if overwrite else set(Store(out).ended()["run_id"])
     ended &= {run.run_id for run in runs}
     seconds = sum(
         run.config.steps * program.run_step_seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -104,6 +104,7 @@ def make(
     devices: int = 1,
     lanes: int | None = None,
     recorded: Mapping[str, Mapping[str, Any]] | None = None,
+    ended: Collection[str] = (),
 ) -> list[Program]:
     """The programs of an experiment, cut by nominal costs; `engine.tune` measures.
 
@@ -114,15 +115,18 @@ def make(
       lanes: asked for by the user, for every program.
       recorded: shapes by program name, as an earlier start of the same sweep chose them;
         they are kept, because bits depend on the lanes.
+      ended: ids of runs that need no donors any more.
     """
     if lanes is not None and lanes < 1:
         raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
     groups: dict[Spec, list[Run]] = {}
     for config in experiment.runs():
-        spec = spec_of(config)
-        groups.setdefault(spec, []).append(Run(config.run_id, config, donors.find(config)))
+        run_id = config.run_id
+        found = Found() if run_id in ended else donors.find(config)
+        groups.setdefault(spec_of(config), []).append(Run(run_id, config, found))
     for spec, runs in groups.items():
-        donors.check(spec, runs[0].donors)
+        for found in {run.donors for run in runs}:
+            donors.check(spec, found)
     programs = []
     for spec, runs in groups.items():
         kept = (recorded or {}).get(spec_name(spec))
@@ -147,7 +151,10 @@ def make(
 
 
 def here(
-    experiment: Experiment, lanes: int | None, recorded: Mapping[str, Mapping[str, Any]]
+    experiment: Experiment,
+    lanes: int | None,
+    recorded: Mapping[str, Mapping[str, Any]],
+    ended: Collection[str],
 ) -> list[Program]:
     """The programs on the devices of this process."""
     return make(
@@ -156,6 +163,7 @@ def here(
         devices=jax.local_device_count(),
         lanes=lanes,
         recorded=recorded,
+        ended=ended,
     )
 
 
@@ -203,7 +211,8 @@ def _usual_lanes(spec: Spec, runs: Sequence[Run], devices: int, backend: str) ->
     """
     each = 1
     if backend != "cpu":
-        each = min(ACCELERATOR_BYTES // cost.lane_bytes(spec), MOST_LANES, len(runs) // devices)
+        each_bytes = cost.lane_bytes(spec) + _state_bytes(spec)
+        each = min(ACCELERATOR_BYTES // each_bytes, MOST_LANES, len(runs) // devices)
     return devices * max(1, each)
 
 

@@ -19,6 +19,7 @@ from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
+from grokjax.results.store import Store
 
 
 def run(
@@ -66,7 +67,7 @@ def run(
     folders.check_free(folder)
     # Refuse what cannot work before anything is written, the lock included.
     old = None if overwrite else folders.earlier_start(experiment, folder)
-    plan.here(experiment, lanes, old["programs"] if old else {})
+    plan.here(experiment, lanes, old["programs"] if old else {}, _ended(folder, overwrite))
     with folders.locked(folder):
         if overwrite:
             folders.remove_results(folder)
@@ -92,6 +93,11 @@ def run(
     return load(folder)
 
 
+def _ended(folder: Path, overwrite: bool) -> set[str]:
+    """Runs that need not start any more, and so no donors."""
+    return set() if overwrite else set(Store(folder).ended()["run_id"])
+
+
 def _train(
     experiment: Experiment,
     made: list[rounds.Round],
@@ -108,7 +114,7 @@ def _train(
     """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
     old = folders.earlier_start(experiment, folder)
     recorded = old["programs"] if old else {}
-    programs = plan.here(experiment, lanes, recorded)
+    programs = plan.here(experiment, lanes, recorded, _ended(folder, overwrite=False))
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, command)
     trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)

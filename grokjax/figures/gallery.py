@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -60,10 +62,15 @@ def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:
     found = pd.concat([c for c in chosen if len(c)] or [gaps.head(3)]).drop_duplicates([x, y])
     return {
         f"{label(x)} {level_text(a)}, {label(y)} {level_text(b)}": runs[
-            (runs[x] == a) & (runs[y] == b)
+            _at(runs[x], a) & _at(runs[y], b)
         ]
         for a, b in zip(found[x], found[y], strict=True)
     }
+
+
+def _at(column: pd.Series, level: Any) -> pd.Series:
+    """Which runs have a level, the absence of one included."""
+    return column.isna() if pd.isna(level) else column == level
 
 
 def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:

@@ -7,7 +7,6 @@ Q positions asked, M nodes, D residual width, H heads, E head width.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.models.layers import Linear, Numbers
 from grokjax.models.layout import Level
-from grokjax.models.roles import ratio
+from grokjax.models.roles import score_scale
 from grokjax.models.stream import Places, Stream, row_places
 
 
@@ -85,7 +84,10 @@ class Attention(nn.Module):
             weights = _softmax(self._scores(x, askers), askers.visible)
         if model.attention_rate is not None:
             rate = numbers["attention_rate"]
-            weights = [rate * w + (1 - rate) * u for w, u in zip(weights, uniform, strict=True)]
+            weights = [
+                rate * w + (1 - rate) * jnp.asarray(u, w.dtype)
+                for w, u in zip(weights, uniform, strict=True)
+            ]
         value = Linear(model, (model.width,), heads, name="value")
         values = askers.seen.read(x, value)  # [n, T, H, E]
         mixed = functools.reduce(
@@ -100,7 +102,7 @@ class Attention(nn.Module):
         query = Linear(model, (model.width,), heads, name="query")
         key = Linear(model, (model.width,), heads, name="key")
         turn = _rotated if model.positions == "rotary" else lambda x, positions: x
-        scale = 1 / math.sqrt(model.size * ratio(model))
+        scale = score_scale(model)
         if askers.ask_the_same and x.nodes is not None:
             # One query at each position: its scores of all nodes make a table, looked up by row.
             asks = askers.node_positions[askers.asked.starts]

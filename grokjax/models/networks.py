@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import MLP, Model, Transformer
+from grokjax.config.fields import require
 from grokjax.models.layers import Numbers
 from grokjax.models.layout import Layout, factorised
 from grokjax.models.perceptron import MLPNetwork
@@ -28,6 +29,9 @@ def network(
     model: Model, vocabulary: int, n_classes: int, answers: tuple[int, ...] | None
 ) -> nn.Module:
     """The network of a model for a table of so many tokens and classes."""
+    tied = isinstance(model, Transformer) and model.tied
+    remedy = f"the table has {vocabulary} tokens but {n_classes} classes, leave it out"
+    require(not tied or n_classes <= vocabulary, "tied", True, remedy)
     return NETWORKS[model.kind](model, vocabulary, n_classes, answers)
 
 

@@ -1,13 +1,16 @@
 """What a parameter is for, read off its path, and what that means for scales and rates.
 
-| scaling | embeddings, biases | body | unembedding |
+| scaling | embeddings, first layer | body | unembedding |
 |---|---|---|---|
 | standard | as drawn | as drawn | as drawn |
-| mup | drawn √m wider, SGD's rate × m | Adam's rate / m | drawn √m wider, map / m, SGD's rate × m |
+| mup | SGD's rate × m | Adam's rate / m | drawn √m wider, map / m, SGD's rate × m |
 | mean_field | N(0, 1), map / √fan_in | N(0, 1), map / √fan_in | N(0, 1), map / fan_in |
 
-m is the width over `base_width`. µP is table 8 of Yang et al. 2022 for initial weights whose
-variance is 1/width; those of N(0, 1) embeddings (`init='torch'`) are not widened.
+m is the width over `base_width`, of an MLP its hidden width. µP is table 8 of Yang et al. 2022.
+Where embeddings are drawn with variance 1/width they are drawn √m wider too, so that theirs does
+not depend on the width; biases have the rate of embeddings, but for the last one. Scores are
+divided by the head width over √`base_head_width`. Decoupled decay takes the same share of every
+weight: its factor makes up for that of the rate.
 """
 
 from __future__ import annotations
@@ -58,8 +61,15 @@ def multiplier(model: Transformer | MLP, of: Role, fan_in: int) -> float:
 
 def widened(model: Transformer | MLP, of: Role) -> float:
     """Factor on the deviation that the family of initial weights has."""
-    narrow = of != "body" and not (of == "embed" and model.init == "torch")
-    return math.sqrt(ratio(model)) if narrow else 1.0
+    embeds = of == "embed" and isinstance(model, Transformer) and model.init != "torch"
+    return math.sqrt(ratio(model)) if embeds or of == "unembed" else 1.0
+
+
+def score_scale(model: Transformer) -> float:
+    """Factor on the products of queries and keys."""
+    if model.scaling == "mup":
+        return math.sqrt(model.base_head_width) / model.size
+    return 1 / math.sqrt(model.size)
 
 
 def rates(model: Model, params: dict, adaptive: bool) -> Any:
@@ -67,9 +77,9 @@ def rates(model: Model, params: dict, adaptive: bool) -> Any:
     m = ratio(model)
 
     def rate(path: tuple, _: Any) -> float:
-        hidden = group(path) == "body"
         if adaptive:
-            return 1 / m if hidden else 1.0
-        return 1.0 if hidden else m
+            return 1 / m if group(path) == "body" else 1.0
+        last_bias = role(path) == "unembed" and group(path) == "bias"
+        return 1.0 if group(path) == "body" or last_bias else m
 
     return jax.tree_util.tree_map_with_path(rate, params)

@@ -112,7 +112,7 @@ class Results:
 
         Args:
           run_id: which run.
-          step: an update, or `t_mem`, `t_grok` or `end`, the run's last.
+          step: an update, or `t_mem`, `t_grok` or `end`, the end of its budget.
 
         Raises:
           ConfigError: they were not kept.
@@ -127,7 +127,7 @@ class Results:
             raise ConfigError(f"run_id={run_id!r}: no such run has ended in {self.path}.")
         at: Any = step
         if isinstance(step, str):
-            at = rows["last_step" if step == "end" else step].iloc[0]
+            at = rows["steps" if step == "end" else step].iloc[0]
         if pd.isna(at) or int(at) not in of_run:
             kept = ", ".join(map(str, of_run)) or "none"
             seen = step if pd.isna(at) or step == at else f"{step} (step {at})"
@@ -139,7 +139,10 @@ class Results:
         return of_run[int(at)]
 
     def _snapshots(self) -> list[Snapshot]:
-        return [s for folder in (self.path, *self.others) for s in snapshots.found(folder)]
+        """Of several joined folders that have a snapshot, the first one's."""
+        folders = (self.path, *self.others)
+        each = {(s.run_id, s.step): s for folder in folders[::-1] for s in snapshots.found(folder)}
+        return [each[key] for key in sorted(each)]
 
     def _parts(self, name: str) -> list[Path]:
         folders = (self.path, *self.others)

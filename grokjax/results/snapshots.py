@@ -30,7 +30,7 @@ def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]
     """Keep the arrays of a run at a step; the same again gives the same file."""
     path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
     path.parent.mkdir(exist_ok=True)
-    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     write_atomically(path, lambda part: safetensors.numpy.save_file(contiguous, part))
 
 

@@ -55,9 +55,10 @@ class Store:
                 merged = any(a <= first and last <= b and (a, b) != (first, last) for a, b in spans)
                 if last > committed or merged:
                     self._path(name, first, last).unlink()
+            sync_folder(self.folder / name)
+        for name in (*TABLES, snapshots.FOLDER):
             for stray in (self.folder / name).glob(".*.tmp"):
                 stray.unlink()
-            sync_folder(self.folder / name)
 
     def ended(self) -> pd.DataFrame:
         """`run_id`, `status`, `t_mem` and `t_grok` of every run that has ended."""

@@ -50,14 +50,14 @@ def bit_rows(task: Bits, rng: np.random.Generator) -> np.ndarray:
 
 def parity_bits(task: SparseParity) -> np.ndarray:
     """The positions [k] of the bits that count, in order."""
-    return np.sort(hidden_rng(task.table_seed).choice(task.n_bits, task.k, replace=False))
+    return np.sort(hidden_rng(task.table_seed).choice(task.n_bits, task.k_bits, replace=False))
 
 
 def literals(task: Conjunction) -> tuple[np.ndarray, np.ndarray]:
     """Positions [k] of the literals, in order, and the bits [k] that satisfy them."""
     rng = hidden_rng(task.table_seed)
-    places = np.sort(rng.choice(task.n_bits, task.k, replace=False))
-    return places, rng.integers(2, size=task.k)
+    places = np.sort(rng.choice(task.n_bits, task.k_bits, replace=False))
+    return places, rng.integers(2, size=task.k_bits)
 
 
 def hidden_rng(table_seed: int) -> np.random.Generator:

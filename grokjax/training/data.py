@@ -82,7 +82,11 @@ def ordered(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
         in_classes = jnp.lexsort((rank, classes))
         counts = np.bincount(table.targets, minlength=table.n_classes)
         first = jnp.asarray(np.cumsum(counts) - counts)[classes[in_classes]]
-        place = jnp.zeros(n_rows, np.int32).at[in_classes].set(jnp.arange(n_rows) - first)
+        place = (
+            jnp.zeros(n_rows, np.int32)
+            .at[in_classes]
+            .set((jnp.arange(n_rows) - first).astype(np.int32))
+        )
         return jnp.lexsort((rank, place)).astype(np.int32)
     assert table.operands is not None  # checked when the experiment was built
     values = np.unique(table.operands[:, int(spec.split == "columns")], return_inverse=True)[1]
@@ -103,16 +107,20 @@ def corrupted(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -
     return jnp.where(replaced.reshape(-1, *[1] * (truth.ndim - 1)), others, truth)
 
 
-def batch(spec: Spec, hp: Hparams, n_train: jax.Array, step: jax.Array, train: Rows) -> Rows:
+def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Rows) -> Rows:
     """The rows of an update: everything, or the next part of this epoch's order.
 
-    The order is drawn anew at every step, because a sort takes less than keeping it would.
+    A stage begins with an epoch. The order is drawn anew at every step: to keep it would take
+    a sort all the same, lanes being in different places of their epochs.
     """
     if spec.batch_size is None:
         return train
     size, largest = spec.batch_size, spec.train_rows[1]
+    n_train = jnp.asarray(hp.n_train)[stage]
     parts = n_train // size
-    draws = jax.random.uniform(stream(hp.seed, BATCHES, step // parts), (largest,), jnp.float32)
+    step = step - jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(hp.change_steps)])[stage]
+    key = jax.random.fold_in(stream(hp.seed, BATCHES, stage), step // parts)
+    draws = jax.random.uniform(key, (largest,), jnp.float32)
     order = jnp.argsort(jnp.where(jnp.arange(largest) < n_train, draws, 2))
     chosen = jax.lax.dynamic_slice(order, ((step % parts) * size,), (size,))
     padding = -size % spec.tiles

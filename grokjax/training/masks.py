@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 
@@ -38,18 +40,19 @@ def mask(rule: Mask, keep: jax.Array, donor: dict, key: jax.Array) -> dict:
     return jax.tree.unflatten(structure, leaves)
 
 
+def apply(mask: dict | None, tree: dict) -> dict:
+    """The tree where the mask is 1 and 0 where it is 0; all of it without a mask."""
+    return tree if mask is None else jax.tree.map(jnp.multiply, tree, mask)
+
+
 def _largest(scores: list[jax.Array], keep: jax.Array, by_layer: bool) -> list[jax.Array]:
     """Which scores are among the share of the largest, of each array or of all together."""
     if by_layer:
         return [_top(x, jnp.round(keep * x.size).astype(jnp.int32)) for x in scores]
     together = jnp.concatenate(scores)
     count = jnp.round(keep * together.size).astype(jnp.int32)
-    at = 0
-    parts = []
-    for x in scores:
-        parts.append(_top(together, count)[at : at + x.size])
-        at += x.size
-    return parts
+    ends = list(itertools.accumulate(x.size for x in scores))
+    return jnp.split(_top(together, count), ends[:-1])
 
 
 def _top(scores: jax.Array, count: jax.Array) -> jax.Array:

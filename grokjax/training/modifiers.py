@@ -18,7 +18,8 @@ from grokjax.config import Modifier
 Numbers = Mapping[str, jax.Array]
 Tree = Any
 Make = Callable[[Numbers, Any], optax.GradientTransformationExtraArgs]
-"""Numbers and the modifier's configuration → a transformation, given `key` and `rate`."""
+"""Numbers and the modifier's configuration → a transformation, given `key`, `rate` and `factors`
+of the rate by parameter."""
 
 
 class Average(NamedTuple):
@@ -29,10 +30,10 @@ class Average(NamedTuple):
 
 
 def _stateless(function: Callable[..., Tree]) -> optax.GradientTransformationExtraArgs:
-    """A transformation without a state; `function` takes gradients, parameters, key and rate."""
+    """A transformation without a state; `function` takes gradients, parameters and a key."""
 
-    def update(grads: Tree, state: Tree, params: Tree, *, key: Any, rate: Any) -> tuple:
-        return function(grads, params, key, rate), state
+    def update(grads: Tree, state: Tree, params: Tree, *, key: Any, **_: Any) -> tuple:
+        return function(grads, params, key), state
 
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
@@ -85,11 +86,11 @@ def _ortho_grad(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraAr
         length, of_rest = lengths
         return rest * (length / jnp.maximum(of_rest, tiny))
 
-    return _stateless(lambda grads, params, key, rate: jax.tree.map(across, grads, params))
+    return _stateless(lambda grads, params, key: jax.tree.map(across, grads, params))
 
 
 def _gradient_noise(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
-    def noisy(grads: Tree, params: Tree, key: jax.Array, rate: jax.Array) -> Tree:
+    def noisy(grads: Tree, params: Tree, key: jax.Array) -> Tree:
         noise = noise_like(grads, key, numbers["gradient_std"])
         return jax.tree.map(jnp.add, grads, noise)
 
@@ -99,17 +100,22 @@ def _gradient_noise(numbers: Numbers, _: Any) -> optax.GradientTransformationExt
 def _l1(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
     strength = numbers["l1_strength"]
     return _stateless(
-        lambda grads, params, key, rate: jax.tree.map(
+        lambda grads, params, key: jax.tree.map(
             lambda g, w: g + strength * jnp.sign(w), grads, params
         )
     )
 
 
 def _decay_to_start(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
-    def update(updates: Tree, start: Tree, params: Tree, *, key: Any, rate: Any) -> tuple:
+    def update(
+        updates: Tree, start: Tree, params: Tree, *, rate: Any, factors: Tree, **_: Any
+    ) -> tuple:
         pull = rate * numbers["start_decay"]
-        moved = jax.tree.map(lambda u, w, w0: u - pull * (w - w0), updates, params, start)
-        return moved, start
+
+        def pulled(update: jax.Array, weight: jax.Array, first: jax.Array, factor: Any) -> Any:
+            return update - pull * factor * (weight - first)
+
+        return jax.tree.map(pulled, updates, params, start, factors), start
 
     return optax.GradientTransformationExtraArgs(lambda params: params, update)
 

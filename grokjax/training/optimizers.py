@@ -116,8 +116,10 @@ def factors(spec: Spec, numbers: Mapping[str, Numbers], params: dict) -> tuple[A
     """Of every parameter, the factors on its learning rate and on its weight decay."""
     adaptive = spec.optimizer.kind != "sgd"
     rates = models.rates(spec.model, params, adaptive)
+    coupled = is_coupled(spec.optimizer)
+    decays = jax.tree.map(lambda rate: 1.0 if coupled else 1 / rate, rates)
     if spec.groups is None:
-        return rates, jax.tree.map(lambda _: 1.0, params)
+        return rates, decays
     of_groups = numbers["groups"]
 
     def by_group(name: str) -> Any:
@@ -125,5 +127,7 @@ def factors(spec: Spec, numbers: Mapping[str, Numbers], params: dict) -> tuple[A
             lambda path, _: of_groups[f"{models.group(path)}_{name}"], params
         )
 
-    rates = jax.tree.map(lambda rate, group: rate * group, rates, by_group("learning_rate"))
-    return rates, by_group("decay")
+    def times(own: Any, of_group: Any) -> Any:
+        return jax.tree.map(lambda a, b: a * b, own, of_group)
+
+    return times(rates, by_group("learning_rate")), times(decays, by_group("decay"))

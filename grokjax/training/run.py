@@ -133,7 +133,7 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
         assert donors.mask is not None  # the planner finds it
         keep = numbers["mask"]["keep"]
         mask = masks.mask(spec.mask, keep, donors.mask, stream(hp.seed, MASK))
-        params = jax.tree.map(jnp.multiply, params, mask)
+        params = masks.apply(mask, params)
     optimizer = donors.optimizer or update.init(spec, numbers, params)
     seen = {moment: jnp.zeros((), bool) for moment in _thresholds(spec)}
     return State(step, params, optimizer, mask, seen)
@@ -148,21 +148,22 @@ def step(
     """
     stage, numbers = hp.at(state.step)
     train = jax.tree.map(lambda rows: rows[stage], train)
-    rows = batch(spec, hp, jnp.asarray(hp.n_train)[stage], state.step, train)
+    rows = batch(spec, hp, stage, state.step, train)
     places, drops, changes = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
     dropout = drops if spec.model.dropout is not None else None
 
     def score(params: dict) -> tuple[Scores, dict]:
-        gradient = jax.grad(partial(_score, spec, numbers), has_aux=True)
+        def loss(params: dict, tile: Rows, key: jax.Array | None) -> tuple[jax.Array, Scores]:
+            return _score(spec, numbers, masks.apply(state.mask, params), tile, key)
+
+        gradient = jax.grad(loss, has_aux=True)
         grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
         return scores, grads
 
     scores, grads = modifiers.gradient(spec.modifiers, numbers, score, state.params, places)
     changed, optimizer = update.update(
-        spec, numbers, grads, state.optimizer, state.params, state.step, changes
+        spec, numbers, grads, state.optimizer, state.params, state.mask, state.step, changes
     )
-    if state.mask is not None:
-        changed = jax.tree.map(jnp.multiply, changed, state.mask)
     norms = jax.lax.cond(
         with_norms,
         lambda *trees: [optax.tree.norm(tree) for tree in trees],

@@ -196,7 +196,7 @@ def _rule(mask: Mask | None) -> Mask | None:
     """What of a mask shapes the program, which is not where it comes from."""
     if mask is None:
         return None
-    return Mask("any", rule=mask.rule, by_layer=mask.by_layer)
+    return Mask("any", "end", rule=mask.rule, by_layer=mask.by_layer)
 
 
 def _capture(run: Experiment) -> Capture | None:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from grokjax.training import modifiers, optimizers
+from grokjax.training import masks, modifiers, optimizers
 from grokjax.training.spec import Spec
 
 Numbers = Mapping[str, Mapping[str, jax.Array]]
@@ -40,6 +40,7 @@ def update(
     grads: dict,
     state: OptimizerState,
     params: dict,
+    mask: dict | None,
     step: jax.Array,
     key: jax.Array,
 ) -> tuple[dict, OptimizerState]:
@@ -52,7 +53,7 @@ def update(
 
     def modified(place: Mapping[str, modifiers.Make], tree: dict) -> dict:
         for at, transformation in modifiers.transformations(place, spec.modifiers, numbers):
-            extra = {"key": jax.random.fold_in(key, at), "rate": rate}
+            extra = {"key": jax.random.fold_in(key, at), "rate": rate, "factors": rates}
             before = state.modifiers[str(at)]
             tree, kept[str(at)] = transformation.update(tree, before, params, **extra)
         return tree
@@ -65,5 +66,5 @@ def update(
     if not optimizers.is_coupled(optimizer):
         along = jax.tree.map(jnp.add, along, decayed)
     updates = jax.tree.map(lambda a, factor: -rate * factor * a, along, rates)
-    updates = modified(modifiers.UPDATES, updates)
+    updates = modified(modifiers.UPDATES, masks.apply(mask, updates))
     return updates, OptimizerState(direction_state, kept)

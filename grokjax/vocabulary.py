@@ -1,0 +1,94 @@
+"""`python -m grokjax.vocabulary`: every entry of the registries as the tables of the README."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import typing
+from pathlib import Path
+from typing import Any
+
+from grokjax import config
+from grokjax.config import Config, Experiment, Loss, Modifier, Network, Optimizer, Task
+from grokjax.config.fields import field_types
+from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
+
+FAMILIES: dict[str, tuple[type[Config], ...]] = {
+    "Tasks": (Task,),
+    "Models": (Network,),
+    "Optimisers": (Optimizer,),
+    "Modifiers": (Modifier,),
+    "Losses": (Loss,),
+    "Interventions": (Change, config.Groups, Mask, Snapshot, Snapshots),
+}
+"""Heading → what its entries are, or are kinds of."""
+BEGIN, END = "<!-- vocabulary -->", "<!-- end of vocabulary -->"
+
+
+def entries(base: type[Config]) -> list[type[Config]]:
+    """The kinds of a part that an experiment can have, in the order of their modules."""
+    found = [base] if base.kind else []
+    for cls in base.__subclasses__():
+        found += entries(cls)
+    return found
+
+
+def tables() -> str:
+    """Markdown: a table for every family, and one for the experiment's own fields."""
+    parts = []
+    for heading, bases in FAMILIES.items():
+        rows = [_row(cls) for base in bases for cls in entries(base)]
+        parts.append(_table(heading, rows))
+    own = [_field(name) for name in ("train_fraction", "split", "label_noise", "batch_size")]
+    own += [_field(name) for name in ("seed", "split_seed", "dtype", "loss_dtype")]
+    parts.append(
+        "**Fields of the experiment itself**: " + ", ".join(own) + ". Settings in bold are numbers "
+        "of the compiled program: runs that differ in them alone share a compilation."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
+    lines = [f"| {heading} | what it is | settings |", "|---|---|---|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def _row(cls: type[Config]) -> tuple[str, str, str]:
+    summary = " ".join(inspect.getdoc(cls).split("\n\n")[0].split())  # type: ignore[union-attr]
+    settings: Any = dataclasses.fields(typing.cast(Any, cls))
+    shown = [_setting(cls, f) for f in settings if not f.metadata.get("data")]
+    return f"`{cls.__name__}`", summary.replace("|", r"\|"), ", ".join(shown)
+
+
+def _field(name: str) -> str:
+    (field,) = [f for f in dataclasses.fields(Experiment) if f.name == name]
+    return _setting(Experiment, field)
+
+
+def _setting(cls: Any, field: Any) -> str:
+    """A field's name, bold if it is traced, with its choices if it has some."""
+    annotation = field_types(cls)[field.name]
+    name = f"**{field.name}**" if field.metadata.get("traced") else field.name
+    options = [
+        choice
+        for part in (annotation, *typing.get_args(annotation))
+        if typing.get_origin(part) is typing.Literal
+        for choice in typing.get_args(part)
+    ]
+    return f"{name} ({' / '.join(options)})" if options else name
+
+
+def written(text: str) -> str:
+    """A README with the tables between their marks."""
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if readme is None:
+        print(tables())
+    else:
+        readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
