@@ -1,5 +1,6 @@
-"""The command: forty bad inputs, and what a person sees of good ones."""
+"""The command: a hundred bad inputs, and what a person sees of good ones."""
 
+import dataclasses
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import time
 import pandas as pd
 import pytest
 
-from grokjax import sweep
+from grokjax import experiment_file, sweep
 from grokjax.engine import trainer
 
 HEADER = '''"""A test."""
@@ -25,8 +26,9 @@ GOOD = "experiment = Experiment(task=task, model=model, steps=20, sweep=grid(see
 
 
 def experiment(fields):
-    """An experiment file with these keyword arguments."""
-    return f"experiment = Experiment(task=task, model=model, {fields})"
+    """An experiment file with these keyword arguments, and what it lacks."""
+    small = "".join(f"{name}={name}, " for name in ("task", "model") if f"{name}=" not in fields)
+    return f"experiment = Experiment({small}{fields})"
 
 
 BAD_FILES = {
@@ -81,6 +83,45 @@ BAD_FILES = {
     "beta that rounds to 1": ("b2=0.99999999", experiment("optimizer=AdamW(b2=0.99999999)")),
     "eps that rounds to 0": ("eps=1e-46", experiment("sweep=grid(eps=[1e-46])")),
     "list for a choice": ("norm=", experiment("sweep=grid(norm=[['pre']])")),
+    "dividing by a composite p": ("p=91", experiment("task=ModularArithmetic('div', p=91)")),
+    "halving what does not commute": ("halve=True", experiment("task=ModularArithmetic('sub', p=7, halve=True)")),
+    "a group too large": ("group='S7'", experiment("task=Group('S7')")),
+    "no group": ("group='X3'", experiment("task=Group('X3')")),
+    "minibatch larger than the training set": ("batch_size=26", experiment("task=ModularArithmetic('add', p=7), batch_size=26")),
+    "features for a transformer": ("model='transformer'", experiment("task=SparseParity()")),
+    "several answers for an MLP": ("model='mlp'", experiment("task=Sequence('copy'), model=MLP()")),
+    "answers seen beforehand": ("causal=False", experiment("task=Sequence('copy'), model=Transformer(causal=False)")),
+    "numbers for cross-entropy": ("loss='cross_entropy'", experiment("task=PolynomialRegression(), model=MLP()")),
+    "label noise beyond all": ("label_noise=1.5", experiment("label_noise=1.5")),
+    "noise on teacher-forced rows": ("label_noise=0.1", experiment("task=Sequence('copy'), label_noise=0.1")),
+    "rows of no pairs": ("split='rows'", experiment("task=Sequence('copy'), split='rows'")),
+    "balanced numbers": ("split='balanced'", experiment("task=TeacherStudent(), model=MLP(), loss=MeanSquaredError(), split='balanced'")),
+    "rotary odd heads": ("head_width=3", experiment("model=Transformer(head_width=3, positions='rotary')")),
+    "a rate without a softmax": ("attention_rate=0.5", experiment("model=Transformer(attention='uniform', attention_rate=0.5)")),
+    "mean field of a transformer": ("scaling='mean_field'", experiment("model=Transformer(scaling='mean_field')")),
+    "muP of Muon": ("scaling='mup'", experiment("model=Transformer(scaling='mup'), optimizer=Muon()")),
+    "muP of embeddings in an MLP": ("scaling='mup'", experiment("model=MLP(scaling='mup')")),
+    "linear in embeddings": ("layers=0", experiment("model=MLP(layers=0)")),
+    "dropout of everything": ("dropout=1.0", experiment("model=MLP(dropout=1.0)")),
+    "two places for a gradient": ("modifiers='sam and weight_noise'", experiment("modifiers=(SAM(), WeightNoise())")),
+    "negative group rate": ("body_decay=-1.0", experiment("groups=Groups(body_decay=-1)")),
+    "mask of nothing": ("keep=0.0", experiment("mask=Mask('x', step=10, keep=0.0)")),
+    "change of nothing": ("changes=5", experiment("changes=(Change(5),)")),
+    "change of what is static": ("width", experiment("changes=(Change(5, width=8),)")),
+    "change of the start": ("init_scale", experiment("changes=(Change(5, init_scale=2.0),)")),
+    "change of what is absent": ("output_scale", experiment("changes=(Change(5, output_scale=2.0),)")),
+    "change twice": ("weight_decay", experiment("changes=(Change(5, weight_decay=1.0, **{'optimizer.weight_decay': 2.0}),)")),
+    "changes out of order": ("changes=[9, 5]", experiment("changes=(Change(9, weight_decay=1.0), Change(5, weight_decay=2.0))")),
+    "change beyond the budget": ("changes=[30000]", experiment("changes=(Change(30_000, weight_decay=1.0),)")),
+    "change to a bad value": ("train_fraction=1.5", experiment("changes=(Change(5, train_fraction=1.5),)")),
+    "snapshot between log points": ("snapshots.at=15", experiment("snapshots=Snapshots(at=(15,))")),
+    "end of runs that settle": ("snapshots.moments='end'", experiment("snapshots=Snapshots(moments=('end',))")),
+    "no snapshot at all": ("snapshots=()", experiment("snapshots=Snapshots()")),
+    "scale of weights that are given": ("init_scale=2.0", experiment("model=Transformer(init_scale=2.0), start=Snapshot('x', step=0)")),
+    "donor that is nowhere": ("start='nowhere'", experiment("start=Snapshot('nowhere', step=0)")),
+    "tied to too few tokens": ("tied=True", experiment("task=Table([[0], [1], [2]], [0, 5, 8]), model=Transformer(tied=True)")),
+    "table of uneven rows": ("inputs[1]", experiment("task=Table([[0, 1], [1]], [0, 1])")),
+    "MNIST without files": ("folder='nowhere'", experiment("task=MNIST('nowhere'), model=MLP()")),
     "exit": ("SystemExit", "exit(0)"),
     "empty axis": ("weight_decay=[]", experiment("sweep=grid(weight_decay=[])")),
     "axis without a list": ("weight_decay=1.0", experiment("sweep=grid(weight_decay=1.0)")),
@@ -184,6 +225,24 @@ def test_overrides_reach_the_runs(tmp_path, monkeypatch, capsys):
     assert "nothing to train" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "sweep=grid(optimizer=[SGD(momentum=0.1), SGD(momentum=0.2), Lion()])",
+        "sweep=grid(modifiers=[(), (GrokfastEMA(1.0),), (L1(), GrokfastEMA(2.0))])",
+        "sweep=grid(changes=[(), (Change(10, weight_decay=0.5),)], groups=[None, Groups()])",
+        "sweep=grid(task=[Group('C5'), Group('C7')], snapshots=[None, Snapshots(at=(10,))])",
+        "task=Table([[0, 1], [1, 1], [1, 0]], [0, 1, 1]), batch_size=1",
+        "task=Digits(limit=50), model=MLP(), sweep=grid(batch_size=[None, 10])",
+    ],
+)
+def test_parts_lists_and_tables_need_no_flags(workplace, fields):
+    (workplace / "good.py").write_text(HEADER + experiment(fields))
+    written, _ = experiment_file.read(workplace / "good.py")
+    _, parsed = sweep.parse(written, ["--train-fraction", "0.4"])
+    assert parsed == dataclasses.replace(written, train_fraction=0.4)
+
+
 def test_an_experiment_file_is_run_once_and_results_never(tmp_path, monkeypatch):
     import grokjax
 
@@ -233,7 +292,7 @@ def test_a_signal_stops_after_a_commit(tmp_path, number, status):
 
 DRIVER = """
 import sys
-from grokjax import sweep
+from grokjax import experiment_file, sweep
 from grokjax.engine import plan
 plan.SEGMENT_SECONDS = plan.TICK_SECONDS = 0.3
 sys.exit(sweep.main(sys.argv[1:]))

@@ -79,8 +79,17 @@ def test_alone_and_in_a_batch_agree_in_float64(tiny):
 
 
 def test_everything_numeric_sweeps_in_one_compilation(tiny, no_compilation_cache):
-    """Twelve runs that differ in all of their numbers compile as often as one run."""
-    experiment = dataclasses.replace(tiny, task=grokjax.ModularArithmetic("sub", p=13))
+    """Twelve runs that differ in all of their 27 numbers compile as often as one run."""
+    experiment = dataclasses.replace(
+        tiny,
+        task=grokjax.ModularArithmetic("sub", p=13),
+        model=dataclasses.replace(tiny.model, attention_rate=0.5, output_scale=1.0, dropout=0.1),
+        optimizer=dataclasses.replace(tiny.optimizer, schedule="cosine"),
+        loss=grokjax.Hinge(),
+        modifiers=(grokjax.GrokfastEMA(), grokjax.L1(), grokjax.SAM(), grokjax.NormClamp()),
+        groups=grokjax.Groups(),
+        changes=(grokjax.Change(10, weight_decay=1.0, train_fraction=0.49),),
+    )
     cells = [
         {
             "learning_rate": 1e-3 * (k + 1),
@@ -89,7 +98,24 @@ def test_everything_numeric_sweeps_in_one_compilation(tiny, no_compilation_cache
             "b2": 0.95 + 0.001 * k,
             "eps": 1e-8 * (k + 1),
             "warmup_steps": k,
+            "schedule_steps": 100 + k,
+            "final_rate": 0.05 * k,
+            "margin": 1 + 0.1 * k,
+            "attention_rate": k / 12,
+            "output_scale": 1 + 0.1 * k,
+            "dropout": 0.01 * k,
+            "label_noise": 0.01 * k,
+            "factor": 0.1 * k,
+            "memory": 0.9 + 0.001 * k,
+            "l1_strength": 1e-5 * k,
+            "radius": 0.01 * k,
+            "largest_ratio": 1 + 0.1 * k,
+            "embed_learning_rate": 1 + 0.1 * k,
+            "bias_decay": 0.1 * k,
+            "changes.0.step": 10 + k,
+            "changes.0.weight_decay": 0.1 * k,
             "init_scale": 0.5 + 0.1 * k,
+            "embed_init_scale": 1 + 0.1 * k,
             "train_fraction": 0.488 + 0.001 * k,
             "seed": k,
             "split_seed": 2 * k,
