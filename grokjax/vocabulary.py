@@ -38,8 +38,9 @@ def tables() -> str:
     """Markdown: a table for every family, and one for the experiment's own fields."""
     parts = []
     for heading, bases in FAMILIES.items():
-        rows = [_row(cls) for base in bases for cls in entries(base)]
-        parts.append(_table(heading, rows))
+        rows = [_row(cls, base) for base in bases for cls in entries(base)]
+        common = [_row(base, Config) for base in bases if not base.kind and _fields(base)]
+        parts.append(_table(heading, [("all of them", *row[1:]) for row in common] + rows))
     own = [_field(name) for name in ("train_fraction", "split", "label_noise", "batch_size")]
     own += [_field(name) for name in ("seed", "split_seed", "dtype", "loss_dtype")]
     parts.append(
@@ -54,11 +55,17 @@ def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
-def _row(cls: type[Config]) -> tuple[str, str, str]:
+def _row(cls: type[Config], base: type[Config]) -> tuple[str, str, str]:
+    """Name, what it is, and the settings that not all kinds of the base have."""
+    known = [] if cls is base else [field.name for field in _fields(base)]
     summary = " ".join(inspect.getdoc(cls).split("\n\n")[0].split())  # type: ignore[union-attr]
-    settings: Any = dataclasses.fields(typing.cast(Any, cls))
-    shown = [_setting(cls, f) for f in settings if not f.metadata.get("data")]
-    return f"`{cls.__name__}`", summary.replace("|", r"\|"), ", ".join(shown)
+    own = [f for f in _fields(cls) if f.name not in known and not f.metadata.get("data")]
+    shown = [_setting(cls, f) for f in own]
+    return f"`{cls.__name__}`", summary.replace("|", r"\|").removesuffix("."), ", ".join(shown)
+
+
+def _fields(cls: Any) -> tuple[dataclasses.Field, ...]:
+    return dataclasses.fields(cls)
 
 
 def _field(name: str) -> str:

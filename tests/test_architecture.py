@@ -16,6 +16,7 @@ FLOORS = {
     "grokjax.experiment_file": 1,
     "grokjax.explorer": 1,
     "grokjax.tasks": 1,
+    "grokjax.vocabulary": 1,
     "grokjax.results": 1,
     "grokjax.analysis": 2,
     "grokjax.models": 2,

@@ -28,6 +28,7 @@ def _task(task):
 
 
 TASKS = {kind: _task(task) for kind, task in EXAMPLES.items()}
+TASKS["mnist"]["optimizer"] = grokjax.AdamW(learning_rate=2e-3)  # so few hidden units die of more
 MODELS = {
     "mlp": {},
     "mlp sum": {"model": dataclasses.replace(PERCEPTRON, token_inputs="sum", biases=True)},
