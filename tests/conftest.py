@@ -3,6 +3,10 @@
 import dataclasses
 import os
 
+# Programs here take longer to optimise than to run, in processes that tests start too. The
+# mathematics is the same; sweeps by hand and the slow tests are optimised.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 import jax
 import numpy as np
 import pytest
@@ -61,6 +65,8 @@ def hparams(experiment):
 
 QUICKLY = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_passes": True}
 """Compiler options for programs that take longer to optimise than to run."""
+CAREFULLY = {"xla_backend_optimization_level": "3", "xla_llvm_disable_expensive_passes": False}
+"""Compiler options as sweeps have them, where rounding is the question."""
 NUMBERS = {"attention_rate": 0.3}
 """Traced numbers for networks that are asked without an experiment."""
 

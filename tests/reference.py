@@ -45,37 +45,38 @@ def wider(model):
     return model.width / model.base_width if model.scaling == "mup" else 1
 
 
-def scores_of(model, q, k, at, seen):
-    """Scores that position `at` gives to the first `seen` of q, k [T, E]."""
-    size = q.shape[-1]
-    scores = k[:seen] @ q[at]
+def turned(x):
+    """x [N, T, H, E] as complex numbers, each turned by position · 10000^(−2i/E)."""
+    half = x.shape[-1] // 2
+    angles = np.arange(x.shape[1])[:, None] / 10000 ** (2 * np.arange(half) / x.shape[-1])
+    return (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angles)[:, None]
+
+
+def products(model, q, k):
+    """q, k [N, T, H, E] → scores [N, H, T asked, T seen]."""
     if model.positions == "rotary":
-        # As complex numbers, a rotation by the distance of the two positions.
-        pairs = [x[..., : size // 2] + 1j * x[..., size // 2 :] for x in (q[at], k[:seen])]
-        angles = (at - np.arange(seen))[:, None] / 10000 ** (2 * np.arange(size // 2) / size)
-        scores = np.sum(pairs[0] * np.exp(1j * angles) * np.conj(pairs[1]), axis=-1).real
-    return scores / np.sqrt(size * wider(model))
+        return np.einsum("nqhe,nkhe->nhqk", turned(q), turned(k).conj()).real
+    return np.einsum("nqhe,nkhe->nhqk", q, k)
 
 
 def attention(model, p, x):
-    """Every row and head in a loop: x [N, T, D] → [N, T, D]."""
+    """x [N, T, D] → [N, T, D], a position at a time."""
     n, t, _ = x.shape
-    heads = model.heads
-    names = ("value",) if model.attention == "uniform" else ("value", "query", "key")
-    v, q, k = [linear(p[name], x).reshape(n, t, heads, -1) for name in names] + [None] * (
-        3 - len(names)
-    )
+    project = lambda name: linear(p[name], x).reshape(n, t, model.heads, -1)  # noqa: E731
+    v = project("value")
     mixed = np.zeros_like(v)
-    for row in range(n):
-        for head in range(heads):
-            for at in range(t):
-                seen = at + 1 if model.causal else t
-                weights = np.ones(seen) / seen
-                if model.attention == "softmax":
-                    powers = np.exp(scores_of(model, q[row, :, head], k[row, :, head], at, seen))
-                    rate = 1 if model.attention_rate is None else model.attention_rate
-                    weights = rate * powers / powers.sum() + (1 - rate) * weights
-                mixed[row, at, head] = weights @ v[row, :seen, head]
+    if model.attention == "softmax":
+        size = v.shape[-1]
+        scale = np.sqrt(model.base_head_width) / size if model.scaling == "mup" else size**-0.5
+        scores = products(model, project("query"), project("key")) * scale
+    for at in range(t):
+        seen = at + 1 if model.causal else t
+        weights = np.full((n, model.heads, seen), 1 / seen)
+        if model.attention == "softmax":
+            powers = np.exp(scores[:, :, at, :seen])
+            rate = 1 if model.attention_rate is None else model.attention_rate
+            weights = rate * powers / powers.sum(-1, keepdims=True) + (1 - rate) * weights
+        mixed[:, at] = np.einsum("nhk,nkhe->nhe", weights, v[:, :seen])
     out = {"weight": p["output"]["weight"].reshape(-1, model.width)}
     if "bias" in p["output"]:
         out["bias"] = p["output"]["bias"]

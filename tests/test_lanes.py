@@ -181,7 +181,8 @@ def test_a_float64_loss_leaves_the_network_as_it_is(tiny, dtype):
     experiment = dataclasses.replace(tiny, dtype=dtype, loss_dtype="float64")
     spec, hp = spec_of(experiment), hparams(experiment)
     with jax.enable_x64(True):
-        state, metrics, _ = training.segment(spec, 2, hp, training.init(spec, hp))
+        run = jax.jit(lambda hp: training.segment(spec, 2, hp, training.init(spec, hp)))
+        state, metrics, _ = run(hp)
     dtypes = {leaf.dtype for leaf in jax.tree.leaves(state.params)}
     assert dtypes == {np.dtype(dtype)}
     assert metrics.columns()["train_loss"].dtype == np.float64

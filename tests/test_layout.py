@@ -2,12 +2,13 @@
 
 import dataclasses
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import NUMBERS, hparams, in_float64, to_numpy
+from conftest import CAREFULLY, NUMBERS, QUICKLY, hparams, in_float64, to_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import built
@@ -63,6 +64,11 @@ def loss_and_gradient(spec, layout, rows):
     return both
 
 
+def quick(spec, layout, rows):
+    """`loss_and_gradient` in one program: an operation a time would compile each of them."""
+    return jax.jit(loss_and_gradient(spec, layout, rows), compiler_options=QUICKLY)
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [(options, FORMATS[i % 3]) for i, options in enumerate(variants())],
@@ -78,8 +84,8 @@ def test_values_and_gradients_equal_the_plain_ones(tiny, options, text):
     spec, params, table = built(experiment)
     rows = np.random.default_rng(1).permutation(len(table.targets))[:20].astype(np.int32)
     with jax.enable_x64(True):
-        value, gradient = to_numpy(loss_and_gradient(spec, training.layout(spec), rows)(params))
-        expected, slope = to_numpy(loss_and_gradient(spec, plain_layout(spec), rows)(params))
+        value, gradient = to_numpy(quick(spec, training.layout(spec), rows)(params))
+        expected, slope = to_numpy(quick(spec, plain_layout(spec), rows)(params))
     assert any(level.shared for level in training.layout(spec).levels)
     assert value == pytest.approx(expected, rel=1e-12)
     assert np.linalg.norm(gradient - slope) <= 1e-12 * np.linalg.norm(slope)
@@ -99,10 +105,13 @@ def test_float32_is_as_close_to_float64_as_the_plain_way(tiny, options):
     spec, params, table = built(experiment)
     rows = np.random.default_rng(2).permutation(len(table.targets))[:60].astype(np.int32)
     with jax.enable_x64(True):
-        _, truth = to_numpy(jax.jit(loss_and_gradient(spec, plain_layout(spec), rows))(params))
+        _, truth = to_numpy(quick(spec, plain_layout(spec), rows)(params))
     single = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
     errors = [
-        np.linalg.norm(jax.jit(loss_and_gradient(spec, layout, rows))(single)[1] - truth)
+        np.linalg.norm(
+            jax.jit(loss_and_gradient(spec, layout, rows), compiler_options=CAREFULLY)(single)[1]
+            - truth
+        )
         for layout in (training.layout(spec), plain_layout(spec))
     ]
     assert errors[0] <= 1.25 * errors[1]
@@ -159,7 +168,10 @@ def test_any_table_of_tokens_is_computed_right():
             params = models.init(network, jax.random.key(0), layouts[0], SCALES)
             rows = np.arange(90, dtype=np.int32)
             found, expected = (
-                models.apply(network, params, layout, rows, NUMBERS) for layout in layouts
+                jax.jit(partial(models.apply, network, layout=layout, rows=rows, numbers=NUMBERS))(
+                    params=params
+                )
+                for layout in layouts
             )
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
 

@@ -93,7 +93,9 @@ PERCEPTRONS = {
     "quadratic": grokjax.MLP.quadratic(7),
     "bilinear": grokjax.MLP.bilinear(7, width=5, layers=2, biases=True),
     "linear": grokjax.MLP.linear(biases=True),
-    "mup": grokjax.MLP(width=5, mlp_width=8, scaling="mup", base_width=4, biases=True, layers=2),
+    "mup": grokjax.MLP(
+        mlp_width=8, scaling="mup", base_width=4, biases=True, layers=2, token_inputs="one_hot"
+    ),
     "gated": grokjax.MLP(width=5, mlp_width=7, gated=True, activation="silu", token_inputs="sum"),
 }
 
@@ -113,7 +115,9 @@ def test_perceptrons_equal_the_numpy_reference(tiny, name, inputs):
 @pytest.mark.parametrize("text", ["a b", "a b =", "a op b ="])
 def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
     task = dataclasses.replace(tiny.task, p=3, format=text)
-    model = dataclasses.replace(tiny.model, activation="gelu", norm="pre", biases=True, layers=2)
+    model = grokjax.Transformer(
+        width=4, heads=2, mlp_width=6, layers=2, activation="gelu", norm="pre", biases=True
+    )
     experiment = dataclasses.replace(tiny, task=task, model=model, train_fraction=0.5)
     spec, params, table = built(experiment)
     hp = hparams(in_float64(experiment))

@@ -586,9 +586,9 @@ def test_large_tables_are_checked_once():
     task = Table(np.arange(300_000).reshape(-1, 3) % 97, np.arange(100_000) % 5)
     copy = task.replaced(tolerance=0.3)
     assert copy.inputs is task.inputs
-    assert copy.outputs is task.outputs
+    assert copy.targets is task.targets
     assert tasks.build(copy).inputs.shape == (100_000, 3)
-    refused(lambda: Table(task.inputs, task.inputs), "outputs[0]=(0, 1, 2)", "one number")
+    refused(lambda: Table(task.inputs, task.inputs), "targets[0]=(0, 1, 2)", "one number")
 
 
 @pytest.mark.parametrize(
@@ -596,23 +596,23 @@ def test_large_tables_are_checked_once():
     [
         ([], [], ("inputs=()", "2 or more rows")),
         ([[1, 2]], [0], ("inputs=", "2 or more rows")),
-        ([[1], [2]], [0], ("outputs=", "2 or more numbers")),
-        ([[1], [2], [3]], [0, 1], ("outputs: 2 of them for 3 rows",)),
+        ([[1], [2]], [0], ("targets=", "2 or more numbers")),
+        ([[1], [2], [3]], [0, 1], ("targets: 2 of them for 3 rows",)),
         ([[1, 2], [3], [4]], [0, 1, 1], ("inputs[1]=(3,)", "2 numbers", "not 1")),
         ([1, 2], [0, 1], ("inputs[0]=1", "a row of numbers")),
         ([[], []], [0, 1], ("inputs[0]=()",)),
         ("text", [0, 1], ("inputs='text'",)),
         ([[1], ["b"]], [0, 1], ("inputs[1][0]='b'", "number what is text")),
         ([[1], [None]], [0, 1], ("inputs[1][0]=None",)),
-        ([[1], [2]], [0, "b"], ("outputs[1]='b'",)),
-        ([[1], [2]], [[0], [1]], ("outputs[0]=(0,)", "one number")),
+        ([[1], [2]], [0, "b"], ("targets[1]='b'",)),
+        ([[1], [2]], [[0], [1]], ("targets[0]=(0,)", "one number")),
         ([[1], [-2]], [0, 1], ("inputs[1][0]=-2", "tokens are counted from 0")),
-        ([[1], [2]], [0, -1], ("outputs[1]=-1", "classes are counted from 0")),
+        ([[1], [2]], [0, -1], ("targets[1]=-1", "classes are counted from 0")),
         ([[1], [10**6]], [0, 1], ("inputs[1][0]=1000000", "renumber")),
         ([[1.0], [math.nan]], [0, 1], ("inputs[1][0]=nan", "finite")),
         ([[1.0, 2], [1, math.inf]], [0, 1], ("inputs[1][1]=inf", "finite")),
         ([[1.0], [10**400]], [0, 1], ("inputs[1][0]=", "finite")),
-        ([[1], [2]], [0.5, -math.inf], ("outputs[1]=-inf", "finite")),
+        ([[1], [2]], [0.5, -math.inf], ("targets[1]=-inf", "finite")),
         (np.zeros((2, 2, 2)), [0, 1], ("inputs[0][0]=(0.0, 0.0)",)),
         ([[1j], [2]], [0, 1], ("inputs[0][0]=1j",)),
         ([range(200), [0]], [0, 1], ("inputs[0]=range",)),
@@ -638,7 +638,7 @@ def test_files_are_read(tmp_path, frame, suffix):
     frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
     task = Table.read(path, "y", ["b", "a"])
     assert task == Table([[3, 0], [4, 1], [5, 2]], [0, 1, 0], table_name="mine")
-    assert Table.read(str(path), target="b", inputs=["a"]).outputs == (3, 4, 5)
+    assert Table.read(str(path), target="b", inputs=["a"]).targets == (3, 4, 5)
     refused(lambda: Table.read(path, "y"), "column='name': ", "text")
     refused(lambda: Table.read(path, "z"), "column='z': ", "choose from a, b, y, name")
     refused(lambda: Table.read(path, "y", ["a", "c"]), "column='c': ")

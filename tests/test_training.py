@@ -16,10 +16,12 @@ from grokjax.training import run as training
 from grokjax.training.data import permutation, split, splits
 from grokjax.training.spec import row_bucket, spec_of
 
+both_parts = jax.jit(split, static_argnums=0)
+
 
 def split_rows(experiment):
     """Training and test rows of an experiment as sets of rows, padding left out."""
-    parts = split(spec_of(experiment), hparams(experiment))
+    parts = both_parts(spec_of(experiment), hparams(experiment))
     return [set(np.asarray(part.index)[np.asarray(part.weights) > 0].tolist()) for part in parts]
 
 
@@ -33,7 +35,7 @@ def test_a_split_uses_every_row_once_in_the_asked_proportion(fraction, seed):
     assert len(train) == round(fraction * 49)
     assert not train & test
     assert len(train | test) == 49
-    for part in split(spec_of(experiment), hparams(experiment)):
+    for part in both_parts(spec_of(experiment), hparams(experiment)):
         assert float(np.sum(part.weights)) == pytest.approx(1, rel=1e-6)
 
 
@@ -116,6 +118,7 @@ def test_learning_rate_warms_up_linearly(tiny):
     ]:
         experiment = dataclasses.replace(tiny, optimizer=numbers)
         spec, hp = spec_of(experiment), hparams(experiment)
-        _, metrics, _ = training.segment(spec, 1, hp, training.init(spec, hp))
+        run = jax.jit(lambda hp, spec=spec: training.segment(spec, 1, hp, training.init(spec, hp)))
+        _, metrics, _ = run(hp)
         norms[name] = float(metrics.update_norm[0])
     assert norms["warm"] == pytest.approx(norms["cold"] / 40, rel=1e-4)

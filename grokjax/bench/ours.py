@@ -74,7 +74,7 @@ def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
     """The run as plain arrays, and its losses before the first four steps."""
     spec, hp = spec_of(experiment), Run("bench", experiment.resolved()).hparams()
     table = tasks.build(experiment.task)
-    rows = np.asarray(permutation(hp.split_seed, len(table.targets)))[: experiment.n_train]
+    rows = np.asarray(permutation(hp.split_seed[0], len(table.targets)))[: experiment.n_train]
     step = jax.jit(lambda state: training.step(spec, hp, splits(spec, hp)[0], state))
     with jax.default_matmul_precision(spec.matmul_precision):
         state = training.init(spec, hp)

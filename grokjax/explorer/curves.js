@@ -63,7 +63,7 @@ function curvesLayout(traces) {
     paper_bgcolor: "white", plot_bgcolor: "white", shapes, annotations,
     xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", tickformat: "~s", dtick: logTicks(traces.flatMap(({ x }) => x), 1000) },
     yaxis: { ...axis, domain: [0.54, 1], range: [-0.04, 1.04], title: { text: "accuracy", standoff: 8 } },
-    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss (nats)", standoff: 8 }, exponentformat: "power", dtick: logTicks(losses, 100), tickfont: { size: 10 } },
+    yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss", standoff: 8 }, exponentformat: "power", dtick: logTicks(losses, 100), tickfont: { size: 10 } },
   };
 }
 

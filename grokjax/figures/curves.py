@@ -38,7 +38,7 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
                 axis.set_xscale("log")
                 _mark(axis, runs)
         axes[0, 0].set(ylabel="accuracy", ylim=(-0.03, 1.03))
-        axes[1, 0].set_ylabel("loss (nats)")
+        axes[1, 0].set_ylabel("loss")
         lowest, highest = axes[1, 0].get_ylim()
         axes[1, 0].set_ylim(max(lowest, SMALLEST_LOSS), highest)
         handles = [Line2D([], [], color=c, ls=ls, label=name) for name, (c, ls) in SPLITS.items()]

@@ -37,6 +37,8 @@ def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Fi
         made["trajectories"] = by_step.trajectories(curves, groups)
     title, rows = survival_groups(summary)
     made["survival"] = by_step.survival_curves(rows, title=title)
+    for axis, by_level in _by_text(summary).items():
+        made[f"survival_by_{axis}"] = by_step.survival_curves(by_level, title=label(axis))
     for axis, law in summary.laws.items():
         if summary.is_map or len(summary.varying) == 1:
             made[f"law_{axis}"] = trends.law_plot(summary.law_runs, law)
@@ -83,10 +85,22 @@ def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
     level = levels[np.abs(levels - centre).argmin()]
     row = runs[runs[y] == level]
     found = np.sort(row[x].unique())
-    most = min(len(style.SERIES), len(found))
+    most = min(style.FEW, len(found))
     shown = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
     groups = {f"{label(x)} {level_text(at)}": row[row[x] == at] for at in shown}
     return f"{label(y)} {level_text(level)}", groups
+
+
+def _by_text(summary: Summary) -> dict[str, dict[str, pd.DataFrame]]:
+    """Axes that are no numbers, a group or an optimiser say → the runs of each of their levels."""
+    runs = summary.runs
+    axes = [name for name in summary.results.axes if name in runs]
+    words = {name: runs[name].dropna().unique() for name in axes if runs[name].dtype.kind in "OU"}
+    return {
+        name: {str(level) or "none": runs[runs[name] == level] for level in levels}
+        for name, levels in words.items()
+        if 1 < len(levels) <= len(style.SERIES)
+    }
 
 
 def _crossed(summary: Summary) -> pd.DataFrame:

@@ -34,8 +34,13 @@ SERIES = (
     ("#009E73", "-."),
     ("#CC79A7", (0, (1, 1))),
     ("#000000", (0, (5, 1, 1, 1, 1, 1))),
+    ("#E69F00", (0, (3, 1, 1, 1))),
+    ("#56B4E9", (0, (6, 2))),
+    ("#777777", "-"),
 )
 """Colours and dashes of lines side by side, told apart without colour too."""
+FEW = 5
+"""Levels of a number that are shown side by side; kinds of things may be more."""
 
 _RC: dict[Any, Any] = {
     "font.size": 8,

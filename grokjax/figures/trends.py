@@ -17,7 +17,7 @@ from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
 from grokjax.figures.axes import MOST_TICKS, label, level_text
 
-MOST_LINES = len(style.SERIES)
+MOST_LINES = style.FEW
 TIMES = (("t_grok", style.TEST, "o"), ("t_mem", style.TRAIN, "s"))
 
 
