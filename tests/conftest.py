@@ -3,10 +3,6 @@
 import dataclasses
 import os
 
-# Programs here take longer to optimise than to run, in processes that tests start too. The
-# mathematics is the same; sweeps by hand and the slow tests are optimised.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 import jax
 import numpy as np
 import pytest
@@ -19,6 +15,8 @@ from grokjax.engine.plan import Run
 # Sweeps would make every core a device; programs for one compile faster. Several devices are
 # tested in processes of their own.
 jax.config.update("jax_num_cpu_devices", 1)
+# They take longer to optimise than to run; the processes that tests start do optimise.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -60,7 +60,8 @@ def built(experiment):
     rng = np.random.default_rng(0)
 
     def drawn(path, x):
-        start = 1.0 if path[-1].key == "scale" else 0.3 * rng.normal(size=x.shape)
+        spread = experiment.model.width**-0.5
+        start = 1.0 if path[-1].key == "scale" else spread * rng.normal(size=x.shape)
         return start + 0.1 * rng.normal(size=x.shape)
 
     return spec, jax.tree_util.tree_map_with_path(drawn, shapes), table
