@@ -84,7 +84,13 @@ def test_settled_means_above_both_thresholds_all_the_while(train, test, since, e
     assert onset.settling(curve, grokjax.Thresholds(), 30, since) == expected
 
 
-@pytest.mark.parametrize("survived", [0, 3], ids=["at once", "after three segments"])
+@pytest.mark.parametrize(
+    "survived",
+    [
+        pytest.param(0, marks=pytest.mark.slow, id="at once"),
+        pytest.param(3, id="after three segments"),
+    ],
+)
 def test_without_memory_the_lanes_are_halved_and_runs_begin_again(
     tiny, small_ticks, tmp_path, monkeypatch, survived
 ):
@@ -191,9 +197,14 @@ def test_a_float64_loss_leaves_the_network_as_it_is(tiny, dtype):
 
 def test_precision_is_recorded_and_is_an_axis(tiny):
     results = grokjax.run(
-        swept(tiny, loss_dtype=["float32", "float64"], matmul_precision=["highest", "default"])
+        dataclasses.replace(
+            tiny,
+            sweep=grokjax.zipped(
+                loss_dtype=["float32", "float64"], matmul_precision=["highest", "default"]
+            ),
+        )
     )
-    assert len(results.runs) == 4
+    assert len(results.runs) == 2
     assert set(results.runs["loss_dtype"]) == {"float32", "float64"}
     assert set(results.runs["matmul_precision"]) == {"highest", "default"}
 

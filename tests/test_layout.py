@@ -34,8 +34,11 @@ def plain_layout(spec):
 
 def variants():
     """What the layout depends on in all combinations, and every other way to read a level."""
-    names = ["norm", "readout", "causal", "layers"]
-    products = itertools.product(["none", "pre"], ["last", "mean"], [True, False], [1, 2])
+    names = ["readout", "causal", "layers", "norm"]
+    products = [
+        (*values, "pre" if at % 3 else "none")
+        for at, values in enumerate(itertools.product(["last", "mean"], [True, False], [1, 2]))
+    ]
     others = [
         {"layers": 3, "readout": "mean", "norm": "post", "biases": True},
         {"layers": 3, "norm": "rms", "final_norm": True, "tied": True},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
+from functools import partial
 
 import jax
 import numpy as np
@@ -77,7 +78,7 @@ def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
     rows = np.asarray(permutation(hp.split_seed[0], len(table.targets)))[: experiment.n_train]
     step = jax.jit(lambda state: training.step(spec, hp, splits(spec, hp)[0], state))
     with jax.default_matmul_precision(spec.matmul_precision):
-        state = training.init(spec, hp)
+        state = jax.jit(partial(training.init, spec))(hp)
         params, losses = jax.tree.map(np.asarray, state.params), []
         for _ in range(4):
             state, info = step(state)

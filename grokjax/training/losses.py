@@ -67,14 +67,20 @@ def weighted(
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
-def hits(outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float) -> jax.Array:
-    """How many of the rows with a weight are right.
+def predictions(outputs: jax.Array, real: bool) -> jax.Array:
+    """What is answered: the class of the largest output, or the one output as a number."""
+    return outputs[..., 0] if real else jnp.argmax(outputs, axis=-1)
 
-    Right is the largest output at the class, at every answer of a row; for a number an output
-    within the tolerance of it.
+
+def hits(
+    predicted: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
+) -> jax.Array:
+    """How many of the rows with a weight are right, at every one of their answers.
+
+    A number is right within the tolerance, a class if it is the same.
     """
     if jnp.issubdtype(targets.dtype, jnp.integer):
-        right = jnp.argmax(outputs, axis=-1) == targets
+        right = predicted == targets
     else:
-        right = jnp.abs(outputs[..., 0] - targets) <= tolerance
+        right = jnp.abs(predicted - targets) <= tolerance
     return jnp.sum(right.reshape(len(weights), -1).all(axis=1) & (weights > 0))

@@ -229,8 +229,12 @@ def _score(
     """What a tile `[N]` adds to the loss, and to the scores."""
     outputs = models.apply(network(spec), params, layout(spec), tile.index, numbers["model"], key)
     loss = losses.weighted(spec.loss.kind, numbers["loss"], outputs, tile.targets, tile.weights)
-    tolerance = tasks.build(spec.task).tolerance
-    hits = (losses.hits(outputs, t, tile.weights, tolerance) for t in (tile.targets, tile.truth))
+    table = tasks.build(spec.task)
+    predicted = losses.predictions(outputs, table.real)
+    hits = (
+        losses.hits(predicted, targets, tile.weights, table.tolerance)
+        for targets in (tile.targets, tile.truth)
+    )
     return loss, Scores(loss, *hits)
 
 
