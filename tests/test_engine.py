@@ -5,6 +5,7 @@ from collections import deque
 
 import jax
 import numpy as np
+import pytest
 from conftest import in_float64
 
 import grokjax
@@ -70,6 +71,7 @@ def test_two_segments_of_100_steps_equal_one_of_200_bit_for_bit(tiny):
         np.testing.assert_array_equal(once, twice)
 
 
+@pytest.mark.slow  # the matrix of the vocabulary asserts it of steps
 def test_alone_and_in_a_batch_agree_in_float64(tiny):
     experiment = in_float64(tiny)
     alone = curve(swept(experiment, 1, seed=[2]), seed=2)

@@ -207,6 +207,7 @@ def test_gradients_can_be_differentiated_once_more(tiny):
 
         return jax.grad(loss)(params)
 
+    gradient = jax.jit(gradient, compiler_options=QUICKLY)
     with jax.enable_x64(True):
         _, found = jax.jvp(gradient, (params,), (direction,))
         ends = [

@@ -41,6 +41,14 @@ def stacked(trees):
 
 
 @functools.cache
+def programs(spec):
+    """Start and step of a batch of runs, and the step of one run; words may share a spec."""
+    step = partial(training.step, spec)
+    functions = (jax.vmap(partial(training.init, spec)), jax.vmap(step), step)
+    return [jax.jit(function, compiler_options=QUICKLY) for function in functions]
+
+
+@functools.cache
 def compiled_splits(spec):
     """Training rows of a batch of runs, compiled once for all words of the same data."""
     return jax.jit(jax.vmap(lambda hp: splits(spec, hp)[0]), compiler_options=QUICKLY)
@@ -72,11 +80,9 @@ def test_a_word_of_the_vocabulary(word):
         for seed in range(LANES)
     ]
     numbers = stacked(lanes)
-    one_step = partial(training.step, spec)
+    start, step, alone = programs(spec)
     with jax.enable_x64(True):
         rows = training_rows(spec, numbers)
-        start = jax.jit(jax.vmap(partial(training.init, spec)), compiler_options=QUICKLY)
-        step = jax.jit(jax.vmap(one_step), compiler_options=QUICKLY)
         begun = start(numbers)
         half, before = losses_of(step, numbers, rows, begun, STEPS // 2)
         copy = jax.tree.map(jnp.asarray, to_numpy(half))
@@ -87,7 +93,6 @@ def test_a_word_of_the_vocabulary(word):
         assert step._cache_size() == 1
         whole = np.concatenate([before, after], axis=-1)
         if word.split(":")[0] in ALONE:  # in a program without lanes, and without the copy
-            alone = jax.jit(one_step, compiler_options=QUICKLY)
             own = jax.tree.map(lambda x: x[1], (rows, begun))
             _, found = losses_of(alone, lanes[1], *own, STEPS)
             np.testing.assert_allclose(found, whole[:, 1], rtol=1e-7, atol=1e-9)
