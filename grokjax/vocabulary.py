@@ -58,7 +58,7 @@ def _table(heading: str, rows: list[tuple[str, str, str]]) -> str:
 def _row(cls: type[Config], base: type[Config]) -> tuple[str, str, str]:
     """Name, what it is, and the settings that not all kinds of the base have."""
     known = [] if cls is base else [field.name for field in _fields(base)]
-    summary = " ".join(inspect.getdoc(cls).split("\n\n")[0].split())  # type: ignore[union-attr]
+    summary = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
     own = [f for f in _fields(cls) if f.name not in known and not f.metadata.get("data")]
     shown = [_setting(cls, f) for f in own]
     return f"`{cls.__name__}`", summary.replace("|", r"\|").removesuffix("."), ", ".join(shown)

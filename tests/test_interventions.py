@@ -77,6 +77,8 @@ def test_what_is_not_there_is_named(donors):
         results.snapshot(run_id, 33)
     with pytest.raises(ConfigError, match=r"step='t_grok'"):
         results.snapshot(run_id, "t_grok")
+    with pytest.raises(ConfigError, match=r"step='last': give an update"):
+        results.snapshot(run_id, "last")
     with pytest.raises(ConfigError, match="run_id='abc'"):
         results.snapshot("abc", 0)
 

@@ -106,6 +106,7 @@ class MLP(Network):
     """What the first layer sees of tokens: themselves, or the sum or list of their embeddings."""
     gated: bool = False
     """Every hidden layer is φ(x W) ⊙ (x V); with activation 'identity' that is bilinear."""
+    # One choice more than other networks have, which a type checker cannot know to be harmless.
     activation: Literal["relu", "gelu", "silu", "square", "identity"] = "relu"  # type: ignore[assignment]
 
     def check(self) -> None:

@@ -15,7 +15,7 @@ from grokjax.config.fields import leaves
 from grokjax.engine import cost, donors
 from grokjax.engine.donors import Found
 from grokjax.training import spec as spec_module
-from grokjax.training.spec import Hparams, Spec, spec_of
+from grokjax.training.spec import Capture, Hparams, Spec, spec_of
 
 MOST_LANES = 256
 ACCELERATOR_BYTES = 4 * 2**30
@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
         return {"kind": value.kind, **leaves(value)}
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
+    return dataclasses.asdict(value) if isinstance(value, Capture) else value
 
 
 def make(

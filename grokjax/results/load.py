@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import column
+from grokjax.config.fields import require
 from grokjax.results import manifest, snapshots
 from grokjax.results.snapshots import Snapshot
 
@@ -127,6 +128,8 @@ class Results:
             raise ConfigError(f"run_id={run_id!r}: no such run has ended in {self.path}.")
         at: Any = step
         if isinstance(step, str):
+            remedy = "give an update, or one of t_mem, t_grok, end"
+            require(step in ("t_mem", "t_grok", "end"), "step", step, remedy)
             at = rows["steps" if step == "end" else step].iloc[0]
         if pd.isna(at) or int(at) not in of_run:
             kept = ", ".join(map(str, of_run)) or "none"

@@ -62,7 +62,8 @@ def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
     """Name → shape of the arrays, from the head of the file."""
     try:
         with safetensors.safe_open(snapshot.path, framework="numpy") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+            names = file.keys()  # an open file is no mapping that could be walked
+            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (OSError, safetensors.SafetensorError) as error:
         raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
 
