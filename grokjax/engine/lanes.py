@@ -197,7 +197,7 @@ class Lanes:
         return sum(int(getattr(found, f"{size}_size_in_bytes")) for size in sizes)
 
     def _modes(self) -> contextlib.AbstractContextManager[None]:
-        return _modes(self.program.spec)
+        return modes(self.program.spec)
 
 
 def _kept(
@@ -223,11 +223,32 @@ def _compiled(
     Compiled ahead: a call whose shapes had changed would fail, never recompile.
     """
     sharding = _sharding(devices)
+    backend = jax.default_backend()
+    with modes(spec):
+        refill, segment = (
+            traced.lower().compile(options.get(backend))
+            for traced, options in zip(
+                traced_programs(spec, log_points, lanes, sharding),
+                (RARELY_RUN, COMPILER_OPTIONS),
+                strict=True,
+            )
+        )
+    return refill, segment, _stacked(donors.state_shapes(spec), lanes, sharding)
 
-    def stacked(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype, sharding=sharding)
 
-    def compiled(options: dict, function: Callable, *arguments: Any) -> jax.stages.Compiled:
+def traced_programs(
+    spec: Spec, log_points: int, lanes: int, sharding: NamedSharding
+) -> tuple[jax.stages.Traced, jax.stages.Traced]:
+    """Refill and segment over the lanes, ready to be lowered for any platform.
+
+    Args:
+      spec: of the program.
+      log_points: rows of a segment.
+      lanes: on all devices together.
+      sharding: the devices, which need not be there, and how lanes lie on them.
+    """
+
+    def traced(function: Callable, *arguments: Any) -> jax.stages.Traced:
         sharded = jax.shard_map(
             jax.vmap(function),
             mesh=sharding.mesh,
@@ -236,22 +257,32 @@ def _compiled(
             check_vma=False,  # what it checks is how devices share, and they share nothing
         )
         # The state comes last and is not needed afterwards.
-        lowered = jax.jit(sharded, donate_argnums=len(arguments) - 1).lower(*arguments)
-        return lowered.compile(options.get(jax.default_backend()))
+        return jax.jit(sharded, donate_argnums=len(arguments) - 1).trace(*arguments)
 
-    with _modes(spec):
-        one = shapes(spec)
-        hparams = jax.tree.map(stacked, one)
-        state = jax.tree.map(stacked, donors.state_shapes(spec))
-        fresh = stacked(jax.ShapeDtypeStruct((), bool))
-        gifts = jax.tree.map(stacked, donors.donor_shapes(spec))
-        refill = compiled(RARELY_RUN, partial(_refill, spec), hparams, gifts, fresh, state)
-        segment = partial(training.segment, spec, log_points)
-        return refill, compiled(COMPILER_OPTIONS, segment, hparams, state), state
+    with modes(spec):
+        hparams, gifts, fresh, state = (
+            _stacked(one, lanes, sharding)
+            for one in (
+                shapes(spec),
+                donors.donor_shapes(spec),
+                jax.ShapeDtypeStruct((), bool),
+                donors.state_shapes(spec),
+            )
+        )
+        refill = traced(partial(_refill, spec), hparams, gifts, fresh, state)
+        return refill, traced(partial(training.segment, spec, log_points), hparams, state)
+
+
+def _stacked(one: Any, lanes: int, sharding: NamedSharding) -> Any:
+    """The shapes of a run's arrays with a leading axis of lanes."""
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype, sharding=sharding), one
+    )
 
 
 @contextlib.contextmanager
-def _modes(spec: Spec) -> Iterator[None]:
+def modes(spec: Spec) -> Iterator[None]:
+    """JAX as a spec wants it: float64 allowed, products as precise as it says."""
     with jax.enable_x64(spec.double), jax.default_matmul_precision(spec.matmul_precision):
         yield
 
