@@ -8,7 +8,7 @@ import pytest
 
 import grokjax
 from grokjax.bench import __main__ as command
-from grokjax.bench import cases, jax_peer, ours, record
+from grokjax.bench import cases, jax_peer, ours, peers, record
 
 FILE = """
 from grokjax import Experiment, ModularArithmetic, Transformer
@@ -18,17 +18,65 @@ experiment = Experiment(
 """
 
 
-@pytest.mark.parametrize("name", cases.STANDARD)
-def test_plain_jax_trains_the_same_network(name):
-    experiment = cases.STANDARD[name]
-    small = dataclasses.replace(
-        experiment,
-        task=dataclasses.replace(experiment.task, p=11),
-        model=dataclasses.replace(experiment.model, width=16, mlp_width=32),
-    )
-    problem, losses = ours.problem(small)
+@pytest.fixture(scope="module", params=cases.STANDARD)
+def small(request):
+    """A standard case, narrow and on a small table, and its first losses."""
+    experiment = cases.STANDARD[request.param]
+    model = dataclasses.replace(experiment.model, width=16, mlp_width=32)
+    task = dataclasses.replace(experiment.task, p=11)
+    return ours.problem(dataclasses.replace(experiment, task=task, model=model))
+
+
+def test_plain_jax_trains_the_same_network(small):
+    problem, losses = small
     np.testing.assert_allclose(jax_peer.contender(problem).steps(4), losses, rtol=1e-5)
     assert losses[3] < losses[0]
+
+
+def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
+    pytest.importorskip("torch")
+    from grokjax.bench import torch_peers
+
+    problem, losses = small
+    eager = torch_peers.one_by_one(problem, "cpu", compiled=False)
+    np.testing.assert_allclose(eager.steps(4), losses, rtol=1e-4)
+    vmapped = torch_peers.ensemble(problem, "cpu", runs=2)
+    np.testing.assert_allclose(vmapped.steps(4), losses, rtol=1e-4)
+
+
+# PyTorch's compiler calls what PyTorch deprecates.
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+@pytest.mark.slow  # up to half a minute; what it compiles is the eager network
+def test_pytorch_trains_the_same_network_compiled(small):
+    pytest.importorskip("torch")
+    from grokjax.bench import torch_peers
+
+    problem, losses = small
+    compiled = torch_peers.one_by_one(problem, "cpu", compiled=True)
+    np.testing.assert_allclose(compiled.steps(4), losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize("experiment", cases.STANDARD.values(), ids=cases.STANDARD)
+def test_peers_know_the_standard_cases(experiment):
+    peers.check(experiment)
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("task", {"task": grokjax.SparseParity(), "model": grokjax.MLP()}),
+        ("optimizer", {"optimizer": grokjax.SGD()}),
+        ("loss", {"loss": grokjax.StableMax()}),
+        ("batch_size", {"batch_size": 32}),
+        ("warmup_steps", {"optimizer": grokjax.AdamW(warmup_steps=10)}),
+        ("norm", {"model": grokjax.Transformer(norm="rms")}),
+        ("layers", {"model": grokjax.MLP(layers=2)}),
+        ("activation", {"model": grokjax.MLP(token_inputs="one_hot")}),
+    ],
+)
+def test_what_peers_do_not_know_is_refused_in_a_sentence(name, changes):
+    with pytest.raises(grokjax.ConfigError, match=f"^{name}=.* leave peers out.$"):
+        peers.check(grokjax.Experiment(**changes))
 
 
 def test_a_file_is_timed_and_the_record_is_complete(tmp_path, capsys, monkeypatch):

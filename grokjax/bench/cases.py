@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from grokjax.config import Experiment, ModularArithmetic, Transformer
+from grokjax.config import MLP, Experiment, MeanSquaredError, ModularArithmetic, Transformer
 from grokjax.config.fields import replace_paths
 
 STANDARD = {
@@ -23,8 +23,23 @@ STANDARD = {
         model=Transformer(width=32, mlp_width=128),
         train_fraction=0.5,
     ),
+    "mlp": Experiment(
+        task=ModularArithmetic("add", p=97, format="a b"),
+        model=MLP(width=16, mlp_width=64, biases=True),
+        train_fraction=0.7,
+    ),
+    "mlp-quadratic": Experiment(
+        task=ModularArithmetic("add", p=97, format="a b"),
+        model=MLP.quadratic(mlp_width=512),
+        loss=MeanSquaredError(),
+        train_fraction=0.5,
+    ),
 }
-"""One run each. `1L` is the network of Nanda et al. 2023, `narrow` that of the quickstart."""
+"""One run each, with AdamW at its defaults here: learning rate 1e-3, b1 0.9, b2 0.98, decay 1.
+
+`1L` is the network of Nanda et al. 2023, `narrow` that of the quickstart, `mlp` a cell of
+`experiments/mlp_map.py`, `mlp-quadratic` the network of Gromov 2023.
+"""
 
 LADDERS = {
     "p": ("task.p", [53, 97, 149, 199]),

@@ -10,15 +10,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grokjax.config import AdamW, Transformer
+from grokjax.config import MLP, AdamW, CrossEntropy, MeanSquaredError, Transformer
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
     """One run as plain arrays, for peers that know nothing of grokjax."""
 
-    model: Transformer
+    model: Transformer | MLP
     optimizer: AdamW
+    loss: CrossEntropy | MeanSquaredError
     tokens: np.ndarray  # [N, T] int32, the training rows
     targets: np.ndarray  # [N] int32
     vocabulary: int

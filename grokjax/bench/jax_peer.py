@@ -2,17 +2,21 @@
 
 It shares no code with grokjax's network: it is the other side of a comparison.
 
-Legend: N rows, T positions, S positions seen, D residual width, H heads, E head width.
+Legend: N rows, T positions, S positions seen, D residual width, H heads, E head width, V tokens,
+C classes, F hidden units.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from grokjax.bench.contender import Contender, Problem
-from grokjax.config import Transformer
+from grokjax.config import MeanSquaredError, Transformer
 
 
 def layer_norm(params: dict, x: jax.Array) -> jax.Array:
@@ -34,7 +38,7 @@ def attention(model: Transformer, params: dict, x: jax.Array) -> jax.Array:
     return jnp.einsum("nthe,hed->ntd", mixed, params["output"]["weight"])
 
 
-def logits(model: Transformer, params: dict, tokens: jax.Array) -> jax.Array:
+def transformer(model: Transformer, params: dict, tokens: jax.Array) -> jax.Array:
     """Tokens `[N, T]` → logits `[N, C]`."""
     x = params["embed"][tokens] + params["position"]
     for layer in range(model.layers):
@@ -47,17 +51,48 @@ def logits(model: Transformer, params: dict, tokens: jax.Array) -> jax.Array:
     return x @ params["unembed"]["weight"]
 
 
+def dense(params: dict, x: jax.Array) -> jax.Array:
+    """A linear map of x `[N, ·]`, with a bias if it has one."""
+    y = x @ params["weight"].reshape(x.shape[1], -1)
+    return y + params["bias"] if "bias" in params else y
+
+
+def perceptron(params: dict, tokens: jax.Array) -> jax.Array:
+    """Tokens `[N, T]` → logits `[N, C]`: embeddings side by side, then one layer of ReLU units."""
+    x = params["embed"][tokens].reshape(len(tokens), -1)
+    return dense(params["unembed"], jax.nn.relu(dense(params["hidden_0"], x)))
+
+
+def quadratic(params: dict, inputs: jax.Array) -> jax.Array:
+    """One-hot tokens `[N, T · V]` → outputs `[N, C]`: h = (x W / √(T · V))², h W' / F."""
+    hidden = (dense(params["embed"], inputs) / jnp.sqrt(inputs.shape[1])) ** 2
+    return dense(params["unembed"], hidden) / hidden.shape[1]
+
+
+def network(problem: Problem) -> tuple[Callable[[dict, jax.Array], jax.Array], jax.Array]:
+    """Parameters and inputs → logits, and the inputs."""
+    tokens = jnp.asarray(problem.tokens)
+    if isinstance(problem.model, Transformer):
+        return partial(transformer, problem.model), tokens
+    if problem.model.token_inputs == "one_hot":
+        return quadratic, jax.nn.one_hot(tokens, problem.vocabulary).reshape(len(tokens), -1)
+    return perceptron, tokens
+
+
 def contender(problem: Problem) -> Contender:
     """A loop over a jitted step."""
     o = problem.optimizer
     optimizer = optax.adamw(o.learning_rate, o.b1, o.b2, o.eps, weight_decay=o.weight_decay)
-    tokens, targets = jnp.asarray(problem.tokens), jnp.asarray(problem.targets)
+    logits, inputs = network(problem)
+    losses_of = optax.softmax_cross_entropy_with_integer_labels
+    targets = jnp.asarray(problem.targets)
+    if isinstance(problem.loss, MeanSquaredError):
+        losses_of, targets = optax.squared_error, jax.nn.one_hot(targets, problem.n_classes)
 
     @jax.jit
     def step(params: dict, state: optax.OptState) -> tuple[dict, optax.OptState, jax.Array]:
         def loss(params: dict) -> jax.Array:
-            found = logits(problem.model, params, tokens)
-            return optax.softmax_cross_entropy_with_integer_labels(found, targets).mean()
+            return losses_of(logits(params, inputs), targets).mean()
 
         value, grads = jax.value_and_grad(loss)(params)
         updates, state = optimizer.update(grads, state, params)

@@ -14,8 +14,8 @@ class Options:
     """Time training steps of the standard cases, of FILE's, or of a ladder of sizes."""
 
     cases: tuple[str, ...] = ()
-    """Names of standard cases (1L, 2L-causal, 2L-bidirectional, narrow), all when left out, or
-    experiment files, of which the base run is timed."""
+    """Names of standard cases (1L, 2L-causal, 2L-bidirectional, narrow, mlp, mlp-quadratic), all
+    when left out, or experiment files, of which the base run is timed."""
     lanes: int | None = None
     """Runs at once; the planner chooses when left out."""
     precision: Precision = "highest"

@@ -13,7 +13,7 @@ import numpy as np
 from grokjax import tasks
 from grokjax.bench.cases import Case
 from grokjax.bench.contender import Contender, Problem
-from grokjax.config import AdamW, Experiment, Transformer, grid
+from grokjax.config import MLP, AdamW, CrossEntropy, Experiment, MeanSquaredError, Transformer, grid
 from grokjax.engine import cost, plan
 from grokjax.engine.lanes import Lanes
 from grokjax.engine.plan import Run
@@ -83,12 +83,14 @@ def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
         for _ in range(4):
             state, info = step(state)
             losses.append(float(info.scores.loss))
-    model, optimizer = experiment.model, experiment.optimizer
-    assert isinstance(model, Transformer)  # peers know no others
+    model, optimizer, loss = experiment.model, experiment.optimizer, experiment.loss
+    assert isinstance(model, (Transformer, MLP))  # peers.check refuses others
     assert isinstance(optimizer, AdamW)
+    assert isinstance(loss, (CrossEntropy, MeanSquaredError))
     plain = Problem(
         model=model,
         optimizer=optimizer,
+        loss=loss,
         tokens=table.inputs[rows],
         targets=table.targets[rows],
         vocabulary=table.vocabulary,

@@ -10,19 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from grokjax import experiment_file
-from grokjax.bench import jax_peer, ours, record, timing
+from grokjax.bench import ours, peers, record, timing
 from grokjax.bench.cases import STANDARD, Case, scaling
-from grokjax.bench.contender import Contender
 from grokjax.bench.options import Options
-from grokjax.config import ConfigError, Experiment, Sweep
+from grokjax.config import ConfigError, Sweep
 from grokjax.config.fields import suggestion
 from grokjax.engine import backend
 
-SAME_LOSS = 1e-3
-"""Relative difference of the first losses up to which a peer trains the same network."""
 COLUMNS = {
     "case": "case",
     "who": "who",
@@ -44,6 +40,8 @@ def measure(options: Options, command: str) -> dict[str, Any]:
     cases = list(scaling()) if options.scaling else _cases(options)
     if options.peers and importlib.util.find_spec("torch") is None:
         raise ConfigError("peers=True: PyTorch is not installed, pip install 'grokjax[peers]'.")
+    for case in cases if options.peers else ():
+        peers.check(case.experiment)
     backend.prepare()
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are measured
     peaks, rows = [timing.matmul_peak(options.precision)], []
@@ -117,7 +115,7 @@ def _case(case: Case, options: Options) -> list[dict[str, Any]]:
     if not options.scaling:
         often = dataclasses.replace(ours.enter(case, log_every=10).contender, name="log 10")
         contenders.append(often)
-    others = _peers(case.experiment, entry.contender.lanes) if options.peers else []
+    others = peers.contenders(case.experiment, entry.contender.lanes) if options.peers else []
     seconds = timing.interleaved([*contenders, *others], options.rounds)
     mine = seconds[entry.contender.name]
     rows = [
@@ -148,17 +146,3 @@ def _case(case: Case, options: Options) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _peers(experiment: Experiment, lanes: int) -> list[Contender]:
-    """Everybody else, each checked to train the same network."""
-    from grokjax.bench import torch_peers
-
-    problem, losses = ours.problem(experiment)
-    device = "cpu" if jax.default_backend() == "cpu" else "cuda"
-    peers = [jax_peer.contender(problem), *torch_peers.contenders(problem, device, lanes)]
-    for peer in peers:
-        found = peer.steps(len(losses))
-        if not np.allclose(found, losses, rtol=SAME_LOSS):
-            raise RuntimeError(f"{peer.name} trains another network: {found}, not {losses}")
-    return peers

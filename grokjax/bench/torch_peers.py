@@ -1,12 +1,12 @@
 """The same training step as PyTorch users write it: eager, compiled, and vmapped over runs.
 
-It shares no code with grokjax's network: it is the other side of a comparison.
-
-Legend: L runs, N rows, T positions, D residual width, H heads, E head width.
+Legend: N rows, T positions, V tokens, C classes.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,104 +14,51 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from grokjax.bench import torch_mlp, torch_transformer
 from grokjax.bench.contender import Contender, Problem
-from grokjax.config import Transformer
+from grokjax.config import MeanSquaredError, Transformer
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Outputs, targets → the mean loss."""
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention."""
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What a training loop is written around."""
 
-    def __init__(self, model: Transformer) -> None:
-        super().__init__()
-        self.heads, self.causal = model.heads, model.causal
-        inside = model.heads * (model.head_width or model.width // model.heads)
-        self.query = nn.Linear(model.width, inside, bias=False)
-        self.key = nn.Linear(model.width, inside, bias=False)
-        self.value = nn.Linear(model.width, inside, bias=False)
-        self.output = nn.Linear(inside, model.width, bias=False)
-
-    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """Each `[N, H, T, E]`."""
-        return functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Inputs `[N, T, D]` → `[N, T, D]`."""
-        n, t, _ = x.shape
-        query, key, value = (
-            project(x).view(n, t, self.heads, -1).transpose(1, 2)
-            for project in (self.query, self.key, self.value)
-        )
-        mixed = self.attend(query, key, value)
-        return self.output(mixed.transpose(1, 2).reshape(n, t, -1))
+    network: nn.Module
+    inputs: torch.Tensor
+    """Tokens `[N, T]`, or one-hot `[N, T · V]` where the network takes those."""
+    targets: torch.Tensor
+    """Classes `[N]`, or one-hot `[N, C]` where the loss takes those."""
+    loss: Loss
 
 
-class VmappableAttention(Attention):
-    """The same written out: PyTorch's fused attention falls back to a loop under vmap."""
-
-    def attend(self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-        """Each `[N, H, T, E]`."""
-        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
-        if self.causal:
-            later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
-            scores = scores.masked_fill(later, -torch.inf)
-        return scores.softmax(-1) @ value
-
-
-class Block(nn.Module):
-    """Attention and MLP, with LayerNorm before each or none."""
-
-    def __init__(self, model: Transformer, attention: type[Attention]) -> None:
-        super().__init__()
-        self.attention = attention(model)
-        self.into = nn.Linear(model.width, model.mlp_width, bias=False)
-        self.out = nn.Linear(model.mlp_width, model.width, bias=False)
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(model.width, bias=False) if model.norm == "pre" else nn.Identity()
-            for _ in range(2)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Inputs `[N, T, D]` → `[N, T, D]`."""
-        x = x + self.attention(self.norms[0](x))
-        return x + self.out(functional.relu(self.into(self.norms[1](x))))
-
-
-class Network(nn.Module):
-    """Tokens `[N, T]` → logits `[N, C]`."""
-
-    def __init__(self, problem: Problem, attention: type[Attention]) -> None:
-        super().__init__()
-        model = problem.model
-        self.readout = model.readout
-        self.embed = nn.Embedding(problem.vocabulary, model.width)
-        self.position = nn.Parameter(torch.zeros(problem.tokens.shape[1], model.width))
-        self.blocks = nn.Sequential(*(Block(model, attention) for _ in range(model.layers)))
-        self.unembed = nn.Linear(model.width, problem.n_classes, bias=False)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The logits at the last position, or of the mean over positions."""
-        x = self.blocks(self.embed(tokens) + self.position)
-        return self.unembed(x[:, -1] if self.readout == "last" else x.mean(1))
-
-
-def network(problem: Problem, device: str, attention: type[Attention] = Attention) -> Network:
-    """The network with the problem's initial weights."""
-    net = Network(problem, attention).to(device)
-    copied = {"embed.weight": problem.params["embed"], "position": problem.params["position"]}
-    copied["unembed.weight"] = problem.params["unembed"]["weight"].T
-    for depth in range(problem.model.layers):
-        heads, mlp = problem.params[f"attention_{depth}"], problem.params[f"mlp_{depth}"]
-        width, path = problem.model.width, f"blocks.{depth}"
-        for name in ("query", "key", "value"):
-            weight = heads[name]["weight"].reshape(width, -1).T
-            copied[f"{path}.attention.{name}.weight"] = weight
-        copied[f"{path}.attention.output.weight"] = heads["output"]["weight"].reshape(-1, width).T
-        copied[f"{path}.into.weight"] = mlp["in"]["weight"].T
-        copied[f"{path}.out.weight"] = mlp["out"]["weight"].T
-    state = net.state_dict()
-    state |= {k: torch.tensor(np.ascontiguousarray(v), device=device) for k, v in copied.items()}
-    net.load_state_dict(state)
-    return net
+def training(problem: Problem, device: str, vmappable: bool = False) -> Training:
+    """Network, data and loss of a problem, with its initial weights."""
+    inputs = torch.tensor(problem.tokens, dtype=torch.long, device=device)
+    targets = torch.tensor(problem.targets, dtype=torch.long, device=device)
+    sizes = (inputs.shape[1], problem.vocabulary, problem.n_classes)
+    model = problem.model
+    network: nn.Module
+    loss: Loss = functional.cross_entropy
+    if isinstance(model, Transformer):
+        fused, written_out = torch_transformer.Attention, torch_transformer.VmappableAttention
+        attention = written_out if vmappable else fused
+        network = torch_transformer.Network(model, *sizes, attention)
+        copied = torch_transformer.weights(model, problem.params)
+    else:
+        copied = torch_mlp.weights(model, problem.params)
+        if model.token_inputs == "one_hot":
+            network = torch_mlp.Quadratic(model, *sizes)
+            inputs = functional.one_hot(inputs, problem.vocabulary).flatten(1).float()
+        else:
+            network = torch_mlp.Perceptron(model, *sizes)
+    if isinstance(problem.loss, MeanSquaredError):
+        loss, targets = functional.mse_loss, functional.one_hot(targets, problem.n_classes).float()
+    state = {name: torch.tensor(np.ascontiguousarray(value)) for name, value in copied.items()}
+    network.load_state_dict(network.state_dict() | state)
+    return Training(network.to(device), inputs, targets, loss)
 
 
 def adamw(problem: Problem, parameters: Any) -> torch.optim.AdamW:
@@ -125,17 +72,15 @@ def adamw(problem: Problem, parameters: Any) -> torch.optim.AdamW:
 
 def one_by_one(problem: Problem, device: str, compiled: bool) -> Contender:
     """The usual loop, one run at a time, eager or through `torch.compile`."""
-    net = network(problem, device)
-    optimizer = adamw(problem, net.parameters())
-    tokens = torch.tensor(problem.tokens, dtype=torch.long, device=device)
-    targets = torch.tensor(problem.targets, dtype=torch.long, device=device)
-    forward = torch.compile(net) if compiled else net
+    given = training(problem, device)
+    optimizer = adamw(problem, given.network.parameters())
+    forward = torch.compile(given.network) if compiled else given.network
 
     def steps(count: int) -> list[float]:
         losses = []
         for _ in range(count):
             optimizer.zero_grad(set_to_none=True)
-            loss = functional.cross_entropy(forward(tokens), targets)
+            loss = given.loss(forward(given.inputs), given.targets)
             loss.backward()
             optimizer.step()
             losses.append(loss.detach())
@@ -146,16 +91,15 @@ def one_by_one(problem: Problem, device: str, compiled: bool) -> Contender:
 
 def ensemble(problem: Problem, device: str, runs: int) -> Contender:
     """Several runs at once through `torch.func.vmap`, with an AdamW over the stacked weights."""
-    net = network(problem, device, VmappableAttention)
+    given = training(problem, device, vmappable=True)
+    net = given.network
     names = [name for name, _ in net.named_parameters()]
     stacked = [torch.stack([p.detach().clone()] * runs).requires_grad_() for p in net.parameters()]
     optimizer = adamw(problem, stacked)
-    tokens = torch.tensor(problem.tokens, dtype=torch.long, device=device)
-    targets = torch.tensor(problem.targets, dtype=torch.long, device=device)
 
     def loss(weights: tuple[torch.Tensor, ...]) -> torch.Tensor:
         named = dict(zip(names, weights, strict=True))
-        return functional.cross_entropy(torch.func.functional_call(net, named, (tokens,)), targets)
+        return given.loss(torch.func.functional_call(net, named, (given.inputs,)), given.targets)
 
     gradient = torch.func.vmap(torch.func.grad_and_value(loss))
 
