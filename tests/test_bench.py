@@ -8,7 +8,7 @@ import pytest
 
 import grokjax
 from grokjax.bench import __main__ as command
-from grokjax.bench import cases, jax_peer, ours, peers, record
+from grokjax.bench import cases, jax_peer, ours, peers, record, torch_map
 
 FILE = """
 from grokjax import Experiment, ModularArithmetic, Transformer
@@ -27,14 +27,24 @@ def small(request):
     return ours.problem(dataclasses.replace(experiment, task=task, model=model))
 
 
+@pytest.fixture
+def one_thread():
+    """PyTorch, whose threads wait for each other at every operation where cores are shared."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def test_plain_jax_trains_the_same_network(small):
     problem, losses = small
     np.testing.assert_allclose(jax_peer.contender(problem).steps(4), losses, rtol=1e-5)
     assert losses[3] < losses[0]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
-    pytest.importorskip("torch")
     from grokjax.bench import torch_peers
 
     problem, losses = small
@@ -47,8 +57,8 @@ def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
 # PyTorch's compiler calls what PyTorch deprecates.
 @pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 @pytest.mark.slow  # up to half a minute; what it compiles is the eager network
+@pytest.mark.usefixtures("one_thread")
 def test_pytorch_trains_the_same_network_compiled(small):
-    pytest.importorskip("torch")
     from grokjax.bench import torch_peers
 
     problem, losses = small
@@ -94,6 +104,51 @@ def test_a_file_is_timed_and_the_record_is_complete(tmp_path, capsys, monkeypatc
     assert json.loads(path.read_text()) == found
     assert command.main(arguments) == 0
     assert "ms/run-step" in capsys.readouterr().out
+
+
+MAP = """
+from grokjax import MLP, AdamW, Experiment, ModularArithmetic, grid
+experiment = Experiment(
+    task=ModularArithmetic("add", p=7, format="a b"),
+    model=MLP(width=16, mlp_width=64, biases=True, init="torch"),
+    optimizer=AdamW(learning_rate=1e-2),
+    steps=100,
+    log_every=20,
+    settle_steps=None,
+    sweep=grid(weight_decay=[0.0, 0.1], train_fraction=[0.6, 0.8]),
+)
+"""
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_plain_loop_trains_a_part_of_a_map(tmp_path, capsys):
+    (tmp_path / "map.py").write_text(MAP)
+    arguments = ["--file", str(tmp_path / "map.py"), "--runs", "2"]
+    assert torch_map.main([*arguments, "--json", "--out", str(tmp_path / "records")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["runs"], found["of_runs"], found["steps"]) == (2, 4, 200)
+    assert [run["train_fraction"] for run in found["ended"]] == [0.6, 0.8]
+    assert all(run["train_accuracy"] == 1 for run in found["ended"])
+    (path,) = (tmp_path / "records").iterdir()
+    assert json.loads(path.read_text()) == found
+    assert "2 of 4 runs" in torch_map.sentence(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "name"),
+    [
+        (MAP, ["--runs", "5"], "runs=5"),
+        (MAP.replace("settle_steps=None", "settle_steps=500"), [], "settle_steps=500"),
+        (MAP.replace('init="torch"', 'init="normal"'), [], "init='normal'"),
+        (FILE, [], "model='transformer'"),
+    ],
+)
+def test_the_plain_loop_refuses_what_it_would_train_otherwise(
+    text, arguments, name, tmp_path, capsys
+):
+    (tmp_path / "map.py").write_text(text)
+    assert torch_map.main(["--file", str(tmp_path / "map.py"), *arguments]) == 2
+    assert f"error: {name}" in capsys.readouterr().err
 
 
 def test_records_are_never_overwritten(tmp_path):

@@ -36,9 +36,18 @@ def check(experiment: Experiment) -> None:
     for name, (value, *kinds) in known.items():
         remedy = f"peers know {' and '.join(map(str, kinds))} only, leave peers out"
         require(value in kinds, name, value, remedy)
-    _check_fields(experiment, dataclasses.replace(Experiment(), **_values(experiment, FOLLOWED)))
-    _check_fields(experiment.model, _model(experiment.model))
-    _check_fields(experiment.optimizer, _optimizer(experiment.optimizer))
+    trained = dataclasses.replace(Experiment(), **_values(experiment, FOLLOWED))
+    check_fields(experiment.resolved(), trained.resolved())
+    check_fields(experiment.model, _model(experiment.model))
+    check_fields(experiment.optimizer, _optimizer(experiment.optimizer))
+
+
+def check_fields(given: Config, trained: Config) -> None:
+    """Refuse a part where it differs from the one that peers would train for it."""
+    for name, value in given.values().items():
+        theirs = getattr(trained, name)
+        remedy = f"peers have {theirs!r} here, give that or leave peers out"
+        require(value == theirs, name, value, remedy)
 
 
 def contenders(experiment: Experiment, lanes: int) -> list[Contender]:
@@ -75,10 +84,3 @@ def _optimizer(optimizer: Optimizer) -> AdamW:
 
 def _values(config: Config, names: tuple[str, ...]) -> dict:
     return {name: getattr(config, name) for name in names}
-
-
-def _check_fields(given: Config, trained: Config) -> None:
-    for name, value in given.values().items():
-        theirs = getattr(trained, name)
-        remedy = f"peers have {theirs!r} here, give that or leave peers out"
-        require(value == theirs, name, value, remedy)
