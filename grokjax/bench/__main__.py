@@ -26,13 +26,14 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(options: Options, command: str) -> int:
-    from grokjax.bench import record, report
+    from grokjax.bench import record, report, targets
 
-    found = report.measure(options, command)
+    kind = targets if options.target else report
+    found = kind.measure(options, command)
     if options.json:
         print(json.dumps(found, indent=2))
     else:
-        print(report.table(found))
+        print(kind.table(found))
     if options.out is not None:
         print(f"wrote {record.write(options.out, found)}", file=sys.stderr)
     return 0

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from pathlib import Path
 
-from grokjax.config import MLP, Experiment, MeanSquaredError, ModularArithmetic, Transformer
-from grokjax.config.fields import replace_paths
+from grokjax import experiment_file
+from grokjax.bench.options import Options
+from grokjax.config import (
+    MLP,
+    ConfigError,
+    Experiment,
+    MeanSquaredError,
+    ModularArithmetic,
+    Sweep,
+    Transformer,
+)
+from grokjax.config.fields import replace_paths, suggestion
 
 STANDARD = {
     "1L": Experiment(task=ModularArithmetic("add", p=113), model=Transformer(), train_fraction=0.3),
@@ -70,3 +81,19 @@ def scaling() -> Iterator[Case]:
             yield Case(f"{name}={value}", replace_paths(base, changes), lanes=1)
     for lanes in (1, 2, 4, 8):
         yield Case(f"lanes={lanes}", base, lanes)
+
+
+def chosen(options: Options) -> list[Case]:
+    """The cases that the options name, in the precision that they ask for."""
+    cases = []
+    for name in options.cases or tuple(STANDARD):
+        if name.endswith(".py"):
+            experiment, _ = experiment_file.read(Path(name))
+            experiment = dataclasses.replace(experiment, sweep=Sweep())
+        elif name in STANDARD:
+            experiment = STANDARD[name]
+        else:
+            raise ConfigError(f"cases={name!r}: {suggestion(name, STANDARD)}, or give a .py file.")
+        experiment = dataclasses.replace(experiment, matmul_precision=options.precision)
+        cases.append(Case(name, experiment, options.lanes))
+    return cases

@@ -26,6 +26,9 @@ class Options:
     """Time the ladders of p, width, layers and lanes instead."""
     peers: bool = False
     """Time PyTorch and plain JAX on the same steps; needs the extra `peers`."""
+    target: str | None = None
+    """Time nothing, but compile for a device that is not there and say what a step must cost on it:
+    h100, h200, a100, v5e, v5p or v6e; needs the extra `targets`."""
     json: bool = False
     """Print the record as JSON."""
     out: Path | None = None

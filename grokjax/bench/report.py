@@ -6,17 +6,14 @@ import dataclasses
 import importlib.metadata
 import importlib.util
 import statistics
-from pathlib import Path
 from typing import Any
 
 import jax
 
-from grokjax import experiment_file
 from grokjax.bench import ours, peers, record, timing
-from grokjax.bench.cases import STANDARD, Case, scaling
+from grokjax.bench.cases import Case, chosen, scaling
 from grokjax.bench.options import Options
-from grokjax.config import ConfigError, Sweep
-from grokjax.config.fields import suggestion
+from grokjax.config import ConfigError
 from grokjax.engine import backend
 
 COLUMNS = {
@@ -37,7 +34,7 @@ COLUMNS = {
 
 def measure(options: Options, command: str) -> dict[str, Any]:
     """Time what the options ask for."""
-    cases = list(scaling()) if options.scaling else _cases(options)
+    cases = list(scaling()) if options.scaling else chosen(options)
     if options.peers and importlib.util.find_spec("torch") is None:
         raise ConfigError("peers=True: PyTorch is not installed, pip install 'grokjax[peers]'.")
     for case in cases if options.peers else ():
@@ -90,21 +87,6 @@ def _cell(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return str(value) if isinstance(value, int) else f"{value:.3g}"
-
-
-def _cases(options: Options) -> list[Case]:
-    cases = []
-    for name in options.cases or tuple(STANDARD):
-        if name.endswith(".py"):
-            experiment, _ = experiment_file.read(Path(name))
-            experiment = dataclasses.replace(experiment, sweep=Sweep())
-        elif name in STANDARD:
-            experiment = STANDARD[name]
-        else:
-            raise ConfigError(f"cases={name!r}: {suggestion(name, STANDARD)}, or give a .py file.")
-        experiment = dataclasses.replace(experiment, matmul_precision=options.precision)
-        cases.append(Case(name, experiment, options.lanes))
-    return cases
 
 
 def _case(case: Case, options: Options) -> list[dict[str, Any]]:

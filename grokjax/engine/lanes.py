@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,12 +31,17 @@ from grokjax.training.spec import Hparams, Spec, shapes
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
-COMPILER_OPTIONS: dict[str, dict[str, str | bool]] = {
-    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""}
+CompilerOptions = Mapping[str, Mapping[str, str | bool]]
+"""Platform → options of its compiler."""
+COMPILER_OPTIONS: CompilerOptions = {
+    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},
+    "gpu": {"xla_gpu_dot_merger_threshold_mb": "0"},
 }
 """XLA's default kernels for products and sums on processors took steps of these networks 5 to
-25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2)."""
-RARELY_RUN: dict[str, dict[str, str | bool]] = {"cpu": {"xla_backend_optimization_level": "0"}}
+25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2). For GPUs it joins
+products with the same weights, copying the rows of both for it: 46 of the 398 MB that a run-step
+of two causal layers moved (compiled for an H100, 2026-11-25)."""
+RARELY_RUN: CompilerOptions = {"cpu": {"xla_backend_optimization_level": "0"}}
 """Initial weights are drawn once a run; to optimise that takes the compiler seconds."""
 
 
@@ -192,9 +197,7 @@ class Lanes:
 
     def memory(self) -> int:
         """Bytes that a device needs for a segment, as the compiler has it."""
-        found = self._segment.memory_analysis()
-        sizes = ("temp", "argument", "output")
-        return sum(int(getattr(found, f"{size}_size_in_bytes")) for size in sizes)
+        return memory(self._segment)
 
     def _modes(self) -> contextlib.AbstractContextManager[None]:
         return modes(self.program.spec)
@@ -223,17 +226,31 @@ def _compiled(
     Compiled ahead: a call whose shapes had changed would fail, never recompile.
     """
     sharding = _sharding(devices)
-    backend = jax.default_backend()
+    refill, segment = traced_programs(spec, log_points, lanes, sharding)
+    return (
+        compiled(spec, refill, sharding, RARELY_RUN),
+        compiled(spec, segment, sharding, COMPILER_OPTIONS),
+        _stacked(donors.state_shapes(spec), lanes, sharding),
+    )
+
+
+def compiled(
+    spec: Spec, traced: jax.stages.Traced, sharding: NamedSharding, options: CompilerOptions
+) -> jax.stages.Compiled:
+    """A traced program of a spec, compiled for the devices of the sharding."""
+    platform = sharding.mesh.devices.flat[0].platform
     with modes(spec):
-        refill, segment = (
-            traced.lower().compile(options.get(backend))
-            for traced, options in zip(
-                traced_programs(spec, log_points, lanes, sharding),
-                (RARELY_RUN, COMPILER_OPTIONS),
-                strict=True,
-            )
-        )
-    return refill, segment, _stacked(donors.state_shapes(spec), lanes, sharding)
+        return traced.lower().compile(options.get(platform))
+
+
+def memory(program: jax.stages.Compiled) -> int:
+    """Bytes that a device needs for a compiled program."""
+    found: Any = program.memory_analysis()
+    sizes = ("temp", "argument", "output")
+    # What is donated is counted with the arguments and with the output.
+    return sum(getattr(found, f"{size}_size_in_bytes") for size in sizes) - (
+        found.alias_size_in_bytes
+    )
 
 
 def traced_programs(

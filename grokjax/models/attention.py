@@ -6,8 +6,10 @@ Q positions asked, M nodes, D residual width, H heads, E head width.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -16,10 +18,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import Transformer
-from grokjax.models.layers import Linear, Numbers
+from grokjax.models import attention_kernel
+from grokjax.models.attention_kernel import Read
+from grokjax.models.layers import Affine, Linear, Numbers
 from grokjax.models.layout import Level
 from grokjax.models.roles import score_scale
-from grokjax.models.stream import Places, Stream, row_places
+from grokjax.models.stream import Map, Places, Stream, row_places
 
 
 class Askers(NamedTuple):
@@ -76,48 +80,92 @@ class Attention(nn.Module):
     @nn.compact
     def __call__(self, x: Stream, askers: Askers, numbers: Numbers) -> jax.Array:
         model = self.model
-        heads = (model.heads, model.size)
-        uniform = [v / askers.visible.sum(axis=-1)[..., None] for v in _slots(askers.visible)]
         if model.attention == "uniform":
-            weights = [jnp.asarray(share, _dtype(x)) for share in uniform]
+            values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
+            mixed = self._mixed(askers, numbers, None, values)
+        elif askers.ask_the_same and x.nodes is not None:
+            scores = askers.seen.slots(Stream(self._scores_of_nodes(x.nodes, askers), None))
+            values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
+            mixed = self._mixed(askers, numbers, scores, values)
         else:
-            weights = _softmax(self._scores(x, askers), askers.visible)
-        if model.attention_rate is not None:
+            mixed = self._attended(self._read(x, askers), askers, numbers)
+        return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
+
+    def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
+        """Where one query is asked at each position, its scores of all nodes, `[M, Q, H]`."""
+        starts = askers.asked.starts
+        queries = self._heads("query")(nodes[starts])[:, 0]
+        queries = self._turned(queries, askers.node_positions[starts])  # [Q, H, E]
+        keys = self._turned(self._heads("key")(nodes)[:, 0], askers.node_positions)
+        return score_scale(self.model) * _products(queries, keys[:, None])
+
+    def _read(self, x: Stream, askers: Askers) -> Read:
+        """Queries, keys and values; those of the same positions by one product."""
+        asked, seen = askers.asked, askers.seen
+        if (asked.spans, asked.own) == (seen.spans, seen.own):
+            queries, found = None, seen.mapped(x, self._heads("query", "key", "value"))
+        else:
+            queries = asked.read(x, self._heads("query"))
+            found = seen.mapped(x, self._heads("key", "value"))
+        return Read(queries, found.nodes, None if found.nodes is None else seen.index, found.own)
+
+    def _attended(self, read: Read, askers: Askers, numbers: Numbers) -> jax.Array:
+        """The values seen, weighted by each row's own scores, `[n, Q, H, E]`."""
+        model = self.model
+
+        def written_out(read: Read) -> jax.Array:
+            seen = dataclasses.replace(askers.seen, index=read.index)
+            parts = seen.parts(Stream(read.table, read.own))
+            queries = jnp.concatenate(parts, axis=1) if read.queries is None else read.queries
+            queries = self._turned(queries[:, :, 0], askers.asked_positions)
+            slots = [part[:, at] for part in parts for at in range(part.shape[1])]
+            scores = []
+            for position, slot in zip(askers.seen_positions, slots, strict=True):
+                key = self._turned(slot[:, None, -2], np.array([position]))  # [n, 1, H, E]
+                scores.append(score_scale(model) * _products(queries, key))
+            return self._mixed(askers, numbers, scores, [slot[:, -1] for slot in slots])
+
+        plain = model.positions != "rotary" and model.attention_rate is None
+        if not plain or not attention_kernel.takes(askers.visible, read):
+            return written_out(read)
+        visible = tuple(tuple(row) for row in askers.visible[0].tolist())
+        shape = attention_kernel.Shape(visible, score_scale(model), askers.seen.spans)
+        by_kernel = partial(attention_kernel.attend, shape)
+        return jax.lax.platform_dependent(read, cuda=by_kernel, default=written_out)
+
+    def _mixed(
+        self,
+        askers: Askers,
+        numbers: Numbers,
+        scores: list[jax.Array] | None,
+        values: list[jax.Array],
+    ) -> jax.Array:
+        """The values `[n, H, E]` of what is seen by scores `[n, Q, H]`, or without any, alike."""
+        uniform = [v / askers.visible.sum(axis=-1)[..., None] for v in _slots(askers.visible)]
+        if scores is None:
+            weights = [jnp.asarray(share, values[0].dtype) for share in uniform]
+        else:
+            weights = _softmax(scores, askers.visible)
+        if self.model.attention_rate is not None:
             rate = numbers["attention_rate"]
             weights = [
                 rate * w + (1 - rate) * jnp.asarray(u, w.dtype)
                 for w, u in zip(weights, uniform, strict=True)
             ]
-        value = Linear(model, (model.width,), heads, name="value")
-        values = askers.seen.read(x, value)  # [n, T, H, E]
-        mixed = functools.reduce(
-            jnp.add, [w[..., None] * values[:, t, None] for t, w in enumerate(weights)]
-        )  # [n, Q, H, E]
-        return Linear(model, heads, (model.width,), name="output")(mixed)
+        parts = [w[..., None] * v[:, None] for w, v in zip(weights, values, strict=True)]
+        return functools.reduce(jnp.add, parts)  # [n, Q, H, E]
 
-    def _scores(self, x: Stream, askers: Askers) -> list[jax.Array]:
-        """Of every position seen, each `[n, Q, H]`."""
+    def _turned(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
+        """Queries or keys at positions, where those turn them."""
+        return _rotated(x, positions) if self.model.positions == "rotary" else x
+
+    def _heads(self, *names: str) -> Map:
+        """The maps of these names, `[..., D]` → `[..., their number, H, E]`."""
         model = self.model
         heads = (model.heads, model.size)
-        query = Linear(model, (model.width,), heads, name="query")
-        key = Linear(model, (model.width,), heads, name="key")
-        turn = _rotated if model.positions == "rotary" else lambda x, positions: x
-        scale = score_scale(model)
-        if askers.ask_the_same and x.nodes is not None:
-            # One query at each position: its scores of all nodes make a table, looked up by row.
-            asks = askers.node_positions[askers.asked.starts]
-            asked = turn(query(x.nodes[askers.asked.starts]), asks)  # [Q, H, E]
-            keys = turn(key(x.nodes), askers.node_positions)
-            table = Stream(scale * _products(asked, keys[:, None]), None)  # [M, Q, H]
-            found = askers.seen.read(table)  # [n, T, Q, H]
-            return [found[:, t] for t in range(found.shape[1])]
-        asked = turn(askers.asked.read(x, query), askers.asked_positions)  # [n, Q, H, E]
-        keys = turn(askers.seen.read(x, key), askers.seen_positions)  # [n, T, H, E]
-        return [scale * _products(asked, keys[:, t, None]) for t in range(keys.shape[1])]
-
-
-def _dtype(x: Stream) -> jnp.dtype:
-    return next(part.dtype for part in x if part is not None)
+        maps = [Linear(model, (model.width,), heads, name=name).affine() for name in names]
+        together = Affine.joined(maps)
+        return lambda x: together(x).reshape(*x.shape[:-1], len(names), *heads)
 
 
 def _slots(visible: np.ndarray) -> list[np.ndarray]:

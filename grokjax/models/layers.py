@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import flax.linen as nn
 import jax
@@ -14,6 +15,8 @@ from grokjax.models.initializers import family
 from grokjax.models.roles import Role, multiplier
 
 NORM_EPSILON = 1e-5  # PyTorch's default
+Normalise = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
+"""Inputs `[..., D]`, gain `[D]`, shift `[D]` or None → `[..., D]`."""
 Numbers = Mapping[str, jax.Array]
 """The traced numbers that a network has: `dropout`, `attention_rate`, `output_scale`."""
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -51,6 +54,31 @@ def _product_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax
 product.defvjp(_product_forward, _product_backward)
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Affine:
+    """An affine map of vectors, and its numbers."""
+
+    weight: jax.Array  # [I, O]
+    bias: jax.Array | None  # [O]
+    factor: float = dataclasses.field(metadata={"static": True})
+    """On what the weight gives."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """X `[..., I]` → `[..., O]`."""
+        y = product(x.reshape(-1, len(self.weight)), self.weight)
+        y = y if self.factor == 1 else self.factor * y
+        y = y if self.bias is None else y + self.bias
+        return y.reshape(*x.shape[:-1], -1)
+
+    @classmethod
+    def joined(cls, maps: Sequence[Affine]) -> Affine:
+        """Several maps of the same vectors as one, their outputs one after another."""
+        biases = [one.bias for one in maps if one.bias is not None]
+        bias = jnp.concatenate(biases) if biases else None
+        return cls(jnp.concatenate([one.weight for one in maps], axis=1), bias, maps[0].factor)
+
+
 class Linear(nn.Module):
     """x `[..., *inputs]` → `[..., *outputs]`: one matrix over the trailing axes."""
 
@@ -60,18 +88,19 @@ class Linear(nn.Module):
     role: Role = "body"
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        fan_in = math.prod(self.inputs)
-        init = family(self.model)
+    def affine(self) -> Affine:
+        """The map of flattened axes."""
+        fan_in, init, bias = math.prod(self.inputs), family(self.model), None
         weight = self.param("weight", init.linear(fan_in, self.role), self.inputs + self.outputs)
-        flat = x.reshape(*x.shape[: x.ndim - len(self.inputs)], fan_in)
-        y = product(flat.reshape(-1, fan_in), weight.reshape(fan_in, -1))
-        y = y.reshape(*flat.shape[:-1], *self.outputs)
-        factor = multiplier(self.model, self.role, fan_in)
-        y = y if factor == 1 else factor * y
         if self.model.biases:
-            y = y + self.param("bias", init.bias(fan_in), self.outputs)
-        return y
+            bias = self.param("bias", init.bias(fan_in), self.outputs).reshape(-1)
+        factor = multiplier(self.model, self.role, fan_in)
+        return Affine(weight.reshape(fan_in, -1), bias, factor)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        leading = x.shape[: x.ndim - len(self.inputs)]
+        y = self.affine()(x.reshape(*leading, math.prod(self.inputs)))
+        return y.reshape(*leading, *self.outputs)
 
 
 class Dropout(nn.Module):
@@ -89,8 +118,37 @@ class Dropout(nn.Module):
         return jnp.where(draws < kept, x / kept, 0)
 
 
-def normalise(model: Transformer, name: str) -> Callable[[jax.Array], jax.Array]:
-    """The model's kind of normalisation, with parameters under `name`."""
-    if model.norm == "rms":
-        return nn.RMSNorm(epsilon=NORM_EPSILON, name=name)
-    return nn.LayerNorm(epsilon=NORM_EPSILON, use_bias=model.biases, name=name)
+def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
+    """LayerNorm over the last axis (Ba et al. 2016)."""
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)
+    y = (x - mean) * jax.lax.rsqrt(variance + NORM_EPSILON) * gain
+    return y if shift is None else y + shift
+
+
+def rms_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
+    """X over its root mean square along the last axis (Zhang & Sennrich 2019); no shift."""
+    return x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + NORM_EPSILON) * gain
+
+
+class Norm(nn.Module):
+    """The model's kind of normalisation, `[..., D]` → `[..., D]`."""
+
+    model: Transformer
+
+    @property
+    def function(self) -> Normalise:
+        """What it does with a gain and a shift."""
+        return rms_norm if self.model.norm == "rms" else layer_norm
+
+    @nn.compact
+    def numbers(self) -> tuple[jax.Array, jax.Array | None]:
+        """Gain `[D]`, and shift `[D]` where it has one."""
+        shape = (self.model.width,)
+        gain, shift = self.param("scale", nn.initializers.ones, shape), None
+        if self.model.biases and self.model.norm != "rms":
+            shift = self.param("bias", nn.initializers.zeros, shape)
+        return gain, shift
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.function(x, *self.numbers())

@@ -8,6 +8,8 @@ Legend: N rows, Q positions read, A answers, M nodes, C classes, D residual widt
 from __future__ import annotations
 
 import itertools
+from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -15,24 +17,40 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import Transformer
+from grokjax.models import kernels
 from grokjax.models.attention import Askers, Attention, nodes_between, rows_between
 from grokjax.models.initializers import family
-from grokjax.models.layers import ACTIVATIONS, Dropout, Linear, Numbers, normalise
+from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm, Numbers
 from grokjax.models.layout import Layout, Level
 from grokjax.models.roles import ratio
-from grokjax.models.stream import Stream, lookup, row_places
+from grokjax.models.stream import Map, Stream, lookup, row_places
 
 
 class MLPBlock(nn.Module):
-    """One hidden layer, position by position: x `[..., D]` → `[..., D]`."""
+    """One hidden layer beside the residual stream: `x + mlp(norm(x))`, x `[..., D]`.
+
+    Where a GPU has a kernel for it the hidden layer stays out of its memory.
+    """
 
     model: Transformer
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, norm: Norm | None, drop: Map) -> jax.Array:
         width, hidden = (self.model.width,), (self.model.mlp_width,)
-        x = Linear(self.model, width, hidden, name="in")(x)
-        return Linear(self.model, hidden, width, name="out")(ACTIVATIONS[self.model.activation](x))
+        into = Linear(self.model, width, hidden, name="in").affine()
+        out = Linear(self.model, hidden, width, name="out").affine()
+        activation = ACTIVATIONS[self.model.activation]
+        numbers = (x, None if norm is None else norm.numbers(), into, out)
+
+        def by_layers(x: jax.Array, gain_and_shift: Any, into: Affine, out: Affine) -> jax.Array:
+            y = x if norm is None else norm.function(x, *gain_and_shift)
+            return x + drop(out(activation(into(y))))
+
+        if self.model.dropout is not None or not kernels.takes(x, into):
+            return by_layers(*numbers)
+        inside = kernels.Hidden(activation, None if norm is None else norm.function)
+        by_kernels = partial(kernels.mlp_block, inside)
+        return jax.lax.platform_dependent(*numbers, cuda=by_kernels, default=by_layers)
 
 
 class TransformerNetwork(nn.Module):
@@ -63,7 +81,7 @@ class TransformerNetwork(nn.Module):
         read = last.shared + last.own
         y = row_places(last, read, rows).read(x)
         if model.final_norm:
-            y = normalise(model, "final_norm")(y)
+            y = Norm(model, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
         y = y.mean(axis=1) if self.answers is None else y[:, np.argsort(read)]
         if model.tied:
@@ -78,17 +96,15 @@ class TransformerNetwork(nn.Module):
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
         attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
         drops = [Dropout(name=f"dropout_{name}") for name in names]
-        before = after = [lambda x: x] * 2
-        if model.norm == "post":
-            after = [normalise(model, f"norm_{name}") for name in names]
-        elif model.norm != "none":
-            before = [normalise(model, f"norm_{name}") for name in names]
-        seen = x.map(before[0])
+        norms = [None if model.norm == "none" else Norm(model, name=f"norm_{n}") for n in names]
+        before, after = (norms, [None] * 2)[:: -1 if model.norm == "post" else 1]
+        seen = x if before[0] is None else x.map(before[0])
 
         def advance(askers: Askers) -> jax.Array:
-            y = drops[0](attention(seen, askers, numbers), numbers)
-            y = after[0](askers.asked.read(x) + y)
-            return after[1](y + drops[1](mlp(before[1](y)), numbers))
+            y = askers.asked.read(x) + drops[0](attention(seen, askers, numbers), numbers)
+            y = y if after[0] is None else after[0](y)
+            y = mlp(y, before[1], lambda y: drops[1](y, numbers))
+            return y if after[1] is None else after[1](y)
 
         nodes = advance(nodes_between(here, there, model.causal))[:, 0] if there.shared else None
         own = advance(rows_between(here, there, rows, model.causal)) if there.own else None

@@ -50,7 +50,7 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
 
     def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
         weights = counted.astype(spec.loss_dtype) / number.astype(spec.loss_dtype)
-        padding = (0, -(stop - start) % spec.tiles)
+        padding = (0, spec.padded(stop - start) - (stop - start))
         index = jnp.pad(order[start:stop], padding).reshape(spec.tiles, -1)
         weights = jnp.pad(weights, padding).reshape(spec.tiles, -1)
         return Rows(index, labels[index], truth[index], weights)
@@ -123,7 +123,7 @@ def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Row
     draws = jax.random.uniform(key, (largest,), jnp.float32)
     order = jnp.argsort(jnp.where(jnp.arange(largest) < n_train, draws, 2))
     chosen = jax.lax.dynamic_slice(order, ((step % parts) * size,), (size,))
-    padding = -size % spec.tiles
+    padding = spec.padded(size) - size
 
     def of(rows: jax.Array) -> jax.Array:
         flat = rows.reshape(-1, *rows.shape[2:])[chosen]

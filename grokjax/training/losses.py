@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
-import optax
+
+from grokjax.training import loss_kernel
 
 Numbers = Mapping[str, jax.Array]
 Losses = Callable[[Numbers, jax.Array, jax.Array], jax.Array]
@@ -19,7 +20,7 @@ Losses = Callable[[Numbers, jax.Array, jax.Array], jax.Array]
 
 def cross_entropy(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Array:
     """−log softmax(z)_y, in nats."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+    return _from_logs(logits, targets)
 
 
 def stablemax(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -30,7 +31,40 @@ def stablemax(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Ar
     positive = logits >= 0
     above, below = jnp.where(positive, logits, 0), jnp.where(positive, 0, -logits)
     logs = jnp.where(positive, jnp.log1p(above), -jnp.log1p(below))
-    return optax.softmax_cross_entropy_with_integer_labels(logs, targets)
+    return _from_logs(logs, targets)
+
+
+@jax.custom_vjp
+def _from_logs(logs: jax.Array, targets: jax.Array) -> jax.Array:
+    """−log of the target's share of Σ exp.
+
+    Its gradient is written out: it needs nothing of the loss itself, which is left out of an
+    update that nobody looks at.
+    """
+    return jax.nn.logsumexp(logs, axis=-1) - picked(logs, targets)
+
+
+def _from_logs_forward(logs: jax.Array, targets: jax.Array) -> tuple[jax.Array, tuple]:
+    return _from_logs(logs, targets), (logs, targets)
+
+
+def _from_logs_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, None]:
+    logs, targets = saved
+    arrays = logs, targets, gradient
+    if not loss_kernel.takes(logs):
+        return _gradient_of_logs(*arrays), None
+    of_logs = jax.lax.platform_dependent(
+        *arrays, cuda=loss_kernel.gradient, default=_gradient_of_logs
+    )
+    return of_logs, None
+
+
+_from_logs.defvjp(_from_logs_forward, _from_logs_backward)
+
+
+def _gradient_of_logs(logs: jax.Array, targets: jax.Array, gradient: jax.Array) -> jax.Array:
+    is_target = jnp.arange(logs.shape[-1]) == targets[..., None]
+    return gradient[..., None] * (jax.nn.softmax(logs, axis=-1) - is_target)
 
 
 def mse(numbers: Numbers, outputs: jax.Array, targets: jax.Array) -> jax.Array:
@@ -67,20 +101,37 @@ def weighted(
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
-def predictions(outputs: jax.Array, real: bool) -> jax.Array:
-    """What is answered: the class of the largest output, or the one output as a number."""
-    return outputs[..., 0] if real else jnp.argmax(outputs, axis=-1)
-
-
-def hits(
-    predicted: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
-) -> jax.Array:
+def hits(outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float) -> jax.Array:
     """How many of the rows with a weight are right, at every one of their answers.
 
-    A number is right within the tolerance, a class if it is the same.
+    A number is right within the tolerance. A class is right if its output is the largest, and of
+    several largest ones the first; where outputs are no numbers, none is.
     """
     if jnp.issubdtype(targets.dtype, jnp.integer):
-        right = predicted == targets
+        right = _is_largest(outputs, targets)
     else:
-        right = jnp.abs(predicted - targets) <= tolerance
+        right = jnp.abs(outputs[..., 0] - targets) <= tolerance
     return jnp.sum(right.reshape(len(weights), -1).all(axis=1) & (weights > 0))
+
+
+def _is_largest(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """Whether `argmax` would find the targets.
+
+    It is not asked: comparing every output with the target's took a processor a third of the
+    time (6,586 × 97 outputs, one core).
+    """
+    its_own = picked(outputs, targets)[..., None]
+    before = jnp.arange(outputs.shape[-1]) < targets[..., None]
+    is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
+    below = jnp.where(before, outputs < its_own, (outputs <= its_own) | is_target)
+    return below.all(axis=-1) & ~jnp.isnan(its_own[..., 0])
+
+
+def picked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """The output of each target: `[..., C]` and `[...]` → `[...]`.
+
+    By comparison, whose gradient is one too: a gather's is a scatter, which accelerators do in
+    passes of their own.
+    """
+    is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
+    return jnp.sum(jnp.where(is_target, outputs, 0), axis=-1)

@@ -70,6 +70,8 @@ class Spec:
     """Smallest and largest number of training rows of its runs."""
     tiles: int = 1
     """Pieces that the rows go through the network in, gradients added up."""
+    row_multiple: int = 1
+    """What the rows of a tile are padded to a multiple of, with rows of weight zero."""
 
     @property
     def step_rows(self) -> int:
@@ -79,7 +81,12 @@ class Spec:
     @property
     def tile_rows(self) -> int:
         """Training rows that go through the network at a time."""
-        return math.ceil(self.step_rows / self.tiles)
+        return self.padded(self.step_rows) // self.tiles
+
+    def padded(self, rows: int) -> int:
+        """Rows that so many become in whole tiles."""
+        whole = self.tiles * self.row_multiple
+        return math.ceil(rows / whole) * whole
 
     @property
     def double(self) -> bool:

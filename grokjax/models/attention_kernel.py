@@ -1,0 +1,232 @@
+"""Attention between the few positions of a row as kernels for GPUs.
+
+Queries, keys and values of a block of rows are read once; scores and weights stay in registers
+and are made again for the gradient. What rows share is read from its table, row by row, without a
+copy for each row in between.
+
+Legend: R rows, Q positions that ask, T positions seen, S of them shared, M nodes, P parts of what
+is read at a position (query, key and value, or key and value), H heads, E head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+from grokjax.models.stream import Span, summed
+
+ROWS = 16
+"""Rows of a block: with width 128 and 4 positions all of it is in registers."""
+MOST_POSITIONS = 8
+
+
+class Read(NamedTuple):
+    """What is read of a layer's inputs; a part that there is not is None."""
+
+    queries: Any  # [R, Q, 1, H, E], where they are no part of the others
+    table: Any  # [M, P, H, E], of nodes that rows share
+    index: Any  # [R, S], whose nodes
+    own: Any  # [R, T - S, P, H, E], what each row has for itself
+
+
+class Shape(NamedTuple):
+    """What the kernels know beforehand."""
+
+    visible: tuple[tuple[bool, ...], ...]
+    """Whether each asking position sees each of the others."""
+    scale: float
+    """Of scores."""
+    spans: tuple[Span, ...]
+    """Where the nodes of each shared position lie."""
+    interpret: bool = False
+    """Run the kernels as plain JAX, on any device and in any dtype."""
+
+
+def takes(visible: np.ndarray, read: Read) -> bool:
+    """Whether there is a kernel for a mask `[n or 1, Q, T]` and what is read under it."""
+    alike, _, seen = visible.shape
+    like = _like(read)
+    powers_of_two = all(size & (size - 1) == 0 for size in like.shape[-2:])
+    small = alike == 1 and seen <= MOST_POSITIONS and _rows(read) % ROWS == 0
+    return small and powers_of_two and like.dtype == jnp.float32
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def attend(shape: Shape, read: Read) -> jax.Array:
+    """The values seen, weighted by softmax of the scores, `[R, Q, H, E]`."""
+    like = _like(read)
+    mixed = jax.ShapeDtypeStruct((_rows(read), len(shape.visible), *like.shape[-2:]), like.dtype)
+    return _call("attention_forward", partial(_forward, shape), read, (), [mixed], shape)[0]
+
+
+def _attend_forward(shape: Shape, read: Read) -> tuple[jax.Array, Read]:
+    return attend(shape, read), read
+
+
+def _attend_backward(shape: Shape, read: Read, gradient: jax.Array) -> tuple[Read]:
+    # Of shared positions each row has a gradient of its own, an array a position: summing them
+    # up is a product, which takes its operands as they are.
+    of_slots = []
+    if read.table is not None:
+        slot = jax.ShapeDtypeStruct((_rows(read), *read.table.shape[1:]), gradient.dtype)
+        of_slots = [slot] * len(shape.spans)
+    outs = (*of_slots, *(x for x in (read.queries, read.own) if x is not None))
+    kernel = partial(_backward, shape)
+    found = iter(_call("attention_backward", kernel, read, (gradient,), outs, shape))
+    of_table = None
+    if read.table is not None:
+        slots = [next(found).reshape(_rows(read), -1) for _ in of_slots]
+        of_table = summed(len(read.table), slots, read.index, shape.spans).reshape(read.table.shape)
+    of_queries = None if read.queries is None else next(found)
+    return (Read(of_queries, of_table, None, None if read.own is None else next(found)),)
+
+
+attend.defvjp(_attend_forward, _attend_backward)
+
+
+class _Block:
+    """What the kernels read of a block of rows."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.shared = 0 if read.index is None else read.index.shape[1]
+        self.own = 0 if read.own is None else read.own.shape[1]
+        self.positions = range(self.shared + self.own)
+
+    def query(self, position: int) -> jax.Array:
+        """Queries of a position, `[rows, H, E]`."""
+        if self.read.queries is not None:
+            return self.read.queries[:, position, 0]
+        return self._part(position, 0)
+
+    def key(self, position: int) -> jax.Array:
+        """Keys of a position, `[rows, H, E]`."""
+        return self._part(position, -2)
+
+    def value(self, position: int) -> jax.Array:
+        """Values of a position, `[rows, H, E]`."""
+        return self._part(position, -1)
+
+    def _part(self, position: int, part: int) -> jax.Array:
+        if position >= self.shared:
+            own = self.read.own
+            return own[:, position - self.shared, part % own.shape[2]]
+        table = self.read.table
+        return table[self.read.index[:, position], part % table.shape[1]]
+
+
+def _forward(shape: Shape, read: Read, mixed: Any) -> None:
+    """What a block of rows sees."""
+    block = _Block(read)
+    for asking, sees in enumerate(shape.visible):
+        seen = [position for position in block.positions if sees[position]]
+        weights = _weights(shape, block, asking, seen)
+        mixed[:, asking] = _sum(
+            w[..., None] * block.value(at) for w, at in zip(weights, seen, strict=True)
+        )
+
+
+def _backward(shape: Shape, read: Read, gradient: Any, *outs: Any) -> None:
+    """The gradients of all that a block of rows reads."""
+    block, refs = _Block(read), iter(outs)
+    of_slots = [next(refs) for _ in range(block.shared)]
+    of_queries = None if read.queries is None else next(refs)
+    of_own = None if read.own is None else next(refs)
+    nothing = jnp.zeros(gradient.shape[:1] + gradient.shape[2:], gradient.dtype)
+    of_keys, of_values = ([nothing for _ in block.positions] for _ in range(2))
+
+    def put(position: int, part: int, value: jax.Array) -> None:
+        if position < block.shared:
+            slot = of_slots[position]
+            slot[:, part % slot.shape[1]] = value
+        else:
+            assert of_own is not None
+            of_own[:, position - block.shared, part % of_own.shape[2]] = value
+
+    for asking, sees in enumerate(shape.visible):
+        seen = [position for position in block.positions if sees[position]]
+        weights, of_mixed = _weights(shape, block, asking, seen), gradient[:, asking]
+        of_weights = [jnp.sum(of_mixed * block.value(at), axis=-1) for at in seen]
+        mean = _sum(w * of_w for w, of_w in zip(weights, of_weights, strict=True))
+        query, of_query = block.query(asking), nothing
+        for at, weight, of_weight in zip(seen, weights, of_weights, strict=True):
+            of_score = (shape.scale * weight * (of_weight - mean))[..., None]
+            of_query = of_query + of_score * block.key(at)
+            of_keys[at] = of_keys[at] + of_score * query
+            of_values[at] = of_values[at] + weight[..., None] * of_mixed
+        if of_queries is None:
+            put(asking, 0, of_query)
+        else:
+            of_queries[:, asking, 0] = of_query
+    for position in block.positions:
+        put(position, -2, of_keys[position])
+        put(position, -1, of_values[position])
+
+
+def _weights(shape: Shape, block: _Block, asking: int, seen: Sequence[int]) -> list[jax.Array]:
+    """Softmax over what is seen, each `[rows, H]`."""
+    query = block.query(asking)
+    scores = [shape.scale * jnp.sum(query * block.key(at), axis=-1) for at in seen]
+    largest = scores[0]
+    for score in scores[1:]:
+        largest = jnp.maximum(largest, score)
+    powers = [jnp.exp(score - largest) for score in scores]
+    total = _sum(powers)
+    return [power / total for power in powers]
+
+
+def _sum(parts: Any) -> jax.Array:
+    first, *rest = parts
+    for part in rest:
+        first = first + part
+    return first
+
+
+def _like(read: Read) -> jax.Array:
+    """An array `[..., H, E]` of what is read."""
+    return read.table if read.own is None else read.own
+
+
+def _rows(read: Read) -> int:
+    return len(read.index) if read.own is None else len(read.own)
+
+
+def _call(
+    name: str,
+    kernel: Callable[..., None],
+    read: Read,
+    more: Sequence[jax.Array],
+    outs: Sequence[Any],
+    shape: Shape,
+) -> Sequence[jax.Array]:
+    """A kernel over blocks of rows; of the table every one of them sees all."""
+    given, structure = jax.tree.flatten(read)
+
+    def by_rows(x: Any) -> pl.BlockSpec:
+        return pl.BlockSpec((ROWS, *x.shape[1:]), lambda block: (block, *(0,) * (x.ndim - 1)))
+
+    def whole(x: Any) -> pl.BlockSpec:
+        return pl.BlockSpec(x.shape, lambda block: (0,) * x.ndim)
+
+    def unflattened(*refs: Any) -> None:
+        kernel(jax.tree.unflatten(structure, refs[: len(given)]), *refs[len(given) :])
+
+    specs = [whole(x) if x is read.table else by_rows(x) for x in (*given, *more)]
+    call = pl.pallas_call(
+        unflattened,
+        grid=(_rows(read) // ROWS,),
+        in_specs=specs,
+        out_specs=[by_rows(x) for x in outs],
+        out_shape=[jax.ShapeDtypeStruct(x.shape, x.dtype) for x in outs],
+        interpret=shape.interpret,
+        name=name,
+        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+    )
+    return call(*given, *more)

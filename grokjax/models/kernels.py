@@ -1,0 +1,242 @@
+"""The MLP block of a transformer as kernels for GPUs, in which hidden layers never reach memory.
+
+What bounds a step of these small networks on a GPU is not arithmetic but the hidden layer `[R, F]`,
+which compilers write once and read seven times. Here a program of the grid makes a block of it at
+a time, from inputs and weights that its processor's cache holds, and makes it again for the
+gradient. Sums run in one order: no atomics.
+
+Legend: R rows, D width, F hidden units, B blocks of rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+from grokjax.models.layers import Affine, Normalise
+
+ROWS, HIDDEN = 64, 64
+"""Rows and hidden units of a block: with width 128 it and its sums fill half of the registers that
+a multiprocessor of an A100 or H100 has, so that two programs share it."""
+WIDTHS = (16, 32, 64, 128, 256)
+"""Blocks are as wide as the network, and their sides are powers of two."""
+PRODUCTS = {"mlp_forward": 2, "mlp_backward_rows": 3, "mlp_backward_units": 4}
+"""Name of a kernel → products of `R·D·F` multiplications that it makes."""
+
+
+class Hidden(NamedTuple):
+    """What happens to a row on its way through the hidden layer."""
+
+    activation: Callable[[jax.Array], jax.Array]
+    normalise: Normalise | None = None
+    """Of the inputs."""
+    interpret: bool = False
+    """Run the kernels as plain JAX, on any device and in any dtype."""
+
+    def normalised(self, x: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
+        """Rows as the first map takes them."""
+        return x if self.normalise is None else self.normalise(x, gain, shift)
+
+
+class Weights(NamedTuple):
+    """The numbers of a block; a map without a bias has one of zeros."""
+
+    gain: Any  # [D]
+    shift: Any  # [D]
+    into: Any  # [D, F]
+    bias: Any  # [F]
+    out: Any  # [F, D]
+
+
+def takes(x: jax.Array, into: Affine) -> bool:
+    """Whether there are kernels for such inputs `[..., D]` and such a hidden layer."""
+    width, units = into.weight.shape
+    return x.dtype == jnp.float32 and width in WIDTHS and units % HIDDEN == 0
+
+
+def mlp_block(
+    hidden: Hidden,
+    x: jax.Array,
+    gain_and_shift: tuple[jax.Array, jax.Array | None] | None,
+    into: Affine,
+    out: Affine,
+) -> jax.Array:
+    """`x + out(activation(into(normalise(x))))`, x `[..., D]` → `[..., D]`.
+
+    Args:
+      hidden: what is done between the maps.
+      x: inputs.
+      gain_and_shift: of the normalisation, each `[D]`.
+      into: the map from D to F.
+      out: the map from F to D.
+    """
+    width, units = into.weight.shape
+    gain, shift = gain_and_shift or (jnp.ones(width, x.dtype), None)
+    weights = Weights(
+        gain,
+        jnp.zeros(width, x.dtype) if shift is None else shift,
+        into.factor * into.weight,
+        jnp.zeros(units, x.dtype) if into.bias is None else into.bias,
+        out.factor * out.weight,
+    )
+    y = _block(hidden, x.reshape(-1, width), weights).reshape(x.shape)
+    return y if out.bias is None else y + out.bias
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _block(hidden: Hidden, x: jax.Array, weights: Weights) -> jax.Array:
+    """Rows `[R, D]` → `[R, D]`, without the last bias."""
+    padded = _padded(x)
+    (y,) = _call(
+        "mlp_forward",
+        partial(_forward, hidden),
+        len(padded) // ROWS,
+        [_of_rows(padded), *map(_whole, weights)],
+        [(padded, _of_rows(padded))],
+        hidden.interpret,
+    )(padded, *weights)
+    return y[: len(x)]
+
+
+def _block_forward(hidden: Hidden, x: jax.Array, weights: Weights) -> tuple[jax.Array, tuple]:
+    return _block(hidden, x, weights), (x, weights)
+
+
+def _block_backward(hidden: Hidden, saved: tuple, gradient: jax.Array) -> tuple:
+    x, weights = saved
+    rows, of_y = _padded(x), _padded(gradient)
+    blocks, width = len(rows) // ROWS, rows.shape[1]
+    of_blocks = jax.ShapeDtypeStruct((blocks, width), x.dtype)
+    one_block = pl.BlockSpec((None, width), lambda block: (block, 0))
+    of_x, of_gain, of_shift = _call(
+        "mlp_backward_rows",
+        partial(_backward_rows, hidden),
+        blocks,
+        [_of_rows(rows), *map(_whole, weights), _of_rows(of_y)],
+        [(rows, _of_rows(rows)), (of_blocks, one_block), (of_blocks, one_block)],
+        hidden.interpret,
+    )(rows, *weights, of_y)
+    maps = [
+        (weights.into, pl.BlockSpec((width, HIDDEN), lambda unit: (0, unit))),
+        (weights.bias, pl.BlockSpec((HIDDEN,), lambda unit: (unit,))),
+        (weights.out, pl.BlockSpec((HIDDEN, width), lambda unit: (unit, 0))),
+    ]
+    of_maps = _call(
+        "mlp_backward_units",
+        partial(_backward_units, hidden),
+        len(weights.bias) // HIDDEN,
+        [_whole(x) for x in (rows, *weights[:2])] + [spec for _, spec in maps] + [_whole(of_y)],
+        maps,
+        hidden.interpret,
+    )(rows, *weights, of_y)
+    return of_x[: len(x)], Weights(of_gain.sum(axis=0), of_shift.sum(axis=0), *of_maps)
+
+
+_block.defvjp(_block_forward, _block_backward)
+
+
+def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
+    """A block of rows, to which blocks of hidden units add what they give."""
+    weights, y = Weights(*refs[:-1]), refs[-1]
+    rows = hidden.normalised(x[...], weights.gain[...], weights.shift[...])
+
+    def add(at: jax.Array, total: jax.Array) -> jax.Array:
+        units = pl.ds(at * HIDDEN, HIDDEN)
+        before = _dot(hidden, rows, weights.into[:, units]) + weights.bias[units]
+        return total + _dot(hidden, hidden.activation(before), weights.out[units, :])
+
+    y[...] = jax.lax.fori_loop(0, len(weights.bias) // HIDDEN, add, x[...])
+
+
+def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
+    """The gradient of a block of rows, and its part in those of gain and shift."""
+    weights, (of_y, of_x, of_gain, of_shift) = Weights(*refs[:-4]), refs[-4:]
+    vectors = weights.gain[...], weights.shift[...]
+    rows, back = jax.vjp(hidden.normalised, x[...], *vectors)
+    of_sum = of_y[...]
+
+    def add(at: jax.Array, total: jax.Array) -> jax.Array:
+        units = pl.ds(at * HIDDEN, HIDDEN)
+        into = weights.into[:, units]
+        _, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + weights.bias[units])
+        (of_before,) = pull(_dot(hidden, of_sum, weights.out[units, :].T))
+        return total + _dot(hidden, of_before, into.T)
+
+    blocks = len(weights.bias) // HIDDEN
+    of_rows = jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(of_sum))
+    beside, of_gain[...], of_shift[...] = back(of_rows)
+    of_x[...] = of_sum + beside
+
+
+def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
+    """The gradients of the weights of a block of hidden units, rows from the first to the last."""
+    weights, (of_y, *outs) = Weights(*refs[:-4]), refs[-4:]
+    vectors = weights.gain[...], weights.shift[...]
+    into, bias, back = weights.into[...], weights.bias[...], weights.out[...].T
+
+    def add(at: jax.Array, totals: tuple) -> tuple:
+        block = pl.ds(at * ROWS, ROWS)
+        rows, of_sum = hidden.normalised(x[block, :], *vectors), of_y[block, :]
+        units, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + bias)
+        (of_before,) = pull(_dot(hidden, of_sum, back))
+        of_into = totals[0] + _dot(hidden, rows.T, of_before)
+        of_out = totals[2] + _dot(hidden, units.T, of_sum)
+        return of_into, totals[1] + jnp.sum(of_before, axis=0), of_out
+
+    zeros = jnp.zeros_like(into), jnp.zeros_like(bias), jnp.zeros_like(back.T)
+    totals = jax.lax.fori_loop(0, len(x) // ROWS, add, zeros)
+    for out, total in zip(outs, totals, strict=True):
+        out[...] = total
+
+
+def _dot(hidden: Hidden, a: jax.Array, b: jax.Array) -> jax.Array:
+    """A product as precise as JAX is set to make them."""
+    settings: Any = jax.config  # whose attributes no stub declares
+    precision = settings.jax_default_matmul_precision
+    if precision == "high" and not hidden.interpret:
+        # Triton takes "high" for one product of TF32 numbers where XLA makes three.
+        precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32_X3
+    return jax.lax.dot(a, b, precision=precision)
+
+
+def _padded(x: jax.Array) -> jax.Array:
+    """Rows `[R, D]` with zeros up to whole blocks; where gradients are zero they add nothing."""
+    more = -len(x) % ROWS
+    return jnp.pad(x, ((0, more), (0, 0))) if more else x
+
+
+def _of_rows(x: jax.Array) -> pl.BlockSpec:
+    """A block of rows for each program of the grid."""
+    return pl.BlockSpec((ROWS, x.shape[1]), lambda block: (block, 0))
+
+
+def _whole(x: jax.Array) -> pl.BlockSpec:
+    """All of an array for every program of the grid."""
+    return pl.BlockSpec(x.shape, lambda _: (0,) * x.ndim)
+
+
+def _call(
+    name: str,
+    kernel: Callable[..., None],
+    programs: int,
+    in_specs: Sequence[pl.BlockSpec],
+    outs: Sequence[tuple[Any, pl.BlockSpec]],
+    interpret: bool,
+) -> Callable[..., Sequence[jax.Array]]:
+    """A kernel over a grid of programs; `outs` has for each result something of its shape."""
+    return pl.pallas_call(
+        kernel,
+        grid=(programs,),
+        in_specs=in_specs,
+        out_specs=[spec for _, spec in outs],
+        out_shape=[jax.ShapeDtypeStruct(x.shape, x.dtype) for x, _ in outs],
+        interpret=interpret,
+        name=name,
+        compiler_params=triton.CompilerParams(num_warps=8, num_stages=2),
+    )
