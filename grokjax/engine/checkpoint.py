@@ -18,13 +18,9 @@ class Checkpoints:
     """Checkpoints of a sweep, by tick; only the newest is kept."""
 
     def __init__(self, folder: Path) -> None:
-        logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates every save
+        _be_quiet()
         options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
-
-    def latest(self) -> int | None:
-        """Tick of the newest checkpoint."""
-        return self._manager.latest_step()
 
     def save(self, tick: int, note: dict[str, Any], arrays: list[np.ndarray]) -> None:
         """Commit a tick."""
@@ -32,18 +28,35 @@ class Checkpoints:
         args = ocp.args.Composite(note=ocp.args.JsonSave(note), state=ocp.args.StandardSave(state))
         self._manager.save(tick, args=args)
 
-    def note(self, tick: int) -> dict[str, Any]:
-        """The note of a checkpoint."""
-        args = ocp.args.Composite(note=ocp.args.JsonRestore())
-        return self._manager.restore(tick, args=args)["note"]
-
-    def arrays(self, tick: int, like: list[np.ndarray]) -> list[np.ndarray]:
-        """The arrays of a checkpoint, which must have the shapes and dtypes of `like`."""
-        state = {f"{i:04d}": array for i, array in enumerate(like)}
-        args = ocp.args.Composite(state=ocp.args.StandardRestore(state))
+    def arrays(self, tick: int) -> list[np.ndarray]:
+        """The arrays of a checkpoint."""
+        args = ocp.args.Composite(state=ocp.args.StandardRestore())
         restored = self._manager.restore(tick, args=args)["state"]
-        return [restored[name] for name in state]
+        return [np.asarray(restored[name]) for name in sorted(restored)]
 
     def close(self) -> None:
         """Let go of the folder."""
         self._manager.close()
+
+
+def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
+    """Tick and note of the newest checkpoint; None where there is none. Nothing is changed."""
+    if not folder.is_dir():
+        return None
+    _be_quiet()
+    options = ocp.CheckpointManagerOptions(read_only=True)
+    with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
+        tick = manager.latest_step()
+        if tick is None:
+            return None
+        args = ocp.args.Composite(note=ocp.args.JsonRestore())
+        return tick, manager.restore(tick, args=args)["note"]
+
+
+def nothing_running() -> dict[str, Any]:
+    """The note of a checkpoint without lanes."""
+    return {"program": None, "lanes": [], "forget": []}
+
+
+def _be_quiet() -> None:
+    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates what it does

@@ -14,12 +14,12 @@ import jax
 from grokjax.config import Experiment
 from grokjax.engine import backend, plan, rounds
 from grokjax.engine import folder as folders
+from grokjax.engine import standing as standings
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
-from grokjax.results.store import Store
 
 
 def run(
@@ -65,9 +65,11 @@ def run(
     folder, stop = Path(out), stop or threading.Event()
     backend.prepare()
     folders.check_free(folder)
-    # Refuse what cannot work before anything is written, the lock included.
+    # Refuse what cannot work before anything is written, the lock included. In a folder that
+    # has results it is refused under the lock, where nobody is changing what is read.
     old = None if overwrite else folders.earlier_start(experiment, folder)
-    plan.here(experiment, lanes, old["programs"] if old else {}, _ended(folder, overwrite))
+    if old is None:
+        plan.here(experiment, lanes, {}, ())
     with folders.locked(folder):
         if overwrite:
             folders.remove_results(folder)
@@ -93,11 +95,6 @@ def run(
     return load(folder)
 
 
-def _ended(folder: Path, overwrite: bool) -> set[str]:
-    """Runs that need not start any more, and so no donors."""
-    return set() if overwrite else set(Store(folder).ended()["run_id"])
-
-
 def _train(
     experiment: Experiment,
     made: list[rounds.Round],
@@ -114,11 +111,15 @@ def _train(
     """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
     old = folders.earlier_start(experiment, folder)
     recorded = old["programs"] if old else {}
-    programs = plan.here(experiment, lanes, recorded, _ended(folder, overwrite=False))
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, command)
-    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
-    trainer.recover()
+    standing = standings.read(folder, old, provenance)
+    ended = set(standing.ended()["run_id"])
+    if retry_failed:
+        ended -= standing.failed(ended)
+    programs = plan.here(experiment, lanes, recorded, ended)
+    standing.check_grid(folder, programs)
+    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, standing)
     if trainer.todo(retry_failed):
         if lanes is None:
             programs = trainer.tune(recorded)
