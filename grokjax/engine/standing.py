@@ -32,21 +32,22 @@ class Standing:
     note: dict[str, Any]
     """Of its checkpoint."""
     store: Store
-    unkept: frozenset[str]
-    """Runs that an older grokjax had given up at this commit, and perhaps not yet removed."""
+    again: frozenset[str]
+    """Runs that have rows and are trained anew all the same."""
 
     def ended(self) -> pd.DataFrame:
-        """`run_id`, `status`, `t_mem` and `t_grok` of the runs that have ended."""
+        """`run_id`, `status`, `t_mem` and `t_grok` of the runs that need not be trained."""
         found = self.store.ended()
-        return found[~found["run_id"].isin(self.unkept)]
-
-    def failed(self, run_ids: Collection[str]) -> set[str]:
-        """Those of these runs that an error has ended."""
-        found = self.ended()
-        return set(found["run_id"][found["status"] == "failed"]) & set(run_ids)
+        return found[~found["run_id"].isin(self.again)]
 
     def check_grid(self, folder: Path, programs: list[Program]) -> None:
-        """Refuse programs that do not have the runs in the lanes of the checkpoint."""
+        """Refuse programs that do not have the runs which this sweep must go on with."""
+        left = self.again - {run.run_id for program in programs for run in program.runs}
+        if left:
+            raise ConfigError(
+                f"sweep: {len(left)} runs in {folder} that have lost rows are not in the grid; "
+                "give the grid that has them, or start over with --overwrite."
+            )
         of_program = (p.runs for p in programs if p.name == self.note["program"])
         known = {run.run_id for runs in of_program for run in runs}
         running = {lane["run_id"] for lane in self.note["lanes"] if lane}
@@ -59,17 +60,25 @@ class Standing:
 
 
 def read(
-    folder: Path, manifest: Mapping[str, Any] | None, provenance: Mapping[str, Any] | None = None
+    folder: Path,
+    manifest: Mapping[str, Any] | None,
+    *,
+    grid: Collection[str] = (),
+    retry_failed: bool = False,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Standing:
     """Where the sweep in a folder stands; nothing is changed.
 
     Args:
       folder: of the results, which need not exist.
       manifest: of an earlier start, None where there was none.
+      grid: the runs of this start.
+      retry_failed: those of the grid that an error ended are trained again, and all that have
+        lost rows.
       provenance: what the files of this start say of their origin.
 
     Raises:
-      ConfigError: checkpoints or committed parts are missing or altered.
+      ConfigError: checkpoints are gone, or committed parts are and `retry_failed` is not set.
     """
     manifest = manifest or {"ticks": 0}
     newest = checkpoint.newest(folder / CHECKPOINTS)
@@ -85,5 +94,15 @@ def read(
             f"out={str(folder)!r}: the checkpoints of this unfinished sweep are gone, "
             "restore its .work folder, or start over with --overwrite."
         )
-    unkept = frozenset(note["forget"] if record is None else ())
-    return Standing(tick, note, Store(folder, tick, record, provenance), unkept)
+    store = Store(folder, tick, record, provenance)
+    if store.lost and not retry_failed:
+        raise parts.refusal(store.lost)
+    again = set()
+    if record is None:  # an older grokjax removed their rows after the commit only
+        again = set(note["forget"])
+    if store.lost:
+        again, note = store.partial(), {**checkpoint.nothing_running(), "forget": note["forget"]}
+    elif retry_failed:
+        ended = store.ended()
+        again |= set(ended["run_id"][ended["status"] == "failed"]) & set(grid)
+    return Standing(tick, note, store, frozenset(again))

@@ -42,7 +42,7 @@ def run(
       out: results folder; left out, the results are only returned.
       lanes: runs trained at once; left out, the planner chooses.
       overwrite: remove the results in `out` first.
-      retry_failed: train runs again that an error ended.
+      retry_failed: train runs again that an error ended, or whose rows were lost from `out`.
       fail_fast: raise the first error instead of recording it.
       report: called with the counters after every tick.
       stop: when it is set, the sweep commits its tick and returns.
@@ -113,14 +113,20 @@ def _train(
     recorded = old["programs"] if old else {}
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, command)
-    standing = standings.read(folder, old, provenance)
-    ended = set(standing.ended()["run_id"])
-    if retry_failed:
-        ended -= standing.failed(ended)
-    programs = plan.here(experiment, lanes, recorded, ended)
+    standing = standings.read(
+        folder,
+        old,
+        grid={run.run_id for run in experiment.runs()},
+        retry_failed=retry_failed,
+        provenance=provenance,
+    )
+    if standing.store.lost:
+        lost = [str(path.relative_to(folder)) for path in standing.store.lost]
+        provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}
+    programs = plan.here(experiment, lanes, recorded, set(standing.ended()["run_id"]))
     standing.check_grid(folder, programs)
     trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, standing)
-    if trainer.todo(retry_failed):
+    if trainer.todo():
         if lanes is None:
             programs = trainer.tune(recorded)
         shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
@@ -129,7 +135,7 @@ def _train(
             write_text(folder / "experiment.py", source)
     elif old and old.get("rounds", []) != made and made:
         manifest.write(folder, {**old, "rounds": made})
-    finished = trainer.train(retry_failed)
+    finished = trainer.train()
     if finished:
         trainer.finish()
         folders.drop_checkpoints(folder)

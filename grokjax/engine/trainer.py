@@ -57,28 +57,23 @@ class Trainer:
         self._done: set[str] = set()
         self.progress = Progress(experiment.thresholds)
 
-    def todo(self, retry_failed: bool) -> bool:
+    def todo(self) -> bool:
         """Whether any run is left to train."""
-        ended = set(self._standing.ended()["run_id"])
-        if retry_failed:
-            ended -= self._standing.failed(self._run_ids())
-        return not self._run_ids() <= ended
+        return not self._run_ids() <= set(self._standing.ended()["run_id"])
 
     def tune(self, recorded: Mapping[str, Any]) -> list[Program]:
         """Shape the programs that no earlier start has shaped by a timing."""
         self._programs = tune.tuned(self._programs, recorded, self._say)
         return self._programs
 
-    def train(self, retry_failed: bool) -> bool:
+    def train(self) -> bool:
         """Train what is left; False when `stop` ended it before the last run."""
         self._store.recover()
         snapshots.forget(self._folder, set(self._note["forget"]))
-        forgotten = set(self._standing.unkept)
-        if retry_failed:
-            forgotten |= self._standing.failed(self._run_ids())
-        if forgotten:  # a commit of its own: a death finds all of their rows or none
+        if again := self._standing.again:  # a commit of its own: it finds all their rows or none
+            self._say(f"training {len(again)} runs again")
             lanes = self._checkpoints.arrays(self._tick) if self._note["program"] else _NO_LANES
-            self._commit(self._note, lanes, forgotten)
+            self._commit(self._note, lanes, again)
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
         self.progress.start(runs, self._store.ended(), list(filter(None, self._running(runs))))

@@ -80,12 +80,8 @@ def found(folder: Path, committed: int) -> Record:
     return record
 
 
-def located(folder: Path, record: Record) -> dict[str, dict[str, Path]]:
-    """Table → part → the file that holds what is recorded.
-
-    Raises:
-      ConfigError: there is a part that no file holds as it was committed.
-    """
+def located(folder: Path, record: Record) -> tuple[dict[str, dict[str, Path]], list[Path]]:
+    """Table → part → the file that holds what is recorded, and the parts that no file holds."""
     files: dict[str, dict[str, Path]] = {table: {} for table in TABLES}
     lost = []
     for table in TABLES:
@@ -97,11 +93,14 @@ def located(folder: Path, record: Record) -> dict[str, dict[str, Path]]:
                     break
             else:
                 lost.append(path)
-    if lost:
-        state = "is not as it was committed" if lost[0].exists() else "is missing"
-        more = f", nor are {len(lost) - 1} more there as committed" * (len(lost) > 1)
-        raise ConfigError(
-            f"{lost[0]}: this part of the results {state}{more}; restore it from a copy, or start "
-            "over with --overwrite."
-        )
-    return files
+    return files, lost
+
+
+def refusal(lost: list[Path]) -> ConfigError:
+    """What to say of committed parts that are not there as they were."""
+    state = "is not as it was committed" if lost[0].exists() else "is missing"
+    more = f", nor are {len(lost) - 1} more there as committed" * (len(lost) > 1)
+    return ConfigError(
+        f"{lost[0]}: this part of the results {state}{more}; restore it from a copy, or train "
+        "again the runs that lost rows with --retry-failed."
+    )

@@ -43,8 +43,9 @@ class Store:
       record: the parts that are committed; None where no record was kept.
       provenance: what every file says of its origin.
 
-    Raises:
-      ConfigError: a committed part is missing or altered.
+    Attributes:
+      record: of the committed parts that are there.
+      lost: those that are missing or altered.
     """
 
     def __init__(
@@ -55,8 +56,11 @@ class Store:
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = folder
-        self.record = parts.found(folder, committed) if record is None else record
-        self._files = parts.located(folder, self.record)
+        recorded = parts.found(folder, committed) if record is None else record
+        self._files, self.lost = parts.located(folder, recorded)
+        self.record: Record = {
+            name: {part: recorded[name][part] for part in self._files[name]} for name in TABLES
+        }
         self._staged: set[Path] = set()  # by their last names, of the commit under way
         self._provenance = {"grokjax": json.dumps(provenance or {})}
 
@@ -66,7 +70,8 @@ class Store:
             inside = self.folder / name
             inside.mkdir(exist_ok=True)
             for part, path in self._files[name].items():
-                path.replace(inside / part)
+                if path.name != part:
+                    path.replace(inside / part)
             for part in parts.on_disk(self.folder, name):
                 if part not in self.record[name]:
                     (inside / part).unlink()
@@ -141,15 +146,26 @@ class Store:
 
     def ended(self) -> pd.DataFrame:
         """`run_id`, `status`, `t_mem` and `t_grok` of every run that has ended."""
-        columns = ["run_id", "status", "t_mem", "t_grok"]
-        found = [read_table(path, columns=columns).to_pandas() for path in self._paths("runs")]
-        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+        return self._read("runs", ["run_id", "status", "t_mem", "t_grok"])
+
+    def partial(self) -> set[str]:
+        """Runs that have rows, but not all that a run has which ended without an error."""
+        runs = self._read("runs", ["run_id", "status", "last_step", "log_every"])
+        rows = self._read("curves", ["run_id"])["run_id"].value_counts()
+        runs = runs[runs["status"] != "failed"].set_index("run_id")
+        expected = runs["last_step"] // runs["log_every"] + 1
+        whole = set(runs.index[rows.reindex(runs.index) == expected])
+        return {*rows.index, *self.ended()["run_id"]} - whole
 
     def curves(self, run_ids: Collection[str]) -> pd.DataFrame:
         """What the curves of these runs hold so far, in the order of their steps."""
         wanted = _is_one_of(run_ids)
         found = [read_table(path, filters=wanted).to_pandas() for path in self._paths("curves")]
         return pd.concat(found) if found else pd.DataFrame(columns=["run_id"])
+
+    def _read(self, name: str, columns: list[str]) -> pd.DataFrame:
+        found = [read_table(path, columns=columns).to_pandas() for path in self._paths(name)]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
     def _without(self, forgotten: Collection[str]) -> Record:
         """Stage the parts that have rows of these runs without them; the record of the rest."""
