@@ -4,6 +4,8 @@ import dataclasses
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 
 import jax.errors
 import pytest
@@ -320,16 +322,92 @@ def test_lost_rows_of_runs_outside_the_grid_are_refused(unfinished, tmp_path):
         grokjax.run(swept(experiment, train_fraction=[0.5], seed=[2]), folder, retry_failed=True)
 
 
-def test_a_folder_without_a_record_goes_on_unverified(unfinished, tmp_path):
-    """As an earlier version left it."""
+def as_an_older_version_left(folder):
+    """Without hashes."""
+    note = next((folder / ".work" / "checkpoints").glob("*/note/metadata"))
+    hashes = ("parts", "hash_of_note", "hash_of_arrays")
+    kept = {key: v for key, v in json.loads(note.read_text()).items() if key not in hashes}
+    note.write_text(json.dumps(kept))
+
+
+def test_a_folder_without_hashes_goes_on(unfinished, tmp_path):
+    experiment, place = unfinished
+    folder = shutil.copytree(place / "part", tmp_path / "sweep")
+    as_an_older_version_left(folder)
+    grokjax.run(experiment, folder)
+    assert_same_tables(folder, place / "whole")
+
+
+@pytest.mark.parametrize("name", ["runs", "curves"])
+def test_rows_that_a_folder_without_hashes_has_lost_are_neither_missed_nor_doubled(
+    unfinished, tmp_path, name
+):
+    experiment, place = unfinished
+    folder = shutil.copytree(place / "part", tmp_path / "sweep")
+    as_an_older_version_left(folder)
+    remove(sorted((folder / name).iterdir())[0])
+    with pytest.raises(ConfigError, match="have lost rows; restore"):
+        grokjax.run(experiment, folder)
+    grokjax.run(experiment, folder, retry_failed=True)
+    assert_same_rows(folder, place / "whole")
+
+
+def test_a_damaged_note_of_a_checkpoint_is_refused_wherever_the_bit_is(unfinished, tmp_path):
     experiment, place = unfinished
     folder = shutil.copytree(place / "part", tmp_path / "sweep")
     note = next((folder / ".work" / "checkpoints").glob("*/note/metadata"))
-    note.write_text(
-        json.dumps({k: v for k, v in json.loads(note.read_text()).items() if k != "parts"})
-    )
+    whole = note.read_bytes()
+    for at in range(7, len(whole), len(whole) // 20):
+        note.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(ConfigError, match="not a readable checkpoint"):
+            grokjax.run(experiment, folder)
+    note.write_bytes(whole)
     grokjax.run(experiment, folder)
     assert_same_tables(folder, place / "whole")
+
+
+FLIPPED_ARRAYS = """
+import sys
+from pathlib import Path
+import numpy as np
+from grokjax.config import ConfigError
+from grokjax.engine.checkpoint import Checkpoints, newest, nothing_running
+
+folder = Path(sys.argv[1])
+arrays = [np.random.default_rng(0).normal(size=(50, 20)), np.arange(4), np.array([True, False])]
+checkpoints = Checkpoints(folder)
+checkpoints.save(3, nothing_running(), arrays)
+tick, note = newest(folder)
+refused = 0
+for file in sorted((folder / "3" / "state").rglob("d/*")):
+    whole = file.read_bytes()
+    for at in range(1, len(whole), max(1, len(whole) // 8)):
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        try:
+            found = checkpoints.arrays(tick, note)
+        except ConfigError as error:
+            assert "not a readable checkpoint" in str(error)
+            refused += 1
+        else:
+            assert all(map(np.array_equal, found, arrays))
+    file.write_bytes(whole)
+assert all(map(np.array_equal, checkpoints.arrays(tick, note), arrays))
+assert refused
+"""
+
+
+def test_damaged_arrays_of_a_checkpoint_are_never_gone_on_from(tmp_path):
+    """In a process of its own: orbax leaves threads behind when it cannot read."""
+    subprocess.run(
+        [sys.executable, "-c", FLIPPED_ARRAYS, str(tmp_path / "checkpoints")], check=True
+    )
+
+
+def test_overwriting_the_sweep_that_gives_the_parameters_is_refused(given):
+    before = snapshot(given)
+    with pytest.raises(ConfigError, match="give another --out"):
+        grokjax.run(with_donors(given, "start"), given, overwrite=True)
+    assert snapshot(given) == before
 
 
 @pytest.mark.parametrize("name", ["runs", "curves"])

@@ -97,12 +97,21 @@ def read(
     store = Store(folder, tick, record, provenance)
     if store.lost and not retry_failed:
         raise parts.refusal(store.lost)
-    again = set()
-    if record is None:  # an older grokjax removed their rows after the commit only
-        again = set(note["forget"])
-    if store.lost:
-        again, note = store.partial(), {**checkpoint.nothing_running(), "forget": note["forget"]}
-    elif retry_failed:
-        ended = store.ended()
-        again |= set(ended["run_id"][ended["status"] == "failed"]) & set(grid)
+    if store.lost:  # what is kept is what is whole without them
+        note = {**checkpoint.nothing_running(), "forget": note["forget"]}
+        return Standing(tick, note, store, frozenset(store.partial()))
+    ended = store.ended()
+    failed = set(ended["run_id"][ended["status"] == "failed"])
+    again = failed & set(grid) if retry_failed else set()
+    if record is None:
+        # An older grokjax has written this. It removed rows after a commit, and kept no hashes.
+        removed = set(note["forget"])
+        running = {lane["run_id"] for lane in note["lanes"] if lane}
+        incomplete = store.partial() - failed - running - removed
+        if incomplete and not retry_failed:
+            raise ConfigError(
+                f"out={str(folder)!r}: {len(incomplete)} runs there have lost rows; restore the "
+                "folder from a copy, or train them again with --retry-failed."
+            )
+        again |= incomplete | removed
     return Standing(tick, note, store, frozenset(again))

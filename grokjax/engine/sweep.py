@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from grokjax.config import Experiment
+from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, rounds
 from grokjax.engine import folder as folders
 from grokjax.engine import standing as standings
@@ -69,7 +69,7 @@ def run(
     # has results it is refused under the lock, where nobody is changing what is read.
     old = None if overwrite else folders.earlier_start(experiment, folder)
     if old is None:
-        plan.here(experiment, lanes, {}, ())
+        _check_donors_stay(plan.here(experiment, lanes, {}, ()), folder)
     with folders.locked(folder):
         if overwrite:
             folders.remove_results(folder)
@@ -93,6 +93,17 @@ def run(
         if finished:
             shutil.rmtree(folder / folders.WORK)
     return load(folder)
+
+
+def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:
+    """Refuse to remove the results that the runs are to start from."""
+    for run in (run for program in programs for run in program.runs):
+        for name, donor in (("start", run.donors.start), ("mask", run.donors.mask)):
+            if donor and folder.resolve() in donor.path.resolve().parents:
+                raise ConfigError(
+                    f"{name}={str(donor.path)!r}: it lies in the results that --overwrite would "
+                    "remove, give another --out."
+                )
 
 
 def _train(

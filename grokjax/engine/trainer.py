@@ -72,7 +72,8 @@ class Trainer:
         snapshots.forget(self._folder, set(self._note["forget"]))
         if again := self._standing.again:  # a commit of its own: it finds all their rows or none
             self._say(f"training {len(again)} runs again")
-            lanes = self._checkpoints.arrays(self._tick) if self._note["program"] else _NO_LANES
+            running = self._note["program"]
+            lanes = self._checkpoints.arrays(self._tick, self._note) if running else _NO_LANES
             self._commit(self._note, lanes, again)
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
@@ -146,7 +147,7 @@ class Trainer:
         if self._note["program"] != lanes.program.name:
             return deque(todo)
         occupants = self._running(todo)
-        lanes.restore(self._checkpoints.arrays(self._tick), occupants)
+        lanes.restore(self._checkpoints.arrays(self._tick, self._note), occupants)
         running = {occupant.run.run_id for occupant in occupants if occupant}
         for run_id, curve in self._store.curves(running).groupby("run_id"):
             columns = {name: curve[name].to_numpy() for name in ("step", *schema.METRICS)}
