@@ -14,6 +14,16 @@ from grokjax.results.schema import CLOCK_COLUMNS
 ORDER = {"runs": ["run_id"], "curves": ["run_id", "step"]}
 
 
+def small():
+    return grokjax.Experiment(
+        task=grokjax.ModularArithmetic("sub", p=7),
+        model=grokjax.Transformer(width=8, heads=2, mlp_width=16),
+        optimizer=grokjax.AdamW(learning_rate=1e-2, weight_decay=0.5),
+        steps=100,
+        log_every=10,
+    )
+
+
 def swept(experiment, **axes):
     return dataclasses.replace(experiment, sweep=grokjax.grid(**axes))
 

@@ -99,8 +99,8 @@ def located(folder: Path, record: Record) -> tuple[dict[str, dict[str, Path]], l
 def refusal(lost: list[Path]) -> ConfigError:
     """What to say of committed parts that are not there as they were."""
     state = "is not as it was committed" if lost[0].exists() else "is missing"
-    more = f", nor are {len(lost) - 1} more there as committed" * (len(lost) > 1)
+    more = f" (with {len(lost) - 1} more)" * (len(lost) > 1)
     return ConfigError(
-        f"{lost[0]}: this part of the results {state}{more}; restore it from a copy, or train "
+        f"{lost[0]}{more}: this part of the results {state}; restore it from a copy, or train "
         "again the runs that lost rows with --retry-failed."
     )
