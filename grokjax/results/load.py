@@ -181,7 +181,7 @@ def _parts(folder: Path, name: str) -> list[Path]:
             if part not in there:
                 raise ConfigError(
                     f"{folder / name / part}: this part of the results is missing; restore it from "
-                    "a copy, or start over with --overwrite."
+                    "a copy, or train again the runs that lost rows with --retry-failed."
                 )
     return found
 
