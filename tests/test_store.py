@@ -11,61 +11,13 @@ import jax.errors
 import numpy as np
 import pandas as pd
 import pytest
+from crashes import Killed, assert_same_tables, crash_before_nth_write, snapshot, swept, tables
 
 import grokjax
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine import trainer
-from grokjax.engine.checkpoint import Checkpoints
 from grokjax.results import manifest as results_manifest
 from grokjax.results import store as store_module
-from grokjax.results.schema import CLOCK_COLUMNS
-
-
-def swept(experiment, **axes):
-    return dataclasses.replace(experiment, sweep=grokjax.grid(**axes))
-
-
-def tables(folder):
-    """Both tables as they lie on disk, without the columns that tell the time."""
-    runs = pd.read_parquet(folder / "runs").drop(columns=list(CLOCK_COLUMNS))
-    return runs, pd.read_parquet(folder / "curves")
-
-
-def assert_same_tables(folder, other):
-    for found, expected in zip(tables(folder), tables(other), strict=True):
-        pd.testing.assert_frame_equal(found, expected, check_exact=True)
-
-
-def snapshot(folder):
-    """Every file below a folder with its content."""
-    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing after it runs, no handler catches it."""
-
-
-def crash_before_nth_write(monkeypatch, n, after):
-    """Die at the n-th file operation of the commit protocol, before or after doing it."""
-    count = 0
-
-    def deadly(operation):
-        def wrapped(*args, **kwargs):
-            nonlocal count
-            count += 1
-            if count == n and not after:
-                raise Killed
-            result = operation(*args, **kwargs)
-            if count == n:
-                raise Killed
-            return result
-
-        return wrapped
-
-    monkeypatch.setattr(store_module, "write_table", deadly(store_module.write_table))
-    monkeypatch.setattr(store_module, "write_atomically", deadly(store_module.write_atomically))
-    monkeypatch.setattr(Checkpoints, "save", deadly(Checkpoints.save))
-    monkeypatch.setattr(trainer.manifest, "write", deadly(trainer.manifest.write))
 
 
 @pytest.fixture(scope="module")

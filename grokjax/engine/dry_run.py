@@ -8,8 +8,7 @@ import jax
 
 from grokjax import display
 from grokjax.config import Experiment
-from grokjax.engine import backend, cost, folder, plan, tune
-from grokjax.results.store import Store
+from grokjax.engine import backend, cost, folder, plan, standing, tune
 
 BYTES_PER_CURVE_ROW = 22
 """Compressed; the three sweeps under results/recorded have 20.4 to 22.1."""
@@ -21,7 +20,7 @@ def describe(experiment: Experiment, out: Path, lanes: int | None, overwrite: bo
     folder.check_free(out)
     old = None if overwrite else folder.earlier_start(experiment, out)
     recorded = old["programs"] if old else {}
-    ended = set() if overwrite else set(Store(out).ended()["run_id"])
+    ended = set() if overwrite else set(standing.read(out, old).ended()["run_id"])
     programs = plan.here(experiment, lanes, recorded, ended)
     if lanes is None:
         programs = tune.tuned(programs, recorded, say=lambda activity: None)

@@ -13,7 +13,8 @@ import filelock
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import plan
 from grokjax.engine.plan import Program
-from grokjax.results import manifest
+from grokjax.results import manifest, parts, snapshots
+from grokjax.results.files import temporary
 from grokjax.results.load import WORK
 
 OURS = (
@@ -28,6 +29,10 @@ OURS = (
 )
 """What a sweep may have put into its folder; `remove_results` touches nothing else. The
 manifest comes last: it is what tells the folder from somebody else's."""
+
+
+TEMPORARY = tuple(temporary(Path(name)).name for name in (manifest.NAME, "experiment.py"))
+"""What a death leaves of the files beside the tables."""
 
 
 def earlier_start(experiment: Experiment, folder: Path) -> dict[str, Any] | None:
@@ -48,7 +53,7 @@ def check_free(folder: Path) -> None:
     """Refuse a folder with files of somebody else's."""
     foreign = folder.exists() and not folder.is_dir()
     if folder.is_dir() and not (folder / manifest.NAME).exists():
-        foreign = any(path.name != WORK for path in folder.iterdir())
+        foreign = not all(_left_by_a_start(path) for path in folder.iterdir())
     if foreign:
         raise ConfigError(
             f"out={str(folder)!r}: it exists and is no results folder of grokjax, "
@@ -56,9 +61,22 @@ def check_free(folder: Path) -> None:
         )
 
 
+def _left_by_a_start(path: Path) -> bool:
+    """Whether a death before there is a manifest, or while one is replaced, may have left this."""
+    if path.name == WORK or path.name in TEMPORARY:
+        return True
+    empty = path.is_dir() and not any(path.iterdir())
+    return empty and path.name in (*parts.TABLES, snapshots.FOLDER)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder against other processes; the lock of a dead one is free."""
+    """Hold the folder against other processes; the lock of a dead one is free.
+
+    A start that is refused leaves no `.work` where there was none: it would make a finished
+    sweep look unfinished.
+    """
+    made = not (folder / WORK).exists()
     try:
         (folder / WORK).mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(folder / WORK / "lock", blocking=False).acquire()
@@ -72,13 +90,18 @@ def locked(folder: Path) -> Iterator[None]:
             f"out={str(folder)!r}: {error.strerror}, give a folder that can be written to."
         ) from None
     with lock:
-        yield
+        try:
+            yield
+        except ConfigError:
+            if made and [path.name for path in (folder / WORK).iterdir()] == ["lock"]:
+                shutil.rmtree(folder / WORK)
+            raise
 
 
 def remove_results(folder: Path) -> None:
     """Remove what an earlier sweep wrote, but not the lock that is held."""
     drop_checkpoints(folder)
-    for name in OURS:
+    for name in (*TEMPORARY, *OURS):
         path = folder / name
         if path.is_dir():
             shutil.rmtree(path)
@@ -116,6 +139,8 @@ def write_manifest(
     # A start that does not refine keeps the record of those that did.
     rounds = rounds or (old or {}).get("rounds", [])
     kept = {"starts": starts, "programs": programs, "ticks": ticks, "rounds": rounds}
+    if old and "parts" in old:
+        kept["parts"] = old["parts"]
     manifest.write(folder, {**described, **starts[0], **kept})
 
 

@@ -11,15 +11,15 @@ from typing import Any
 
 import jax
 
-from grokjax.config import Experiment
+from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, rounds
 from grokjax.engine import folder as folders
+from grokjax.engine import standing as standings
 from grokjax.engine.progress import Report
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
-from grokjax.results.store import Store
 
 
 def run(
@@ -42,7 +42,7 @@ def run(
       out: results folder; left out, the results are only returned.
       lanes: runs trained at once; left out, the planner chooses.
       overwrite: remove the results in `out` first.
-      retry_failed: train runs again that an error ended.
+      retry_failed: train runs again that an error ended, or whose rows were lost from `out`.
       fail_fast: raise the first error instead of recording it.
       report: called with the counters after every tick.
       stop: when it is set, the sweep commits its tick and returns.
@@ -65,9 +65,11 @@ def run(
     folder, stop = Path(out), stop or threading.Event()
     backend.prepare()
     folders.check_free(folder)
-    # Refuse what cannot work before anything is written, the lock included.
+    # Refuse what cannot work before anything is written, the lock included. In a folder that
+    # has results it is refused under the lock, where nobody is changing what is read.
     old = None if overwrite else folders.earlier_start(experiment, folder)
-    plan.here(experiment, lanes, old["programs"] if old else {}, _ended(folder, overwrite))
+    if old is None:
+        _check_donors_stay(plan.here(experiment, lanes, {}, ()), folder)
     with folders.locked(folder):
         if overwrite:
             folders.remove_results(folder)
@@ -93,9 +95,15 @@ def run(
     return load(folder)
 
 
-def _ended(folder: Path, overwrite: bool) -> set[str]:
-    """Runs that need not start any more, and so no donors."""
-    return set() if overwrite else set(Store(folder).ended()["run_id"])
+def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:
+    """Refuse to remove the results that the runs are to start from."""
+    for run in (run for program in programs for run in program.runs):
+        for name, donor in (("start", run.donors.start), ("mask", run.donors.mask)):
+            if donor and folder.resolve() in donor.path.resolve().parents:
+                raise ConfigError(
+                    f"{name}={str(donor.path)!r}: it lies in the results that --overwrite would "
+                    "remove, give another --out."
+                )
 
 
 def _train(
@@ -114,12 +122,22 @@ def _train(
     """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
     old = folders.earlier_start(experiment, folder)
     recorded = old["programs"] if old else {}
-    programs = plan.here(experiment, lanes, recorded, _ended(folder, overwrite=False))
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, command)
-    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, provenance)
-    trainer.recover()
-    if trainer.todo(retry_failed):
+    standing = standings.read(
+        folder,
+        old,
+        grid={run.run_id for run in experiment.runs()},
+        retry_failed=retry_failed,
+        provenance=provenance,
+    )
+    if standing.store.lost:
+        lost = [str(path.relative_to(folder)) for path in standing.store.lost]
+        provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}
+    programs = plan.here(experiment, lanes, recorded, set(standing.ended()["run_id"]))
+    standing.check_grid(folder, programs)
+    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, standing)
+    if trainer.todo():
         if lanes is None:
             programs = trainer.tune(recorded)
         shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
@@ -128,7 +146,7 @@ def _train(
             write_text(folder / "experiment.py", source)
     elif old and old.get("rounds", []) != made and made:
         manifest.write(folder, {**old, "rounds": made})
-    finished = trainer.train(retry_failed)
+    finished = trainer.train()
     if finished:
         trainer.finish()
         folders.drop_checkpoints(folder)

@@ -10,7 +10,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,18 @@ import numpy as np
 
 from grokjax import tasks
 from grokjax.analysis import onset
-from grokjax.config import ConfigError, Experiment
+from grokjax.config import Experiment
 from grokjax.engine import folder as folders
 from grokjax.engine import plan, tune
-from grokjax.engine.checkpoint import Checkpoints
+from grokjax.engine.checkpoint import Checkpoints, nothing_running
 from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Rows
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
+from grokjax.engine.standing import CHECKPOINTS, Standing
 from grokjax.results import manifest, schema, snapshots
-from grokjax.results.store import Store
+
+_NO_LANES = [np.zeros(1)]
+"""The arrays of a checkpoint that has no lanes."""
 
 
 class Trainer:
@@ -40,66 +43,38 @@ class Trainer:
         report: Report,
         stop: threading.Event,
         fail_fast: bool,
-        provenance: dict[str, Any],
+        standing: Standing,
     ) -> None:
         self._folder, self._experiment, self._programs = folder, experiment, programs
         self._report, self._stop, self._fail_fast = report, stop, fail_fast
-        self._store = Store(folder, provenance)
+        self._standing, self._store = standing, standing.store
+        self._tick, self._note = standing.tick, standing.note
         self._runs_schema = schema.runs_schema(experiment)
-        self._checkpoints = Checkpoints(folder / folders.WORK / "checkpoints")
+        self._checkpoints = Checkpoints(folder / CHECKPOINTS)
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
-        self._note: dict[str, Any] = _nothing_running()
         self._rows: list[Rows] = []  # not committed yet, and so are these
         self._ended: list[dict[str, Any]] = []
-        self._tick = -1
         self._done: set[str] = set()
         self.progress = Progress(experiment.thresholds)
 
-    def recover(self) -> None:
-        """Find the last committed tick; nothing is written yet."""
-        latest = self._checkpoints.latest()
-        if latest is None:
-            self._tick = (manifest.read(self._folder) or {"ticks": 0})["ticks"] - 1
-        else:
-            self._tick, self._note = latest, self._checkpoints.note(latest)
-        if self._store.last_tick() > self._tick + 1:
-            raise ConfigError(
-                f"out={str(self._folder)!r}: the checkpoints of this unfinished sweep are gone, "
-                "restore its .work folder, or start over with --overwrite."
-            )
-        known = {
-            run.run_id
-            for program in self._programs
-            if program.name == self._note["program"]
-            for run in program.runs
-        }
-        running = {lane["run_id"] for lane in self._note["lanes"] if lane}
-        if not running <= known:
-            raise ConfigError(
-                f"sweep: {len(running - known)} unfinished runs in {self._folder} are no longer in "
-                "the grid, or come from another grokjax; finish them as they were started, "
-                "or start over with --overwrite."
-            )
-
-    def todo(self, retry_failed: bool) -> bool:
+    def todo(self) -> bool:
         """Whether any run is left to train."""
-        ended = self._store.ended()
-        if retry_failed:
-            ended = ended[ended["status"] != "failed"]
-        return not self._run_ids() <= set(ended["run_id"])
+        return not self._run_ids() <= set(self._standing.ended()["run_id"])
 
     def tune(self, recorded: Mapping[str, Any]) -> list[Program]:
         """Shape the programs that no earlier start has shaped by a timing."""
         self._programs = tune.tuned(self._programs, recorded, self._say)
         return self._programs
 
-    def train(self, retry_failed: bool) -> bool:
+    def train(self) -> bool:
         """Train what is left; False when `stop` ended it before the last run."""
-        self._store.recover(self._tick)
-        self._store.forget(self._note["forget"])
-        if retry_failed:
-            ended = self._store.ended()
-            self._store.forget(list(ended["run_id"][ended["status"] == "failed"]))
+        self._store.recover()
+        snapshots.forget(self._folder, set(self._note["forget"]))
+        if again := self._standing.again:  # a commit of its own: it finds all their rows or none
+            self._say(f"training {len(again)} runs again")
+            running = self._note["program"]
+            lanes = self._checkpoints.arrays(self._tick, self._note) if running else _NO_LANES
+            self._commit(self._note, lanes, again)
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
         self.progress.start(runs, self._store.ended(), list(filter(None, self._running(runs))))
@@ -114,14 +89,15 @@ class Trainer:
         return self._run_ids() <= self._done
 
     def finish(self) -> None:
-        """Merge the parts and let the manifest say how far the ticks went."""
+        """Merge the parts; the manifest commits them, and says how far the ticks went."""
         self._checkpoints.close()
-        self._store.compact()
+        record = self._store.merge()
         found = manifest.read(self._folder)
         assert found is not None  # written when the sweep was opened
         if self.progress.executed_run_steps:
             found["starts"][-1]["work"] = self.progress.work
-        manifest.write(self._folder, {**found, "ticks": self._tick + 1})
+        manifest.write(self._folder, {**found, "ticks": self._tick + 1, "parts": record})
+        self._store.install(record)
 
     def _train_or_fail(self, program: Program) -> None:
         """Train a program's runs with as many lanes as the memory allows."""
@@ -171,7 +147,7 @@ class Trainer:
         if self._note["program"] != lanes.program.name:
             return deque(todo)
         occupants = self._running(todo)
-        lanes.restore(self._checkpoints.arrays(self._tick, lanes.arrays()), occupants)
+        lanes.restore(self._checkpoints.arrays(self._tick, self._note), occupants)
         running = {occupant.run.run_id for occupant in occupants if occupant}
         for run_id, curve in self._store.curves(running).groupby("run_id"):
             columns = {name: curve[name].to_numpy() for name in ("step", *schema.METRICS)}
@@ -242,7 +218,7 @@ class Trainer:
         for run in left:
             self._ended.append({**self._configuration(run, program), **failure})
             self._history.pop(run.run_id, None)
-        self._commit(_nothing_running(), [np.zeros(1)])
+        self._commit(nothing_running(), _NO_LANES)
         self.progress.end(left, failed=True)
         self._report(self.progress)
 
@@ -253,8 +229,7 @@ class Trainer:
         self._rows = [rows for rows in self._rows if rows.occupant.run.run_id not in forgotten]
         for run_id in forgotten:
             self._history.pop(run_id, None)
-        self._commit({**_nothing_running(), "forget": forgotten}, [np.zeros(1)])
-        self._store.forget(forgotten)
+        self._commit(nothing_running(), _NO_LANES, forgotten)
         folders.record_shape(self._folder, smaller)
 
     def _left(self, program: Program) -> list[Run]:
@@ -271,30 +246,33 @@ class Trainer:
             o and {"run_id": o.run.run_id, **{name: getattr(o, name) for name in names}}
             for o in lanes.occupants
         ]
-        return {**_nothing_running(), "program": lanes.program.name, "lanes": occupied}
+        return {**nothing_running(), "program": lanes.program.name, "lanes": occupied}
 
-    def _commit(self, note: dict[str, Any], arrays: list[np.ndarray]) -> None:
-        """Write what has come since the last commit, then the checkpoint."""
-        self._tick += 1
+    def _commit(
+        self, note: dict[str, Any], arrays: list[np.ndarray], forgotten: Collection[str] = ()
+    ) -> None:
+        """Write what has come since the last commit, then the checkpoint.
+
+        Forgotten runs lose what was committed of them before, so that they can be run again.
+        """
+        tick = self._tick + 1
         pieces = [(rows.occupant.run.run_id, rows.step, rows.metrics) for rows in self._rows]
         tables = {
             "curves": schema.curves_table(pieces),
             "runs": schema.runs_table(self._ended, self._runs_schema),
         }
-        self._store.commit(self._tick, tables)
-        self._checkpoints.save(self._tick, note, arrays)
-        self._note = note
+        record = self._store.write(tick, tables, forgotten)
+        note = {**note, "forget": sorted(forgotten), "parts": record}
+        self._checkpoints.save(tick, note, arrays)
+        self._tick, self._note = tick, note
+        self._store.install(record)
+        snapshots.forget(self._folder, set(forgotten))
         self._done |= {row["run_id"] for row in self._ended}
         self._rows, self._ended = [], []
 
     def _say(self, activity: str) -> None:
         self.progress.activity = activity
         self._report(self.progress)
-
-
-def _nothing_running() -> dict[str, Any]:
-    """The note of a checkpoint without lanes."""
-    return {"program": None, "lanes": [], "forget": []}
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -1,24 +1,36 @@
-"""Atomic files: a name either has all of its content or does not exist."""
+"""Atomic files: a name either has all of its content or does not exist.
+
+Tables carry a checksum a page, which every reader here verifies.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grokjax.config import ConfigError
+
+
+def temporary(path: Path) -> Path:
+    """What a file is called until it is whole."""
+    return path.with_name(f".{path.name}.tmp")
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Have `write` fill a temporary file, and give it its name once it is on the disk."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    write(temporary)
-    with temporary.open("rb") as file:
+    part = temporary(path)
+    write(part)
+    with part.open("rb") as file:
         os.fsync(file.fileno())
-    temporary.replace(path)
+    part.replace(path)
     sync_folder(path.parent)
 
 
@@ -42,7 +54,52 @@ def parquet_options(schema: pa.Schema) -> dict[str, Any]:
     """Compression and encodings for a table."""
     floats = {field.name: "BYTE_STREAM_SPLIT" for field in schema if field.type == pa.float64()}
     others = [field.name for field in schema if field.name not in floats]
-    return {"compression": "zstd", "use_dictionary": others, "column_encoding": floats}
+    return {
+        "compression": "zstd",
+        "use_dictionary": others,
+        "column_encoding": floats,
+        "write_page_checksum": True,
+    }
+
+
+def read_table(path: Path, **options: Any) -> pa.Table:
+    """A table, or the part of it that `columns` and `filters` ask for.
+
+    Raises:
+      ConfigError: the file is damaged.
+    """
+    # Without partitioning, a folder named "p=7" above it would be taken for a column.
+    options |= {"partitioning": None, "page_checksum_verification": True}
+    with _named_when_damaged(path):
+        return pq.read_table(path, **options)
+
+
+def read_metadata(path: Path) -> pq.FileMetaData:
+    """Rows and schema of a table, from the end of its file.
+
+    Raises:
+      ConfigError: the file is damaged.
+    """
+    with _named_when_damaged(path):
+        return pq.read_metadata(path)
+
+
+@contextlib.contextmanager
+def _named_when_damaged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"{path}: not readable as it was written ({reason}), restore it from a copy, or start "
+            "over with --overwrite."
+        ) from None
+
+
+def fingerprint(path: Path) -> str:
+    """A hash of all bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def write_json(path: Path, value: Any) -> None:

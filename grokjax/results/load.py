@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import column
 from grokjax.config.fields import require
 from grokjax.results import manifest, snapshots
+from grokjax.results.files import read_metadata, read_table
 from grokjax.results.snapshots import Snapshot
 
 
@@ -81,7 +81,7 @@ class Results:
         """Rows of the curves, from the headers of their files."""
         if "curves" in vars(self):
             return len(self.curves)
-        return sum(pq.read_metadata(part).num_rows for part in self._parts("curves"))
+        return sum(read_metadata(part).num_rows for part in self._parts("curves"))
 
     def curves_of(
         self, run_ids: Collection[str], columns: Sequence[str] | None = None
@@ -93,12 +93,12 @@ class Results:
             return rows if names is None else rows[names]
         if not self._parts("curves") or not len(run_ids):
             return pd.DataFrame(columns=["run_id", *(columns or ["step"])])
-        wanted = ds.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
+        wanted = pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
         found = []
         for folder in (self.path, *self.others):
-            parts = [str(part) for part in sorted((folder / "curves").glob("*.parquet"))]
-            if parts:
-                found.append(ds.dataset(parts).to_table(columns=names, filter=wanted).to_pandas())
+            if parts := _parts(folder, "curves"):
+                tables = [read_table(part, columns=names, filters=wanted) for part in parts]
+                found.append(pa.concat_tables(tables, promote_options="default").to_pandas())
         table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
         return table.drop_duplicates(["run_id", "step"]) if self.others else table
 
@@ -148,14 +148,13 @@ class Results:
         return [each[key] for key in sorted(each)]
 
     def _parts(self, name: str) -> list[Path]:
-        folders = (self.path, *self.others)
-        return [part for folder in folders for part in sorted((folder / name).glob("*.parquet"))]
+        return [part for folder in (self.path, *self.others) for part in _parts(folder, name)]
 
     def _table(self, name: str) -> pd.DataFrame:
         parts = self._parts(name)
         if not parts:
             return pd.DataFrame({"run_id": pd.Series(dtype="str")})
-        table = pd.concat([pd.read_parquet(part) for part in parts], ignore_index=True)
+        table = pd.concat([read_table(part).to_pandas() for part in parts], ignore_index=True)
         key = ["run_id"] if name == "runs" else ["run_id", "step"]
         return table.drop_duplicates(key, ignore_index=True) if self.others else table
 
@@ -171,6 +170,20 @@ def load(path: str | Path, *more: str | Path) -> Results:
     for other in others:
         _check_joins(results, Results(other, _manifest(other)))
     return results
+
+
+def _parts(folder: Path, name: str) -> list[Path]:
+    """The files of a table; a finished sweep must have those that its manifest records."""
+    found = sorted((folder / name).glob("*.parquet"))
+    if not (folder / WORK).exists():
+        there = {part.name for part in found}
+        for part in _manifest(folder).get("parts", {}).get(name, {}):
+            if part not in there:
+                raise ConfigError(
+                    f"{folder / name / part}: this part of the results is missing; restore it from "
+                    "a copy, or train again the runs that lost rows with --retry-failed."
+                )
+    return found
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -189,7 +202,10 @@ def _check_joins(one: Results, other: Results) -> None:
     for results in (one, other):
         if not results._parts("runs"):
             raise ConfigError(f"{results.path}: no run has ended there yet, join it later.")
-    columns = [set(pq.read_schema(r._parts("runs")[0]).names) for r in (one, other)]
+    columns = [
+        set(read_metadata(r._parts("runs")[0]).schema.to_arrow_schema().names)
+        for r in (one, other)
+    ]
     if differing := sorted(columns[0] ^ columns[1]):
         raise ConfigError(
             f"{other.path}: {', '.join(differing)} is a column of one folder only, join folders "

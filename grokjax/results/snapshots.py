@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from grokjax.results.files import write_atomically
 
 FOLDER = "snapshots"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
+_STRAY = re.compile(r"\.[0-9a-f]{1,64}-\d{10}\.safetensors\.tmp|\.tmp[0-9A-Za-z]{6}")
+"""What a death leaves of a snapshot; the second kind is of safetensors' own, which wrote it
+for us in earlier versions."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +35,13 @@ def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]
     path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
     path.parent.mkdir(exist_ok=True)
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    write_atomically(path, lambda part: safetensors.numpy.save_file(contiguous, part))
+    # Not by save_file, which writes another temporary file beside ours.
+    content = safetensors.numpy.save(contiguous)
+    write_atomically(path, partial(_fill, content))
+
+
+def _fill(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def found(folder: Path) -> list[Snapshot]:
@@ -48,6 +58,13 @@ def forget(folder: Path, run_ids: set[str]) -> None:
     for snapshot in found(folder):
         if snapshot.run_id in run_ids:
             snapshot.path.unlink()
+
+
+def drop_strays(folder: Path) -> None:
+    """Remove what a death has left of snapshots that were being written."""
+    for path in (folder / FOLDER).iterdir() if (folder / FOLDER).is_dir() else ():
+        if _STRAY.fullmatch(path.name):
+            path.unlink()
 
 
 def read(snapshot: Snapshot) -> dict[str, np.ndarray]:

@@ -2,17 +2,19 @@
 
 A *tick* is one segment of training and the unit of commitment. Its rows go into
 `runs/` and `curves/` under names that hold the ticks they cover, `FIRST-LAST.parquet`,
-before the checkpoint of that tick is saved. Redone work rewrites the same names, and
-`recover` drops what lies beyond the newest checkpoint, so no row is lost or doubled.
-When the sweep is complete `compact` merges the parts of each folder into one. A crash
-between the merge and the removal of its parts leaves rows twice until the next start.
+before the checkpoint of that tick is saved, which holds the record of all parts that count
+(`results.parts`). Redone work rewrites the same names, and `recover` drops what the newest
+record does not have, so no row is lost or doubled. A part that was removed or altered is
+noticed when the store is opened. When the sweep is complete `merge` makes one part of each
+folder. A crash between that commit and the removal of the old parts leaves rows twice until
+the next start.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,118 +23,187 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grokjax.results import snapshots
-from grokjax.results.files import parquet_options, sync_folder, write_atomically, write_table
-
-TABLES = ("runs", "curves")
-_PART = re.compile(r"(\d{8})-(\d{8})\.parquet")
+from grokjax.results import parts, snapshots
+from grokjax.results.files import (
+    parquet_options,
+    read_table,
+    sync_folder,
+    write_atomically,
+    write_table,
+)
+from grokjax.results.parts import TABLES, Record
 
 
 class Store:
-    """Writes and repairs the tables under `folder`."""
+    """Writes and repairs the tables under `folder`; opening it changes nothing.
 
-    def __init__(self, folder: Path, provenance: Mapping[str, Any] | None = None) -> None:
+    Args:
+      folder: of the results.
+      committed: the last committed tick.
+      record: the parts that are committed; None where no record was kept.
+      provenance: what every file says of its origin.
+
+    Attributes:
+      record: of the committed parts that are there.
+      lost: those that are missing or altered.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        committed: int,
+        record: Record | None,
+        provenance: Mapping[str, Any] | None = None,
+    ) -> None:
         self.folder = folder
+        recorded = parts.found(folder, committed) if record is None else record
+        self._files, self.lost = parts.located(folder, recorded)
+        self.record: Record = {
+            name: {part: recorded[name][part] for part in self._files[name]} for name in TABLES
+        }
+        self._staged: set[Path] = set()  # by their last names, of the commit under way
         self._provenance = {"grokjax": json.dumps(provenance or {})}
 
-    def commit(self, tick: int, tables: dict[str, pa.Table]) -> None:
-        """Write a tick's rows; tables without rows leave no file."""
+    def recover(self) -> None:
+        """Bring the folders to what is committed, whatever a death has left in them."""
+        for name in TABLES:
+            inside = self.folder / name
+            inside.mkdir(exist_ok=True)
+            for part, path in self._files[name].items():
+                if path.name != part:
+                    path.replace(inside / part)
+            for part in parts.on_disk(self.folder, name):
+                if part not in self.record[name]:
+                    (inside / part).unlink()
+            for stray in parts.strays(self.folder, name):
+                stray.unlink()
+            sync_folder(inside)
+        snapshots.drop_strays(self.folder)
+        self._settle(self.record)
+
+    def write(
+        self, tick: int, tables: Mapping[str, pa.Table], forgotten: Collection[str] = ()
+    ) -> Record:
+        """Write a tick's rows, and stage the parts that lose the rows of forgotten runs.
+
+        Tables without rows leave no file. Nothing counts before the record is committed.
+
+        Returns:
+          The record to commit and then to `install`.
+        """
+        self._staged = set()
+        record = self._without(forgotten)
         for name, table in tables.items():
             if table.num_rows:
                 metadata = {**(table.schema.metadata or {}), **self._provenance}
-                write_table(self._path(name, tick, tick), table.replace_schema_metadata(metadata))
+                part = parts.name(tick, tick)
+                path = self.folder / name / part
+                write_table(path, table.replace_schema_metadata(metadata))
+                record[name][part] = parts.described(path)
+        return record
 
-    def last_tick(self) -> int:
-        """The last tick that any part covers, committed or not; -1 without parts."""
-        return max((last for name in TABLES for _, last in self._parts(name)), default=-1)
-
-    def recover(self, committed: int) -> None:
-        """Drop parts beyond the last committed tick, and leftovers of an interrupted merge."""
+    def merge(self) -> Record:
+        """Stage one part of each table, a part in memory at a time; the record to commit."""
+        self._staged = set()
+        record = {name: dict(of_table) for name, of_table in self.record.items()}
         for name in TABLES:
-            (self.folder / name).mkdir(exist_ok=True)
-            spans = self._parts(name)
-            for first, last in spans:
-                merged = any(a <= first and last <= b and (a, b) != (first, last) for a, b in spans)
-                if last > committed or merged:
-                    self._path(name, first, last).unlink()
-            sync_folder(self.folder / name)
-        for name in (*TABLES, snapshots.FOLDER):
-            for stray in (self.folder / name).glob(".*.tmp"):
-                stray.unlink()
-
-    def ended(self) -> pd.DataFrame:
-        """`run_id`, `status`, `t_mem` and `t_grok` of every run that has ended."""
-        columns = ["run_id", "status", "t_mem", "t_grok"]
-        parts = [
-            pq.read_table(self._path("runs", *span), columns=columns).to_pandas()
-            for span in self._parts("runs")
-        ]
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-    def curves(self, run_ids: Collection[str]) -> pd.DataFrame:
-        """What the curves of these runs hold so far, in the order of their steps."""
-        wanted = _is_one_of(run_ids)
-        parts = [
-            pq.read_table(self._path("curves", *span), filters=wanted).to_pandas()
-            for span in self._parts("curves")
-        ]
-        return pd.concat(parts) if parts else pd.DataFrame(columns=["run_id"])
-
-    def forget(self, run_ids: Collection[str]) -> None:
-        """Remove every row of these runs, so that they can be run again."""
-        # Curves first: a run that still has its `runs` row is forgotten again next time.
-        for name in reversed(TABLES):
-            for span in self._parts(name):
-                path = self._path(name, *span)
-                table = pq.read_table(path)
-                kept = table.filter(~_is_one_of(run_ids))
-                if kept.num_rows == 0:
-                    path.unlink()
-                elif kept.num_rows < table.num_rows:
-                    write_table(path, kept)
-        snapshots.forget(self.folder, set(run_ids))
-
-    def compact(self) -> None:
-        """Merge the parts of each table into one file, a part in memory at a time."""
-        for name in TABLES:
-            spans = self._parts(name)
-            if len(spans) < 2:
+            files = self._paths(name)
+            if len(files) < 2:
                 continue
 
-            def merge(path: Path, name: str = name, spans: list = spans) -> None:
-                schema = unified([pq.read_schema(self._path(name, *span)) for span in spans])
+            def fill(path: Path, files: list[Path] = files) -> None:
+                schema = unified([pq.read_schema(file) for file in files])
                 with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
-                    for part in _batched(self._path(name, *span) for span in spans):
+                    for part in _batched(files):
                         missing = [field for field in schema if field.name not in part.column_names]
                         for field in missing:
                             part = part.append_column(field, pa.nulls(len(part), field.type))
                         writer.write_table(part.select(schema.names).cast(schema))
 
-            merged = self._path(name, spans[0][0], spans[-1][1])
-            write_atomically(merged, merge)
-            for span in spans:
-                if self._path(name, *span) != merged:
-                    self._path(name, *span).unlink()
-            sync_folder(merged.parent)
+            first, last = parts.span(files[0].name)[0], parts.span(files[-1].name)[1]
+            merged = parts.name(first, last)
+            record[name] = {merged: self._stage(self.folder / name / merged, fill)}
+        return record
 
-    def _path(self, name: str, first: int, last: int) -> Path:
-        return self.folder / name / f"{first:08d}-{last:08d}.parquet"
+    def install(self, record: Record) -> None:
+        """Move what is staged to its name and drop what a record has no more, once committed."""
+        for name in TABLES:
+            inside = self.folder / name
+            for path in (inside / part for part in record[name]):
+                if path in self._staged:
+                    parts.staged(path).replace(path)
+            for part in self.record[name].keys() - record[name].keys():
+                (inside / part).unlink()
+            sync_folder(inside)
+        self._settle(record)
 
-    def _parts(self, name: str) -> list[tuple[int, int]]:
-        folder = self.folder / name
-        matches = [_PART.fullmatch(p.name) for p in folder.iterdir()] if folder.exists() else []
-        return sorted((int(m[1]), int(m[2])) for m in matches if m)
+    def _settle(self, record: Record) -> None:
+        self.record, self._staged = record, set()
+        self._files = {
+            name: {part: self.folder / name / part for part in sorted(record[name])}
+            for name in TABLES
+        }
+
+    def ended(self) -> pd.DataFrame:
+        """`run_id`, `status`, `t_mem` and `t_grok` of every run that has ended."""
+        return self._read("runs", ["run_id", "status", "t_mem", "t_grok"])
+
+    def partial(self) -> set[str]:
+        """Runs that have rows, but not all that a run has which ended without an error."""
+        runs = self._read("runs", ["run_id", "status", "last_step", "log_every"])
+        rows = self._read("curves", ["run_id"])["run_id"].value_counts()
+        runs = runs[runs["status"] != "failed"].set_index("run_id")
+        expected = runs["last_step"] // runs["log_every"] + 1
+        whole = set(runs.index[rows.reindex(runs.index) == expected])
+        return {*rows.index, *self.ended()["run_id"]} - whole
+
+    def curves(self, run_ids: Collection[str]) -> pd.DataFrame:
+        """What the curves of these runs hold so far, in the order of their steps."""
+        wanted = _is_one_of(run_ids)
+        found = [read_table(path, filters=wanted).to_pandas() for path in self._paths("curves")]
+        return pd.concat(found) if found else pd.DataFrame(columns=["run_id"])
+
+    def _read(self, name: str, columns: list[str]) -> pd.DataFrame:
+        found = [read_table(path, columns=columns).to_pandas() for path in self._paths(name)]
+        return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
+
+    def _without(self, forgotten: Collection[str]) -> Record:
+        """Stage the parts that have rows of these runs without them; the record of the rest."""
+        record: Record = {}
+        for name in TABLES:
+            record[name] = dict(self.record[name])
+            for path in self._paths(name) if forgotten else []:
+                table = read_table(path)
+                kept = table.filter(~_is_one_of(forgotten))
+                if kept.num_rows == 0:
+                    del record[name][path.name]
+                elif kept.num_rows < table.num_rows:
+                    record[name][path.name] = self._stage(path, partial(_fill, kept))
+        return record
+
+    def _stage(self, path: Path, fill: Callable[[Path], None]) -> dict[str, Any]:
+        """Write the next content of a part; its place in the record."""
+        write_atomically(parts.staged(path), fill)
+        self._staged.add(path)
+        return parts.described(parts.staged(path))
+
+    def _paths(self, name: str) -> list[Path]:
+        return list(self._files[name].values())
+
+
+def _fill(table: pa.Table, path: Path) -> None:
+    pq.write_table(table, path, **parquet_options(table.schema))
 
 
 def _is_one_of(run_ids: Collection[str]) -> pc.Expression:
     return pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
 
 
-def _batched(paths, rows: int = 250_000):
+def _batched(paths: list[Path], rows: int = 250_000):
     """Tables of at least `rows` rows, so that merging makes few and large row groups."""
     waiting: list[pa.Table] = []
     for path in paths:
-        waiting.append(pq.read_table(path).replace_schema_metadata(None))
+        waiting.append(read_table(path).replace_schema_metadata(None))
         if sum(table.num_rows for table in waiting) >= rows:
             yield pa.concat_tables(waiting, promote_options="default")
             waiting = []

@@ -1,0 +1,117 @@
+"""Where a sweep stands: its last commit, and what counts of the files in its folder.
+
+Read in one place and before anything is written, so that what a start plans for, refuses and
+trains are the same runs, whatever moment an earlier one died at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from grokjax.config import ConfigError
+from grokjax.engine import checkpoint
+from grokjax.engine.plan import Program
+from grokjax.results import parts
+from grokjax.results.load import WORK
+from grokjax.results.store import Store
+
+CHECKPOINTS = Path(WORK) / "checkpoints"
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """The last commit of a sweep."""
+
+    tick: int
+    """-1 before the first."""
+    note: dict[str, Any]
+    """Of its checkpoint."""
+    store: Store
+    again: frozenset[str]
+    """Runs that have rows and are trained anew all the same."""
+
+    def ended(self) -> pd.DataFrame:
+        """`run_id`, `status`, `t_mem` and `t_grok` of the runs that need not be trained."""
+        found = self.store.ended()
+        return found[~found["run_id"].isin(self.again)]
+
+    def check_grid(self, folder: Path, programs: list[Program]) -> None:
+        """Refuse programs that do not have the runs which this sweep must go on with."""
+        left = self.again - {run.run_id for program in programs for run in program.runs}
+        if left:
+            raise ConfigError(
+                f"sweep: {len(left)} runs in {folder} that have lost rows are not in the grid; "
+                "give the grid that has them, or start over with --overwrite."
+            )
+        of_program = (p.runs for p in programs if p.name == self.note["program"])
+        known = {run.run_id for runs in of_program for run in runs}
+        running = {lane["run_id"] for lane in self.note["lanes"] if lane}
+        if not running <= known:
+            raise ConfigError(
+                f"sweep: {len(running - known)} unfinished runs in {folder} are no longer in "
+                "the grid, or come from another grokjax; finish them as they were started, "
+                "or start over with --overwrite."
+            )
+
+
+def read(
+    folder: Path,
+    manifest: Mapping[str, Any] | None,
+    *,
+    grid: Collection[str] = (),
+    retry_failed: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+) -> Standing:
+    """Where the sweep in a folder stands; nothing is changed.
+
+    Args:
+      folder: of the results, which need not exist.
+      manifest: of an earlier start, None where there was none.
+      grid: the runs of this start.
+      retry_failed: those of the grid that an error ended are trained again, and all that have
+        lost rows.
+      provenance: what the files of this start say of their origin.
+
+    Raises:
+      ConfigError: checkpoints are gone, or committed parts are and `retry_failed` is not set.
+    """
+    manifest = manifest or {"ticks": 0}
+    newest = checkpoint.newest(folder / CHECKPOINTS)
+    # A sweep that finishes is committed by its manifest, which counts one tick more then.
+    if newest is None or newest[0] < manifest["ticks"]:
+        tick, note = manifest["ticks"] - 1, checkpoint.nothing_running()
+        record = manifest.get("parts")
+    else:
+        tick, note = newest
+        record = note.get("parts")
+    if parts.last_tick(folder) > tick + 1:
+        raise ConfigError(
+            f"out={str(folder)!r}: the checkpoints of this unfinished sweep are gone, "
+            "restore its .work folder, or start over with --overwrite."
+        )
+    store = Store(folder, tick, record, provenance)
+    if store.lost and not retry_failed:
+        raise parts.refusal(store.lost)
+    if store.lost:  # what is kept is what is whole without them
+        note = {**checkpoint.nothing_running(), "forget": note["forget"]}
+        return Standing(tick, note, store, frozenset(store.partial()))
+    ended = store.ended()
+    failed = set(ended["run_id"][ended["status"] == "failed"])
+    again = failed & set(grid) if retry_failed else set()
+    if record is None:
+        # An older grokjax has written this. It removed rows after a commit, and kept no hashes.
+        removed = set(note["forget"])
+        running = {lane["run_id"] for lane in note["lanes"] if lane}
+        incomplete = store.partial() - failed - running - removed
+        if incomplete and not retry_failed:
+            raise ConfigError(
+                f"out={str(folder)!r}: {len(incomplete)} runs there have lost rows; restore the "
+                "folder from a copy, or train them again with --retry-failed."
+            )
+        again |= incomplete | removed
+    return Standing(tick, note, store, frozenset(again))
