@@ -1,7 +1,6 @@
 """The closing report: whatever a sweep looks like and however it ends, all of it appears."""
 
 import contextlib
-import dataclasses
 import io
 
 import numpy as np
@@ -76,7 +75,7 @@ GRIDS = {
     "words": 'grid(activation=["relu", "gelu"], weight_decay=[.1, 1.], seed=range(3))',
     "optimisers": 'grid({"optimizer": [SGD(), SGD(momentum=0.9), Adam(b2=0.999), AdamW(b2=0.999)],'
     ' "optimizer.learning_rate": [0.1, 0.01], "optimizer.weight_decay": [0.0, 0.1], "seed": [42]})',
-    "absent": 'grid({"batch_size": [None, 10], "modifiers": [(), (GrokfastEMA(1.0),)]}, seed=range(2))',
+    "absent": 'grid({"batch_size": [None, 10]}, seed=range(2))',
     "crossed": "grid(seed=[0, 1, 2], split_seed=[0, 1])",
     "one": "grid()",
 }  # fmt: skip
@@ -106,6 +105,13 @@ def broken(*_, **__):
     raise RuntimeError("no ink\nat all")
 
 
+def saved_quickly(figure, folder, name):
+    """Saving takes most of the time, and other tests do it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.png").touch()
+    return [folder / f"{name}.png"]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A map with laws."""
@@ -130,6 +136,7 @@ def test_what_raises_is_a_sentence_and_all_else_appears(
     folder, tmp_path, monkeypatch, capsys, module, name, said, lacking
 ):
     monkeypatch.setattr(module, name, (broken,) if name == "CHECKS" else broken)
+    monkeypatch.setattr(style, "save", saved_quickly)
     assert phase.main([str(folder), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     lines = printed.err.splitlines()
@@ -165,14 +172,15 @@ def test_phase_says_1_where_nothing_could_be_shown(folder, tmp_path, monkeypatch
     assert phase.main([str(folder), "--out", str(tmp_path)]) == 1
 
 
-def test_any_column_can_be_looked_along(folder, tmp_path, capsys):
+def test_any_column_can_be_looked_along(folder, tmp_path, monkeypatch, capsys):
     """A column that is no number, beside laws of the other axis, and times of 0."""
+    monkeypatch.setattr(style, "save", saved_quickly)
     runs = pd.read_parquet(folder / "runs")
     runs["norm"] = np.where(runs["seed"] % 2 == 0, "pre", "none")
     zero = runs.index[:3]
     runs.loc[zero, ["t_grok", "t_mem", "grok_gap"]] = 0
     runs.loc[zero, "t_grok_interpolated"] = 0.0
-    results = dataclasses.replace(grokjax.load(folder))
+    results = grokjax.load(folder)
     vars(results)["runs"] = runs
     for number, (x, y) in enumerate([("norm", None), (None, "norm"), ("status", "norm")]):
         assert closing.show(results, x, y, "t_grok", tmp_path / str(number))
