@@ -187,3 +187,20 @@ def test_any_column_can_be_looked_along(folder, tmp_path, monkeypatch, capsys):
         printed = capsys.readouterr()
         assert printed.err == ""
         assert "grokked at step 0: 3 runs" in printed.out
+
+
+def test_runs_without_a_value_stand_beside_a_map_of_the_others(
+    folder, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(style, "save", saved_quickly)
+    runs = pd.read_parquet(folder / "runs")
+    runs["weight_decay"] = runs["weight_decay"].mask(runs["weight_decay"] == 0.3)
+    results = grokjax.load(folder)
+    vars(results)["runs"] = runs
+    assert closing.show(results, out=tmp_path)
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert "6 runs have no value of weight_decay and no place on the map" in printed.out
+    assert (tmp_path / "figures" / "survival.png").exists()
+    _, groups = gallery.survival_groups(summarise(results))
+    assert len(groups) == 3 and all(len(part) for part in groups.values())

@@ -127,9 +127,10 @@ def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
     if isinstance(summary.zone, str):
         return "", curve_groups(summary)
     centre = summary.zone.table.set_index("quantity").at[f"centre in {y}", "value"]
-    levels = np.array(summary.zone.boundary.y.levels)
+    placed = runs[runs[[x, y]].notna().all(axis=1)]
+    levels = np.array(sorted(placed[y].unique().tolist()))
     level = levels[np.abs(levels - centre).argmin()]
-    row = runs[runs[y] == level]
+    row = placed[placed[y] == level]
     found = np.sort(row[x].unique())
     most = min(style.FEW, len(found))
     shown = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
