@@ -1,63 +1,62 @@
 """grokjax: maps of grokking, hundreds of training runs at a time.
 
 An `Experiment` says which runs, `run` trains them, `load` reads what they left.
-Importing grokjax imports no JAX; only `run` does.
+Importing grokjax imports next to nothing; only `run` imports JAX.
 """
 
 from typing import TYPE_CHECKING, Any
 
-from grokjax.config import (
-    L1,
-    MLP,
-    MNIST,
-    SAM,
-    SGD,
-    Adam,
-    AdamW,
-    Change,
-    ConfigError,
-    Conjunction,
-    CrossEntropy,
-    DecayToStart,
-    Digits,
-    Experiment,
-    GradientNoise,
-    GrokfastEMA,
-    GrokfastMA,
-    Group,
-    Groups,
-    Hinge,
-    Lion,
-    Majority,
-    Mask,
-    MeanSquaredError,
-    ModularArithmetic,
-    Muon,
-    NormClamp,
-    NormProjection,
-    OrthoGrad,
-    PolynomialRegression,
-    Program,
-    Reachability,
-    Refine,
-    RMSProp,
-    Sequence,
-    Snapshot,
-    Snapshots,
-    SparseParity,
-    StableMax,
-    Sweep,
-    Table,
-    TeacherStudent,
-    Thresholds,
-    Transformer,
-    TwoHop,
-    WeightNoise,
-    grid,
-    zipped,
-)
-
 if TYPE_CHECKING:
+    from grokjax.config import (
+        L1,
+        MLP,
+        MNIST,
+        SAM,
+        SGD,
+        Adam,
+        AdamW,
+        Change,
+        ConfigError,
+        Conjunction,
+        CrossEntropy,
+        DecayToStart,
+        Digits,
+        Experiment,
+        GradientNoise,
+        GrokfastEMA,
+        GrokfastMA,
+        Group,
+        Groups,
+        Hinge,
+        Lion,
+        Majority,
+        Mask,
+        MeanSquaredError,
+        ModularArithmetic,
+        Muon,
+        NormClamp,
+        NormProjection,
+        OrthoGrad,
+        PolynomialRegression,
+        Program,
+        Reachability,
+        Refine,
+        RMSProp,
+        Sequence,
+        Snapshot,
+        Snapshots,
+        SparseParity,
+        StableMax,
+        Sweep,
+        Table,
+        TeacherStudent,
+        Thresholds,
+        Transformer,
+        TwoHop,
+        WeightNoise,
+        grid,
+        zipped,
+    )
     from grokjax.engine.sweep import run
     from grokjax.results.load import Results, load
 
@@ -121,9 +120,14 @@ _LATE["Results"] = _LATE["load"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the heavy rooms only when somebody asks for what is in them."""
-    if name not in _LATE:
+    """Import a room when somebody asks for what is in it: a command is in its own hands by then."""
+    if name not in __all__:
         raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_LATE[name]), name)
+    return getattr(importlib.import_module(_LATE.get(name, "grokjax.config")), name)
+
+
+def __dir__() -> list[str]:
+    """What the module has, whether it is imported yet or not."""
+    return sorted({*globals(), *__all__})

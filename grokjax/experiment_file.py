@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import sys
 import traceback
+import types
 from pathlib import Path
 
 from grokjax.config import Config, ConfigError, Experiment
 from grokjax.config.fields import field_types, suggestion
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NUMBERS = itertools.count(1)
 
 
 def read(path: Path) -> tuple[Experiment, str]:
     """The `experiment` that the file defines, and the file's text.
+
+    The file runs as a module of its own, which stays in `sys.modules`: dataclasses, type hints
+    and pickles look their module up by its name. Every reading makes another one.
 
     Raises:
       ConfigError: there is no such file, it fails, or it defines no experiment.
@@ -23,14 +30,17 @@ def read(path: Path) -> tuple[Experiment, str]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
-    namespace = {"__name__": "__experiment__", "__file__": str(path)}
+    module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module
     try:
-        exec(compile(source, str(path), "exec"), namespace)
+        # The future imports of this very file are not those of the experiment's.
+        exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except ConfigError as error:
         raise ConfigError(f"{where(error, path)}: {error}") from None
     except (Exception, SystemExit) as error:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
-    experiment = namespace.get("experiment")
+    experiment = vars(module).get("experiment")
     if not isinstance(experiment, Experiment):
         raise ConfigError(
             f"experiment={experiment!r}: {path} must define `experiment = grokjax.Experiment(...)`."
@@ -40,7 +50,7 @@ def read(path: Path) -> tuple[Experiment, str]:
 
 def where(error: BaseException, path: Path) -> str:
     """File and line of the experiment that an error came from."""
-    if isinstance(error, SyntaxError):
+    if isinstance(error, SyntaxError) and error.filename == str(path) and error.lineno:
         return f"{path}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]

@@ -9,66 +9,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import re
 import shlex
 import signal
 import sys
 import threading
-import typing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-import tyro
-
-from grokjax import display, experiment_file
-from grokjax.config import Config, ConfigError, Experiment, Refine
-from grokjax.config.fields import field_types, leaves
+from grokjax import command
 
 if TYPE_CHECKING:
+    from grokjax.config import Experiment
+    from grokjax.overrides import Options
     from grokjax.results.load import Results
-
-HIDDEN = ("sweep", "refine")
-"""Fields of an experiment that the command line does not override."""
-LISTS = ("modifiers", "changes")
-"""Fields that are lists of parts, which have no flags either."""
-USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """How to run; what to run is in FILE."""
-
-    out: Path | None = None
-    """Results folder; results/<file stem> when left out."""
-    dry_run: bool = False
-    """Print what would be done, train nothing and write nothing."""
-    overwrite: bool = False
-    """Remove the results in the folder first."""
-    retry_failed: bool = False
-    """Train again the runs that an error ended."""
-    fail_fast: bool = False
-    """Stop at the first error instead of recording it."""
-    refine: bool = False
-    """After the grid, train further runs where the boundary is least certain, as FILE's `refine`
-    says or by its defaults."""
-    lanes: int | None = None
-    """Runs trained at once; the planner chooses when left out."""
-    quiet: bool = False
-    """Print nothing but errors."""
-    json: bool = False
-    """Print the progress as JSON lines."""
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status."""
-    try:
-        return _main(arguments)
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return command.guarded(lambda: _main(arguments))
 
 
 def _main(arguments: list[str]) -> int:
+    from grokjax import experiment_file
+    from grokjax.config import ConfigError, Experiment, Refine
+
     path, rest = _split(arguments)
     if path is None:
         parse(Experiment(), ["--help"])
@@ -90,12 +54,15 @@ def _main(arguments: list[str]) -> int:
 
         print(describe(experiment, folder, options.lanes, options.overwrite))
         return 0
-    command = shlex.join(["python", "-m", "grokjax.sweep", *arguments])
-    return _train(experiment, folder, options, source, command)
+    words = shlex.join(["python", "-m", "grokjax.sweep", *arguments])
+    return _train(experiment, folder, options, source, words)
 
 
 def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
     """FILE, wherever it stands, and the rest; no FILE where help is asked for without one."""
+    from grokjax.config import ConfigError
+    from grokjax.overrides import USAGE
+
     files = [word for word in arguments if word.endswith(".py")] or [
         word for word in arguments[:1] if not word.startswith("-")
     ]
@@ -108,95 +75,15 @@ def _split(arguments: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
-    """Options, and the experiment with the fields that the command line overrides."""
-    given = experiment.values()
-    # What has no flags is left out, so there is nothing to check before it is put back below.
-    fields = {name: value if _has_flags(name, value) else None for name, value in given.items()}
-    overridable = dataclasses.make_dataclass(
-        "Overrides",
-        [(name, _flags(name, value), fields[name]) for name, value in given.items()],
-        namespace={"__post_init__": lambda self: None},
-        bases=(Experiment,),
-        frozen=True,
-        kw_only=True,
-    )
-    command = dataclasses.make_dataclass(
-        "Command",
-        [
-            ("options", Annotated[Options, tyro.conf.arg(name="")], Options()),
-            ("experiment", Annotated[overridable, tyro.conf.arg(name="")], overridable(**fields)),
-        ],
-        frozen=True,
-    )
-    messages = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(messages):
-            parsed: Any = tyro.cli(
-                command,
-                args=arguments,
-                prog=USAGE.removesuffix(" [options] [field overrides]"),
-                description="Train the runs of an experiment file; its fields can be overridden.",
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except SystemExit as stop:
-        if stop.code:
-            raise ConfigError(_one_sentence(messages.getvalue())) from None
-        raise
-    flagged = [name for name, value in given.items() if _has_flags(name, value)]
-    changed = {name: getattr(parsed.experiment, name) for name in flagged}
-    overridden = dataclasses.replace(experiment, **changed)
-    _refuse_axes(experiment, overridden)
-    return parsed.options, overridden
+    """`overrides.parse` of the words beside FILE."""
+    from grokjax import overrides
+
+    return overrides.parse(experiment, arguments)
 
 
-def _flags(name: str, value: Any) -> Any:
-    """The annotation that says which flags a field has; a part has those of its kind."""
-    if not _has_flags(name, value):
-        return Annotated[None, tyro.conf.Suppress]
-    return type(value) if isinstance(value, Config) else field_types(Experiment)[name]
-
-
-def _has_flags(name: str, value: Any) -> bool:
-    """Not so lists, parts that FILE does not give, and a table's own rows."""
-    if isinstance(value, Config):
-        return name not in HIDDEN and not any(
-            f.metadata.get("data") for f in dataclasses.fields(value)
-        )
-    return name not in (*HIDDEN, *LISTS) and not _may_be_part(field_types(Experiment)[name])
-
-
-def _may_be_part(annotation: Any) -> bool:
-    options = typing.get_args(annotation)
-    return any(isinstance(option, type) and issubclass(option, Config) for option in options)
-
-
-def _refuse_axes(before: Experiment, after: Experiment) -> None:
-    """An override of a swept field would be lost without a word."""
-    old, new = leaves(before), leaves(after)
-    for path in before.axes():
-        if path in old and old[path] != new.get(path):
-            raise ConfigError(
-                f"{path}={new[path]!r}: the field is an axis of the sweep, edit FILE."
-            )
-
-
-def _one_sentence(message: str) -> str:
-    """The first paragraph of tyro's message, without its frame."""
-    message = re.sub(r"Error parsing experiment[.\w]*: ", "", message)
-    lines = [line.strip("╭╮╰╯│─ ") for line in message.splitlines()]
-    paragraph: list[str] = []
-    for line in lines[1:]:
-        if not line:
-            break
-        paragraph.append(line)
-    sentence = re.sub(r"\s+", " ", " ".join(paragraph)).rstrip(".")
-    return f"{sentence}; see --help."
-
-
-def _train(
-    experiment: Experiment, folder: Path, options: Options, source: str, command: str
-) -> int:
+def _train(experiment: Experiment, folder: Path, options: Options, source: str, words: str) -> int:
     import grokjax
+    from grokjax import display
 
     stop, caught = threading.Event(), list[int]()
     silent = options.quiet or options.json
@@ -218,13 +105,13 @@ def _train(
                 report=show,
                 stop=stop,
                 source=source,
-                command=command,
+                command=words,
             )
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
     if caught and not results.finished:
-        print(f"stopped after a commit; the same command goes on: {command}", file=sys.stderr)
+        command.say(f"stopped after a commit; the same command goes on: {words}")
         return 128 + caught[0]
     with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
         _finish(results)
@@ -233,12 +120,12 @@ def _train(
 
 def _finish(results: Results) -> None:
     """The table of cells, the figures and where everything is."""
-    from grokjax import phase
+    from grokjax import closing
 
-    phase.show(results)
+    closing.attempted("the closing report", lambda: closing.show(results), False)
     for name in ("runs", "curves"):
         print(f"wrote {results.path / name}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main)

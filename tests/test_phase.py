@@ -6,7 +6,7 @@ import pytest
 from sweep_folder import synthetic_results
 
 import grokjax
-from grokjax import phase
+from grokjax import closing, phase
 from grokjax.analysis.phase import cells
 from grokjax.figures.curves import learning_curves
 
@@ -126,7 +126,7 @@ def test_when_every_run_failed_the_command_says_so(tmp_path, capsys):
 
 def test_the_table_marks_censored_cells(tmp_path):
     results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
-    text = phase.table(phase.cells(results, AXES), *AXES, "t_grok")
+    text = closing.table(phase.cells(results, AXES), *AXES, "t_grok")
     assert "0/3 >5000" in text
     assert "3/3 " in text
 

@@ -60,16 +60,18 @@ def diagnose(runs: pd.DataFrame, law: Law) -> dict[str, float]:
     """What the residuals say against a law.
 
     `inside`: share of runs inside their 95 % predictive intervals. `p_spread`: Spearman's
-    p-value of |z| against the location, over seen runs. `p_curvature`, of a power law: p-value
-    of the term (log x)² beside it.
+    p-value of |z| against the location, over seen runs; NaN where all of these are alike.
+    `p_curvature`, of a power law: p-value of the term (log x)² beside it.
     """
     from scipy import stats
 
     found = law.residuals(runs)
     seen = found[found["seen"]]
+    size, place = seen["z"].abs(), seen["location"]
+    alike = min(size.nunique(), place.nunique()) < 2
     result = {
         "inside": float(found["inside"].mean()),
-        "p_spread": float(stats.spearmanr(seen["z"].abs(), seen["location"]).pvalue),
+        "p_spread": np.nan if alike else float(stats.spearmanr(size, place).pvalue),
     }
     if law.form == "power":
         try:

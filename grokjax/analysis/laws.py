@@ -166,10 +166,14 @@ def fit(
 
 
 def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
-    """The runs that a form can speak about: x > 0, and for `norm` grokked with a fallen norm."""
+    """The runs that a form can speak about: x > 0 and a time > 0, which has a logarithm.
+
+    For `norm` they must have grokked with a fallen norm as well.
+    """
     check_columns(runs, axis.split("*"))
     kept = finished(runs)
-    where = _of(kept, axis) > 0
+    times, _ = censored_times(kept, "t_grok", interpolated=True)
+    where = (_of(kept, axis) > 0) & (times > 0)
     if form == "norm":
         if not set(NORMS) <= set(kept.columns):
             raise ConfigError("form='norm': the runs table has no norms at t_mem and t_grok.")

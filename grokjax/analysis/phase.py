@@ -81,6 +81,28 @@ def check_columns(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok
         raise ConfigError(f"metric={metric!r}: no time to map, choose from {', '.join(TIMES)}.")
 
 
+def largest_crossed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:
+    """The largest cell of `conditions` that has every seed with every split; no runs without one.
+
+    One run a pair, of two seeds and two splits at least, with times that differ and of which
+    none is 0: `variance_shares` can speak about these.
+    """
+    best = runs[:0]
+    if not set(SEEDS) <= set(runs.columns):
+        return best
+    cell_of = (
+        runs.groupby(list(conditions), dropna=False).ngroup() if conditions else runs["seed"] * 0
+    )
+    for _, cell in runs.groupby(cell_of):
+        n_seeds, n_splits = (cell[name].nunique() for name in SEEDS)
+        whole = len(cell) == n_seeds * n_splits and not cell.duplicated([*SEEDS]).any()
+        times, _ = censored_times(cell, "t_grok")
+        told = whole and (times > 0).all() and np.ptp(times) > 0
+        if min(n_seeds, n_splits) > 1 and told and len(cell) > len(best):
+            best = cell
+    return best
+
+
 def variance_shares(
     runs: pd.DataFrame, metric: str = "t_grok", resamples: int = 400
 ) -> pd.DataFrame:
@@ -118,9 +140,9 @@ def variance_shares(
             for _ in range(resamples)
         ]
     )
-    with np.errstate(invalid="ignore"):
-        shares = drawn / drawn.sum(1, keepdims=True)
-    low, high = np.nanquantile(shares, [(1 - survival.LEVEL) / 2, (1 + survival.LEVEL) / 2], axis=0)
+    drawn = drawn[drawn.sum(1) > 0]  # the others have no variance to share
+    shares = drawn / drawn.sum(1, keepdims=True) if len(drawn) else np.full((1, 3), np.nan)
+    low, high = np.quantile(shares, [(1 - survival.LEVEL) / 2, (1 + survival.LEVEL) / 2], axis=0)
     return pd.DataFrame(
         {
             "source": ["seed", "split_seed", "interaction"],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -39,23 +41,40 @@ class Summary:
     """With every onset column, without failed runs."""
     x: str
     y: str
+    left_out: frozenset[str] = frozenset()
+    """Those of `parts` that could not be computed: they are as if the sweep had none."""
+
+    def parts(self) -> dict[str, Callable[[], object]]:
+        """What a summary has beside its cells, under a name → what computes it."""
+        return {
+            "zone": lambda: (self.zone, self.budgets),
+            **{f"law of {axis}": partial(self.forms_of, axis) for axis in (self.x, self.y)},
+            "warnings": lambda: self.warnings,
+        }
 
     @functools.cache  # noqa: B019 - a summary lives as long as its command
     def cells(self, metric: str = "t_grok") -> pd.DataFrame:
         """The cells of the map."""
         return cells(self.runs, [self.x, self.y], metric)
 
+    def placed_cells(self, metric: str = "t_grok") -> pd.DataFrame:
+        """Those of the cells that have a value on both axes, and so a place on the map."""
+        found = self.cells(metric)
+        return found[found[[self.x, self.y]].notna().all(axis=1)]
+
     @functools.cached_property
     def is_map(self) -> bool:
         """Whether both axes vary and most of their cells hold runs."""
         n_x, n_y = (self.runs[axis].nunique() for axis in (self.x, self.y))
-        return min(n_x, n_y) > 1 and len(self.cells()) >= FILLED * n_x * n_y
+        return min(n_x, n_y) > 1 and len(self.placed_cells()) >= FILLED * n_x * n_y
 
     @functools.cached_property
     def zone(self) -> Zone | str:
         """The Goldilocks zone, or why there is none to be drawn."""
         if not self.is_map:
             return f"{self.x} and {self.y} do not span a map"
+        if "zone" in self.left_out:
+            return "it could not be computed"
         try:
             return goldilocks(self.runs, self.x, self.y)
         except NoBoundaryError as error:
@@ -83,15 +102,20 @@ class Summary:
 
         They leave out the runs beyond the fastest cell of each y, where t_grok rises again.
         """
-        found = {}
-        for axis, other in ((self.x, self.y), (self.y, self.x)):
-            if self.varying.get(axis, 0) > 1:
-                within = [other] if self.runs[other].nunique() > 1 else []
-                try:
-                    found[axis] = laws.fit(self.law_runs, axis, within=within)
-                except (ConfigError, np.linalg.LinAlgError):
-                    continue
-        return found
+        laws_ = {axis: self.law(axis) for axis in (self.x, self.y)}
+        return {axis: law for axis, law in laws_.items() if law is not None}
+
+    @functools.cache  # noqa: B019 - as above
+    def law(self, axis: str) -> Law | None:
+        """The law of one of the two axes, where the runs show one."""
+        if axis not in self.varying or f"law of {axis}" in self.left_out:
+            return None
+        other = self.y if axis == self.x else self.x
+        within = [other] if self.runs[other].nunique() > 1 else []
+        try:
+            return laws.fit(self.law_runs, axis, within=within)
+        except (ConfigError, np.linalg.LinAlgError):
+            return None
 
     @functools.cached_property
     def law_runs(self) -> pd.DataFrame:
@@ -104,10 +128,22 @@ class Summary:
     @functools.cached_property
     def forms(self) -> dict[str, pd.DataFrame]:
         """Axis → every form of law on the same runs, by AIC."""
-        return {
-            axis: law_checks.compare_forms(self.law_runs, axis, law.within)
-            for axis, law in self.laws.items()
-        }
+        return {axis: self.forms_of(axis) for axis in self.laws}
+
+    @functools.cache  # noqa: B019 - as above
+    def forms_of(self, axis: str) -> pd.DataFrame:
+        """Every form of law of one of the two axes; none where it has no law."""
+        law = self.law(axis)
+        if law is None:
+            return pd.DataFrame()
+        return law_checks.compare_forms(self.law_runs, axis, law.within)
+
+    @functools.cached_property
+    def conditions(self) -> list[str]:
+        """Axes of the sweep that vary, of whatever type, seeds apart."""
+        axes = dict.fromkeys([self.x, self.y, *self.results.axes])
+        known = [name for name in axes if name in self.runs and name not in SEEDS]
+        return [name for name in known if self.runs[name].nunique(dropna=False) > 1]
 
     @functools.cached_property
     def varying(self) -> dict[str, int]:
@@ -117,7 +153,8 @@ class Summary:
     @functools.cached_property
     def warnings(self) -> list[str]:
         """What a reader should know before believing the map."""
-        return [text for text in (check(self) for check in CHECKS) if text]
+        checks = () if "warnings" in self.left_out else CHECKS
+        return [text for text in (check(self) for check in checks) if text]
 
 
 def summarise(results: Results, x: str | None = None, y: str | None = None) -> Summary:
@@ -203,6 +240,16 @@ def _settled(summary: Summary) -> str | None:
     )
 
 
+def _at_start(summary: Summary) -> str | None:
+    n = int((summary.runs["t_grok"] == 0).sum())
+    if not n:
+        return None
+    return (
+        f"grokked at step 0: {n} runs were above the threshold before any update; a time of 0 has "
+        "no logarithm, so that laws leave them out"
+    )
+
+
 def _bad_fit(summary: Summary) -> str | None:
     if summary.boundary is None or summary.boundary.p_fit >= 0.05:
         return None
@@ -217,6 +264,13 @@ def _left_out(summary: Summary) -> str | None:
     return f"{n} runs have no place on the axes of the boundary and are not in it" if n else None
 
 
+def _placeless(summary: Summary) -> str | None:
+    missing = summary.runs[[summary.x, summary.y]].isna()
+    n = int(missing.any(axis=1).sum())
+    names = " or ".join(missing.columns[missing.any()])
+    return f"{n} runs have no value of {names} and no place on the map" if n else None
+
+
 def _pooled(summary: Summary) -> str | None:
     pooled = [n for n in summary.results.axes if n not in (summary.x, summary.y, *SEEDS)]
     pooled = [n for n in pooled if n in summary.runs and summary.runs[n].nunique() > 1]
@@ -229,5 +283,6 @@ def _failed(summary: Summary) -> str | None:
 
 
 CHECKS: tuple[Any, ...] = (
-    _failed, _few_seeds, _moving, _sparse_log, _collapses, _settled, _bad_fit, _left_out, _pooled,
+    _failed, _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
+    _left_out, _placeless, _pooled,
 )  # fmt: skip

@@ -90,7 +90,8 @@ def _extent(found: Boundary, coefficients: np.ndarray) -> np.ndarray:
 def _places(found: Boundary, runs: pd.DataFrame) -> pd.DataFrame:
     """The fastest cell, the largest-gap cell and the largest-gap level of y."""
     x, y = found.x.name, found.y.name
-    runs = runs[runs["steps"].to_numpy(float) >= found.budget]
+    placed = runs[[x, y]].notna().all(axis=1)  # a run without a value is nowhere on the map
+    runs = runs[placed & (runs["steps"].to_numpy(float) >= found.budget)]
     weights, degrees = seed_weights(runs, RESAMPLES)
     table = cells(runs, [x, y])
     into = cell_indicators(runs, table, [x, y])
@@ -101,10 +102,9 @@ def _places(found: Boundary, runs: pd.DataFrame) -> pd.DataFrame:
         zone = (every * grokked) @ into / (every @ into) >= 0.5
     time = _weighted_medians(runs, "t_grok", code, len(table), every)
     gap = np.where(zone, _weighted_medians(runs, "grok_gap", code, len(table), every), np.nan)
-    levels = np.unique(table[y])
-    by_level = np.stack(
-        [_row_median(gap[:, (table[y] == level).to_numpy()]) for level in levels], 1
-    )
+    up = table[y].to_numpy(float)
+    levels = np.unique(up)
+    by_level = np.stack([_row_median(gap[:, up == level]) for level in levels], 1)
     rows = []
     for name, values, best in (
         ("fastest cell", np.where(zone, -time, np.nan), table),

@@ -46,6 +46,12 @@ def level_text(level: object) -> str:
     return f"{level:g}" if plain else str(level)
 
 
+def log_where_positive(axis: Axes, which: str, values: object) -> None:
+    """A log scale on the `which` axis, "x" or "y", unless it would have nothing to show."""
+    if (np.asarray(values, float) > 0).any():
+        getattr(axis, f"set_{which}scale")("log")
+
+
 def round_numbers(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten between two numbers."""
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)

@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from grokjax.analysis.survival import censored_times, kaplan_meier_curve, kaplan_meier_median
 from grokjax.figures import style
+from grokjax.figures.axes import log_where_positive
 
 SMALLEST_LOSS = 1e-9
 """Below this a mean loss in float32 is rounding, down to an exact zero."""
@@ -32,11 +33,12 @@ def learning_curves(curves: pd.DataFrame, groups: dict[str, pd.DataFrame]) -> Fi
             _draw(axes[0, column], rows, "accuracy")
             _draw(axes[1, column], rows, "loss")
             axes[0, column].set_title(title)
-            axes[1, column].set_yscale("log")
             axes[1, column].set_xlabel("step")
             for axis in axes[:, column]:
-                axis.set_xscale("log")
+                log_where_positive(axis, "x", rows["step"])
                 _mark(axis, runs)
+            losses = rows.loc[rows["step"] > 0, [f"{split}_loss" for split in SPLITS]]
+            log_where_positive(axes[1, column], "y", losses)
         axes[0, 0].set(ylabel="accuracy", ylim=(-0.03, 1.03))
         axes[1, 0].set_ylabel("loss")
         lowest, highest = axes[1, 0].get_ylim()

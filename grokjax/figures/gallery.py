@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from grokjax.analysis.phase import variance_shares
+from grokjax.analysis.phase import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
-from grokjax.config.experiment import SEEDS, column
+from grokjax.config.experiment import column
 from grokjax.figures import curves as by_step
 from grokjax.figures import maps, style, trends
 from grokjax.figures.axes import label, level_text
+
+Drawings = dict[str, Callable[[], Figure]]
+"""Name → what draws the figure."""
 
 
 def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Figure]:
@@ -24,33 +29,74 @@ def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Fi
       metric: a time to map beside t_grok's gap.
       curves: at least those of `curve_groups(summary)`.
     """
-    runs, x, y = summary.runs, summary.x, summary.y
-    made: dict[str, Figure] = {}
-    if summary.is_map:
-        made["phases"] = maps.phase_map(summary.cells(), x, y, summary.boundary)
-        made["p_grok"] = maps.probability_map(summary.cells(), x, y, summary.boundary)
-        for time in dict.fromkeys([metric, "grok_gap"]):
-            made[time] = maps.time_map(summary.cells(time), x, y, time)
+    chosen = (choose(summary, metric, curves) for choose in FAMILIES.values())
+    return {name: draw() for family in chosen for name, draw in family.items()}
+
+
+def _maps(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
+    if not summary.is_map:
+        return {}
+    x, y = summary.x, summary.y
+    cells = summary.placed_cells
+    return {
+        "phases": lambda: maps.phase_map(cells(), x, y, summary.boundary),
+        "p_grok": lambda: maps.probability_map(cells(), x, y, summary.boundary),
+        metric: lambda: maps.time_map(cells(metric), x, y, metric),
+        "grok_gap": lambda: maps.time_map(cells("grok_gap"), x, y, "grok_gap"),
+    }
+
+
+def _by_step(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
     groups = curve_groups(summary)
-    made["curves"] = by_step.learning_curves(curves, groups)
+    made: Drawings = {"curves": partial(by_step.learning_curves, curves, groups)}
     if "weight_norm" in curves:
-        made["trajectories"] = by_step.trajectories(curves, groups)
-    title, rows = survival_groups(summary)
-    made["survival"] = by_step.survival_curves(rows, title=title)
-    for axis, by_level in _by_text(summary).items():
-        made[f"survival_by_{axis}"] = by_step.survival_curves(by_level, title=label(axis))
-    for axis, law in summary.laws.items():
-        if summary.is_map or len(summary.varying) == 1:
-            made[f"law_{axis}"] = trends.law_plot(summary.law_runs, law)
-    for axis in summary.varying:
-        others = [name for name in summary.varying if name != axis]
-        part = _at_base(summary, runs, others)
-        if not summary.is_map and part[axis].nunique() > 1:
-            made[f"scan_{axis}"] = trends.scan(part, axis)
-    crossed = _crossed(summary)
-    if len(crossed):
-        made["variance"] = trends.variance_plot(crossed, variance_shares(crossed))
+        made["trajectories"] = partial(by_step.trajectories, curves, groups)
     return made
+
+
+def _survival(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
+    title, groups = survival_groups(summary)
+    made: Drawings = {"survival": partial(by_step.survival_curves, groups, title=title)}
+    for axis, by_level in _by_text(summary).items():
+        draw = partial(by_step.survival_curves, by_level, title=label(axis))
+        made[f"survival_by_{axis}"] = draw
+    return made
+
+
+def _laws(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
+    if not (summary.is_map or len(summary.varying) == 1):
+        return {}
+    return {
+        f"law_{axis}": partial(trends.law_plot, summary.law_runs, law)
+        for axis, law in summary.laws.items()
+    }
+
+
+def _scans(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
+    made: Drawings = {}
+    for axis in {} if summary.is_map else summary.varying:
+        part = _at_base(summary, [name for name in summary.conditions if name != axis])
+        if part[axis].nunique() > 1:
+            made[f"scan_{axis}"] = partial(trends.scan, part, axis)
+    return made
+
+
+def _variance(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
+    crossed = largest_crossed(summary.runs, summary.conditions)
+    if crossed.empty:
+        return {}
+    return {"variance": lambda: trends.variance_plot(crossed, variance_shares(crossed))}
+
+
+FAMILIES: dict[str, Callable[[Summary, str, pd.DataFrame], Drawings]] = {
+    "maps": _maps,
+    "curves over steps": _by_step,
+    "survival curves": _survival,
+    "law plots": _laws,
+    "scans": _scans,
+    "variance plots": _variance,
+}
+"""What the figures of a kind are about → which of them a sweep has the axes for."""
 
 
 def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:
@@ -81,9 +127,10 @@ def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
     if isinstance(summary.zone, str):
         return "", curve_groups(summary)
     centre = summary.zone.table.set_index("quantity").at[f"centre in {y}", "value"]
-    levels = np.array(summary.zone.boundary.y.levels)
+    placed = runs[runs[[x, y]].notna().all(axis=1)]
+    levels = np.array(sorted(placed[y].unique().tolist()))
     level = levels[np.abs(levels - centre).argmin()]
-    row = runs[runs[y] == level]
+    row = placed[placed[y] == level]
     found = np.sort(row[x].unique())
     most = min(style.FEW, len(found))
     shown = found[np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
@@ -103,22 +150,20 @@ def _by_text(summary: Summary) -> dict[str, dict[str, pd.DataFrame]]:
     }
 
 
-def _crossed(summary: Summary) -> pd.DataFrame:
-    """The runs of the largest cell, if it has every seed with every split; else none."""
+def _at_base(summary: Summary, axes: list[str]) -> pd.DataFrame:
+    """The runs with one value on each of these axes.
+
+    It is the base configuration's where runs have it, else that of the most runs, which may be
+    the absence of one.
+    """
     runs = summary.runs
-    if not set(SEEDS) <= set(runs.columns):
-        return runs[:0]
-    sizes = runs.groupby([summary.x, summary.y], dropna=False)["run_id"].transform("size")
-    largest = runs.loc[sizes == sizes.max()].iloc[0]
-    cell = runs[(runs[[summary.x, summary.y]] == largest[[summary.x, summary.y]]).all(axis=1)]
-    counts = [cell[name].nunique() for name in SEEDS]
-    return cell if min(counts) > 1 and len(cell) == counts[0] * counts[1] else cell[:0]
-
-
-def _at_base(summary: Summary, runs: pd.DataFrame, axes: list[str]) -> pd.DataFrame:
-    """The runs with the base configuration's value on these axes."""
     base = {column(p): v for p, v in summary.results.manifest.get("base", {}).items()}
+    # As the table has them: lists in one string.
+    lists = {name: " ".join(map(str, v)) for name, v in base.items() if isinstance(v, list)}
+    base |= lists
     for name in axes:
-        value = base.get(name)
-        runs = runs[runs[name] == (value if value is not None else runs[name].mode()[0])]
+        chosen = _at(runs[name], base[name]) if name in base else runs[name].isna() & False
+        if not chosen.any():
+            chosen = _at(runs[name], runs[name].value_counts(dropna=False).index[0])
+        runs = runs[chosen]
     return runs

@@ -15,7 +15,7 @@ from grokjax.analysis.phase import cells, finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
-from grokjax.figures.axes import MOST_TICKS, label, level_text
+from grokjax.figures.axes import MOST_TICKS, label, level_text, log_where_positive
 
 MOST_LINES = style.FEW
 TIMES = (("t_grok", style.TEST, "o"), ("t_mem", style.TRAIN, "s"))
@@ -78,7 +78,10 @@ def scan(runs: pd.DataFrame, column: str) -> Figure:
             name = f"$t_{{\\mathrm{{{metric[2:]}}}}}$"
             axis.plot(medians[column], medians["median"], "-", color=colour, label=name)
         _scaled(axis, kept[column])
-        axis.set(yscale="log", xlabel=label(column), ylabel="steps")
+        log_where_positive(
+            axis, "y", np.concatenate([censored_times(kept, m)[0] for m, *_ in TIMES])
+        )
+        axis.set(xlabel=label(column), ylabel="steps")
         handles, _ = axis.get_legend_handles_labels()
         handles.append(_triangle("not by its last step"))
         figure.legend(handles=handles, loc="outside upper center", ncols=3)

@@ -1,0 +1,176 @@
+"""How the command lines end when their reader, their device or their user has had enough."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sweep_folder import synthetic_results
+
+FILE = """
+from grokjax import *
+experiment = Experiment(
+    task=ModularArithmetic("sub", p=7), model=Transformer(width=8, heads=2, mlp_width=16),
+    steps=40, sweep=grid(seed=range(2)),
+)
+"""
+HANGING = """
+import sys
+def hang(*_, **__):
+    sys.stdout.write("here\\n")
+    import time
+    time.sleep(60)
+"""
+full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+
+
+def words(*arguments):
+    return [sys.executable, "-m", *arguments]
+
+
+def first_line_of(folder, *arguments):
+    """What `| head -1` sees, the exit status behind it, and what standard error has."""
+    with subprocess.Popen(
+        words(*arguments), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        line = process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    return line, process.returncode, said
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "two.py").write_text(FILE)
+    return tmp_path
+
+
+@pytest.fixture
+def results(tmp_path):
+    synthetic_results(tmp_path / "sweep", [1.0], [0.5], seeds=2)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["grokjax.sweep", "--help"],
+        ["grokjax.sweep", "two.py", "--help"],
+        ["grokjax.sweep", "two.py", "--dry-run"],
+        ["grokjax.phase", "--help"],
+    ],
+)
+def test_a_reader_that_goes_is_no_error(folder, arguments):
+    line, status, said = first_line_of(folder, *arguments)
+    assert line
+    assert (status, said) == (0, "")
+
+
+@pytest.mark.parametrize("flags", [["--json"], []])
+def test_training_goes_on_when_its_reader_has_gone(folder, flags):
+    line, status, said = first_line_of(folder, "grokjax.sweep", "two.py", *flags)
+    assert line
+    assert (status, said) == (0, "")
+    written = {path.name for path in (folder / "results" / "two").iterdir()}
+    assert written == {"runs", "curves", "sweep.json", "experiment.py", "figures", "report.html"}
+
+
+def test_figures_are_written_when_the_reader_has_gone(results):
+    assert first_line_of(results, "grokjax.phase", "sweep")[1:] == (0, "")
+    assert (results / "sweep" / "report.html").exists()
+
+
+@full
+@pytest.mark.parametrize("arguments", [["grokjax.sweep", "two.py"], ["grokjax.phase", "--help"]])
+def test_a_full_device_is_one_sentence_and_stops_nothing(folder, arguments):
+    with Path("/dev/full").open("w") as device:
+        done = subprocess.run(
+            words(*arguments), cwd=folder, stdout=device, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert "standard output: No space left on device" in done.stderr
+    assert "two.py" not in arguments or (folder / "results" / "two" / "report.html").exists()
+
+
+@full
+def test_without_any_output_there_is_still_a_status(folder):
+    for redirection in (">&- 2>&-", ">/dev/full 2>/dev/full"):
+        line = f"{sys.executable} -m grokjax.sweep two.py --dry-run {redirection}"
+        assert subprocess.run(["sh", "-c", line], cwd=folder).returncode == 0
+        line = line.replace("two.py", "three.py")
+        assert subprocess.run(["sh", "-c", line], cwd=folder).returncode == 2
+
+
+def interrupted(folder, script, *arguments):
+    """Status and standard error of a command that is interrupted where `script` lets it hang."""
+    run = (
+        f"{HANGING}{script}\nimport runpy\nsys.argv = sys.argv[1:]\n"
+        "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", run, *arguments],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        while (line := process.stdout.readline()) and line != "here\n":
+            pass
+        time.sleep(0.1)
+        os.kill(process.pid, signal.SIGINT)
+        process.stdout.close()
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+IN_A_FIGURE = "from grokjax.figures import style\nstyle.save = hang"
+IN_AN_IMPORT = """
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "pandas": hang()
+sys.meta_path.insert(0, Finder())
+"""
+LOST = """
+import gc
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "pandas":
+            class Late:
+                def __del__(self): hang()
+            Late(), gc.collect()
+sys.meta_path.insert(0, Finder())
+"""
+
+
+@pytest.mark.parametrize("script", [IN_A_FIGURE, IN_AN_IMPORT, LOST])
+def test_ctrl_c_is_status_130_and_one_sentence(results, script):
+    assert interrupted(results, script, "grokjax.phase", "sweep") == (130, "stopped by Ctrl-C\n")
+
+
+@pytest.mark.parametrize("script", [IN_A_FIGURE, IN_AN_IMPORT])
+def test_ctrl_c_in_a_sweep_outside_of_training(folder, script):
+    status, said = interrupted(folder, script, "grokjax.sweep", "two.py")
+    assert (status, said.count("\n")) == (130, 1)
+    assert "Traceback" not in said
+
+
+def test_an_interrupt_that_an_import_turns_into_its_own_error(folder):
+    """As C extensions do."""
+    (folder / "odd.py").write_text(
+        "import sys\nsys.stdout.write('here\\n')\n"
+        "try:\n    import time; time.sleep(60)\n"
+        "except KeyboardInterrupt:\n    raise ImportError('core failed to import') from None\n"
+    )
+    script = IN_AN_IMPORT.replace('"pandas"', '"tyro"')
+    script = "sys.path.insert(0, '.')" + script.replace("hang()", "import odd")
+    assert interrupted(folder, script, "grokjax.sweep", "two.py") == (130, "stopped by Ctrl-C\n")
+
+
+def test_little_is_imported_before_the_command_is_in_its_own_hands():
+    for module in ("grokjax.sweep", "grokjax.phase"):
+        script = (
+            f"import {module}, sys; print(*(m for m in sys.modules if m.startswith('grokjax')))"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert set(done.stdout.split()) == {"grokjax", "grokjax.command", module}
