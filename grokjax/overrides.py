@@ -33,12 +33,15 @@ class Options:
     overwrite: bool = False
     """Remove the results in the folder first."""
     retry_failed: bool = False
-    """Train again the runs that an error ended."""
+    """Train again the runs that an error ended, or whose rows were lost."""
     fail_fast: bool = False
     """Stop at the first error instead of recording it."""
     refine: bool = False
     """After the grid, train further runs where the boundary is least certain, as FILE's `refine`
     says or by its defaults."""
+    target: str | None = None
+    """With --dry-run: plan for a device that is not there, h100, h200, a100, v5e, v5p or v6e; its
+    compiler says how many lanes its memory holds. Needs the extra `targets`."""
     lanes: int | None = None
     """Runs trained at once; the planner chooses when left out."""
     quiet: bool = False

@@ -41,6 +41,8 @@ def _main(arguments: list[str]) -> int:
     options, experiment = parse(experiment, rest)
     if options.quiet and options.json:
         raise ConfigError("quiet=True: it contradicts --json, give one of the two.")
+    if options.target is not None and not options.dry_run:
+        raise ConfigError(f"target={options.target!r}: it goes with --dry-run, give both.")
     if options.out is not None and not experiment_file.NAME.fullmatch(options.out.name):
         raise ConfigError(
             f"out={str(options.out)!r}: name the folder with at most 64 of A-Z a-z 0-9 . _ -."
@@ -52,7 +54,7 @@ def _main(arguments: list[str]) -> int:
     if options.dry_run:
         from grokjax.engine.dry_run import describe
 
-        print(describe(experiment, folder, options.lanes, options.overwrite))
+        print(describe(experiment, folder, options.lanes, options.overwrite, options.target))
         return 0
     words = shlex.join(["python", "-m", "grokjax.sweep", *arguments])
     return _train(experiment, folder, options, source, words)

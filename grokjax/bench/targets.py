@@ -1,30 +1,25 @@
 """What a step must cost on an accelerator that is not there: `python -m grokjax.bench --target`.
 
 The program is the one that a sweep would run, compiled for the described device. All that is said
-of time is *estimated*: bytes over the bandwidth, FLOPs over the rate, a launch for each kernel.
-Caches, overlap and what rates are reached are not in it: figures to design by and no measurements.
+of time is estimated, as `engine.roofline` says: figures to design by and no measurements.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import math
 import re
-import time
 from typing import Any
 
-from grokjax.bench import hlo, record
+from grokjax.bench import record
 from grokjax.bench.cases import Case, chosen
 from grokjax.bench.options import Options
 from grokjax.config import Experiment, grid
-from grokjax.engine import cost, lanes, plan, targets
+from grokjax.engine import cost, hlo, plan, roofline, targets
+from grokjax.engine.roofline import Estimate
 from grokjax.engine.targets import Target
-from grokjax.models import kernels
 
-UPDATES = 50
-"""Between two log points: a loop that no other loop of the program is as long as."""
 LANES = (64, 256)
-SHOWN = 60
+SHOWN = 10
 """Kernels of a case that are listed."""
 
 
@@ -33,7 +28,11 @@ def measure(options: Options, command: str) -> dict[str, Any]:
     target = targets.target(options.target or "")
     sharding = target.sharding()
     counts = (options.lanes,) if options.lanes else LANES
-    rows = [_case(case, count, target, sharding) for case in chosen(options) for count in counts]
+    rows = [
+        _row(case, roofline.estimate(_program(case.experiment, count, target), target, sharding))
+        for case in chosen(options)
+        for count in counts
+    ]
     about = record.described(target.name, 1, options.precision, command)
     return {
         **about,
@@ -45,7 +44,7 @@ def measure(options: Options, command: str) -> dict[str, Any]:
             "launch_seconds": target.launch_seconds,
             "memory": target.memory,
         },
-        "rows": rows,
+        "rows": [{**row, "by_memory": target.bandwidth / row.pop("bytes")} for row in rows],
     }
 
 
@@ -55,8 +54,8 @@ def table(found: dict[str, Any]) -> str:
     lines = [
         f"estimated for {target['name']} at precision {found['matmul_precision']}: "
         f"{target['bandwidth'] / 1e12:.2f} TB/s, {target['flop_rate'] / 1e12:.0f} TFLOP/s, "
-        f"{1e6 * target['launch_seconds']:.1f} us a launch; loops counted as often as they run, "
-        "the update between log points"
+        f"{1e6 * target['launch_seconds']:.1f} us a launch; of an update between log points, "
+        "its loop counted once"
     ]
     for row in found["rows"]:
         lines.append(
@@ -65,8 +64,8 @@ def table(found: dict[str, Any]) -> str:
             f"{row['gflop']:.2f} GFLOP ({row['needed_gflop']:.2f} needed) a run-step; at most "
             f"{row['by_memory']:,.0f} run-steps/s by memory, {row['by_products']:,.0f} by "
             f"products, {row['with_launches']:,.0f} with launches; {row['memory_gib']:.1f} GiB; "
-            f"compiled in {row['compile_seconds']:.0f} s, {row['compile_cpu_seconds']:.0f} s of "
-            "a processor's time"
+            f"compiled in {row['compile_seconds']:.0f} s, {row['compile_processor_seconds']:.0f} s "
+            "of a processor's time"
         )
         lines += [
             f"  estimated {kernel['microseconds']:8.1f} us {kernel['megabytes']:9.1f} MB "
@@ -77,76 +76,42 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _case(case: Case, count: int, target: Target, sharding: Any) -> dict[str, Any]:
-    """The row of a case in so many lanes."""
-    program = _program(case.experiment, count, target)
-    spec, precision = program.spec, case.experiment.matmul_precision
-    _, segment = lanes.traced_programs(spec, 1, program.lanes, sharding)
-    began, processor = time.perf_counter(), time.process_time()
-    compiled = lanes.compiled(spec, segment, sharding, lanes.COMPILER_OPTIONS)
-    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - processor
-    found = hlo.step_kernels(compiled.as_text() or "", UPDATES - 1, _own_flops)
-    rate = target.flop_rates[precision]
-    total = {
-        name: sum(getattr(kernel, name) * kernel.times for kernel in found)
-        for name in ("bytes", "whole_bytes", "flops")
-    }
-    timed = [(_seconds(kernel, target, rate), kernel) for kernel in found]
-    memory = lanes.memory(compiled)
-    return {
-        "case": case.name,
-        "lanes": program.lanes,
-        "row_multiple": spec.row_multiple,
-        "kernels": sum(kernel.times for kernel in found),
-        "megabytes": total["bytes"] / program.lanes / 1e6,
-        "whole_megabytes": total["whole_bytes"] / program.lanes / 1e6,
-        "gflop": total["flops"] / program.lanes / 1e9,
-        "needed_gflop": cost.step_flops(spec, case.experiment.n_train) / 1e9,
-        "by_memory": program.lanes * target.bandwidth / total["bytes"],
-        "by_products": program.lanes * rate / max(total["flops"], 1),
-        "with_launches": program.lanes / sum(seconds for seconds, _ in timed),
-        "memory_gib": memory / 2**30,
-        "compile_seconds": seconds,
-        "compile_cpu_seconds": cpu_seconds,
-        "costly": _costly(timed),
-    }
-
-
 def _program(experiment: Experiment, count: int, target: Target) -> plan.Program:
     """The program of a case as a sweep on the target would have it."""
-    experiment = dataclasses.replace(
-        experiment,
-        steps=UPDATES,
-        log_every=UPDATES,
-        settle_steps=None,
-        sweep=grid(seed=range(count)),
-    )
+    sweep = grid(seed=range(count))
+    experiment = dataclasses.replace(experiment, settle_steps=None, sweep=sweep)
     (program,) = plan.make(experiment, backend=target.backend, devices=1, lanes=count)
     return program
 
 
-def _own_flops(label: str, shapes: list[list[int]]) -> int:
-    """Of a kernel of `models.kernels`, whose operands are rows, gain, shift and weights."""
-    products = [n for name, n in kernels.PRODUCTS.items() if f"/{name}/" in label]
-    if not products:
-        return 0
-    rows, _, _, weights, *_ = shapes
-    return 2 * products[0] * math.prod(rows) * weights[-1]
+def _row(case: Case, found: Estimate) -> dict[str, Any]:
+    """What is recorded of a case."""
+    lanes, spec = found.program.lanes, found.program.spec
+    flops = found.total("flops")
+    return {
+        "case": case.name,
+        "lanes": lanes,
+        "row_multiple": spec.row_multiple,
+        "kernels": sum(kernel.times for _, kernel in found.kernels),
+        "bytes": found.total("bytes") / lanes,
+        "megabytes": found.total("bytes") / lanes / 1e6,
+        "whole_megabytes": found.total("whole_bytes") / lanes / 1e6,
+        "gflop": flops / lanes / 1e9,
+        "needed_gflop": cost.step_flops(spec, case.experiment.n_train) / 1e9,
+        "by_products": lanes * found.flop_rate / max(flops, 1),
+        "with_launches": 1 / found.run_step_seconds,
+        "memory_gib": found.memory / 2**30,
+        "compile_seconds": found.compile_seconds,
+        "compile_processor_seconds": found.compile_processor_seconds,
+        "costly": _costly(found),
+    }
 
 
-def _seconds(kernel: hlo.Kernel, target: Target, rate: float) -> float:
-    """What a kernel takes at least, as often as it runs."""
-    once = max(kernel.bytes / target.bandwidth, kernel.flops / rate)
-    return kernel.times * (once + target.launch_seconds)
-
-
-def _costly(timed: list[tuple[float, hlo.Kernel]]) -> list[dict[str, Any]]:
+def _costly(found: Estimate) -> list[dict[str, Any]]:
     """The kernels that take longest, equal ones together."""
     groups: dict[tuple[str, str], list[tuple[float, hlo.Kernel]]] = {}
-    for seconds, kernel in timed:
-        label = re.sub(
-            r"^.*closed_call/|TransformerNetwork[./]|block/|jit\(\w+\)/", "", kernel.label
-        )
+    for seconds, kernel in found.kernels:
+        label = re.sub(r"^.*closed_call/|\w+Network[./]|block/|jit\(\w+\)/", "", kernel.label)
         groups.setdefault((kernel.shape, label), []).append((seconds, kernel))
     rows = [
         {

@@ -17,9 +17,10 @@ from grokjax.engine.donors import Found
 from grokjax.training import spec as spec_module
 from grokjax.training.spec import Capture, Hparams, Spec, spec_of
 
-MOST_LANES = 256
-ACCELERATOR_BYTES = 4 * 2**30
-"""Activations that the lanes of a program may hold together on an accelerator."""
+MEMORY_SHARE = 0.8
+"""Of a device's memory, for the lanes of a program."""
+SMALLEST_MEMORY = 8 * 2**30
+"""Bytes that an accelerator is taken to have where it does not say."""
 SEGMENT_SECONDS = 0.5
 """Nominal time of a segment: lanes of runs that end inside one idle for its rest."""
 TICK_SECONDS = 5.0
@@ -122,6 +123,7 @@ def make(
     *,
     backend: str = "cpu",
     devices: int = 1,
+    memory: float | None = None,
     lanes: int | None = None,
     recorded: Mapping[str, Mapping[str, Any]] | None = None,
     ended: Collection[str] = (),
@@ -132,6 +134,7 @@ def make(
       experiment: with its sweep.
       backend: JAX's name of the platform.
       devices: of this process.
+      memory: bytes of each of them, where an accelerator says so.
       lanes: asked for by the user, for every program.
       recorded: shapes by program name, as an earlier start of the same sweep chose them;
         they are kept, because bits depend on the lanes.
@@ -157,7 +160,10 @@ def make(
         kept = (recorded or {}).get(spec_name(spec))
         if kept is None:
             spec = dataclasses.replace(spec, row_multiple=_row_multiple(spec, backend))
-            count = lanes or _usual_lanes(spec, runs, devices, backend)
+            each = 1
+            if backend != "cpu":
+                each = min(_lanes_in(memory or SMALLEST_MEMORY, spec), len(runs) // devices)
+            count = lanes or devices * max(1, each)
             seconds = cost.nominal_run_step_seconds(spec, backend)
             programs.append(shaped(spec, runs, count, devices, seconds))
         elif lanes in (None, kept["lanes"], kept["asked_lanes"]):
@@ -188,10 +194,16 @@ def here(
         experiment,
         backend=jax.default_backend(),
         devices=jax.local_device_count(),
+        memory=device_memory(),
         lanes=lanes,
         recorded=recorded,
         ended=ended,
     )
+
+
+def device_memory() -> float | None:
+    """Bytes that each device of this process has for us, where it says so."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 
 def shaped(
@@ -230,17 +242,21 @@ def occupancy(runs: Sequence[Run], lanes: int) -> float:
     return len(runs) / (len(runs) + (lanes - 1) / 2)  # they end at different times
 
 
-def _usual_lanes(spec: Spec, runs: Sequence[Run], devices: int, backend: str) -> int:
-    """Without a timing: one a core, or as many as an accelerator holds.
+def families(programs: Sequence[Program]) -> list[list[Program]]:
+    """Programs that differ in their training rows alone, the largest of each family first."""
+    found: dict[Spec, list[Program]] = {}
+    for program in programs:
+        found.setdefault(dataclasses.replace(program.spec, train_rows=(0, 0)), []).append(program)
+    return [sorted(f, key=lambda p: p.spec.train_rows, reverse=True) for f in found.values()]
 
-    With a core for each, 1, 2 and 4 lanes a core took 0.91, 1.01 and 1.03 ms a run-step
-    (width 32, two cores), so that more pay for the smallest networks at most.
+
+def _lanes_in(memory: float, spec: Spec) -> int:
+    """Lanes that a device's memory should hold, by count; what compiles there is looked at later.
+
+    A processor has a lane a core instead: 1, 2 and 4 lanes a core took 0.91, 1.01 and 1.03 ms a
+    run-step (width 32, two cores), so that more pay for the smallest networks at most.
     """
-    each = 1
-    if backend != "cpu":
-        each_bytes = cost.lane_bytes(spec) + _state_bytes(spec)
-        each = min(ACCELERATOR_BYTES // each_bytes, MOST_LANES, len(runs) // devices)
-    return devices * max(1, each)
+    return int(MEMORY_SHARE * memory / (cost.lane_bytes(spec) + _state_bytes(spec)))
 
 
 def _state_bytes(spec: Spec) -> int:

@@ -21,7 +21,6 @@ from grokjax.config.experiment import digest
 from grokjax.engine import backend, caches, cost, plan
 from grokjax.engine.lanes import DEVICE_ERRORS, Lanes
 from grokjax.engine.plan import Program
-from grokjax.training.spec import Spec
 
 WORTH_SECONDS = 60.0
 """Nominal time of a sweep from which on it is timed first."""
@@ -29,8 +28,6 @@ GAIN = 0.97
 """More lanes must take less than this share of the time of fewer."""
 ROW_SECONDS = 0.3
 """Nominal time of what is timed."""
-MEMORY_SHARE = 0.8
-"""Of a device's memory, for the lanes of a program."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,14 +61,9 @@ def tuned(
     )
     if nominal < WORTH_SECONDS:
         return list(programs)
-    families: dict[Spec, list[Program]] = {}
-    for program in new:
-        families.setdefault(dataclasses.replace(program.spec, train_rows=(0, 0)), []).append(
-            program
-        )
     shaped = {}
-    for family in families.values():
-        largest = max(family, key=lambda program: program.spec.train_rows)
+    for family in plan.families(new):
+        largest = family[0]
         best = _recalled(largest, say)
         for program in family:
             spec = dataclasses.replace(program.spec, tiles=best.tiles)
@@ -142,8 +134,7 @@ def measure(program: Program) -> Timing:
     with contextlib.suppress(*DEVICE_ERRORS):
         lanes = Lanes(program, Thresholds())
         memory = lanes.memory()
-        limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit", math.inf)
-        if memory <= MEMORY_SHARE * limit:
+        if memory <= plan.MEMORY_SHARE * (plan.device_memory() or math.inf):
             lanes.fill(deque(program.runs))
             _segment_seconds(lanes)
             seconds = min(_segment_seconds(lanes) for _ in range(3))
