@@ -40,7 +40,7 @@ LANES = "256"
 PIECE_SECONDS = 150.0
 """What one case with all peers takes at one precision, about: five rounds of a second for each of
 six contenders, and compiling these."""
-GRACE = 60.0
+GRACE = 30.0
 """From the request to stop a sweep to its end: a segment and a commit of some hundred megabytes."""
 ALPHA = 0.05
 TRAIN = """
@@ -201,10 +201,13 @@ def bits(job: Job) -> Found:
     found: dict[str, dict[str, str]] = {}
     file = shown(job.file or FILES["bits"])
     with tempfile.TemporaryDirectory() as folder:
-        # Compiled programs are kept in a cache: the third sweep has one of its own.
+        # All compiled programs are kept in a cache: the third sweep has one of its own.
         for name, cache in (("first", "a"), ("again", "a"), ("anew", "b")):
             out = Path(folder) / name
-            env = {"JAX_COMPILATION_CACHE_DIR": str(Path(folder) / cache)}
+            env = {
+                "JAX_COMPILATION_CACHE_DIR": str(Path(folder) / cache),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            }
             job.call(["-c", TRAIN, file, str(out)], env)
             results = job.results(out)
             if results is None:
