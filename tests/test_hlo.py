@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from grokjax.bench import hlo
+from grokjax.engine import hlo
 
 F32, F64 = 4, 8
 

@@ -195,8 +195,7 @@ def test_a_gpu_adds_up_in_one_order_and_speaks_to_nobody(narrow):
         assert word not in text, word
     scatters = [line for line in text.splitlines() if re.search(r"\bscatter\(", line)]
     unordered = [line for line in scatters if "unique_indices=true" not in line]
-    # The gradient of the learned positions in eight lanes, a fault: to be empty.
-    assert {line.split(" = ")[1].split("{")[0] for line in unordered} == {"f32[8,3,32]"}
+    assert unordered == []
 
 
 @pytest.mark.slow  # shares what is compiled
@@ -214,7 +213,6 @@ def test_a_gpu_gets_the_kernels_of_the_mlp(narrow):
 
 
 @pytest.mark.slow  # loads a compiler
-@pytest.mark.xfail(strict=True, reason="the TPU's compiler takes no option `topology`")
 def test_the_compiler_for_tpus_knows_its_targets():
     for name, target in engine_targets.TARGETS.items():
         if target.platform == "tpu":
@@ -224,11 +222,8 @@ def test_the_compiler_for_tpus_knows_its_targets():
 
 @pytest.mark.slow  # half a minute of a compiler
 @pytest.mark.usefixtures("optimised")
-def test_a_tpu_has_a_program_without_kernels_for_gpus(monkeypatch):
-    target, described = installed("v5e"), topologies.get_topology_desc
-    monkeypatch.setattr(  # as above
-        topologies, "get_topology_desc", lambda name, platform, **_: described(name, platform)
-    )
+def test_a_tpu_has_a_program_without_kernels_for_gpus():
+    target = installed("v5e")
     text, row = compiled_row(target, target.sharding())
     for word in (*COLLECTIVES, "callback", "infeed", "outfeed", "xla.gpu"):
         assert word not in text, word

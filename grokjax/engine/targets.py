@@ -49,11 +49,11 @@ class Target:
         Raises:
           ConfigError: the plugin with the compiler is not installed.
         """
-        options = {"target_config": self.description} if self.description else {}
+        options = {}
+        if self.description:  # of a GPU; the compiler for TPUs knows topologies by their names
+            options = {"topology": self.topology, "target_config": self.description}
         try:
-            found = topologies.get_topology_desc(
-                self.topology, platform=self.platform, topology=self.topology, **options
-            )
+            found = topologies.get_topology_desc(self.topology, platform=self.platform, **options)
         except (NotImplementedError, RuntimeError, ValueError) as error:
             raise ConfigError(
                 f"target={self.name!r}: the compiler for {self.platform} is not installed "

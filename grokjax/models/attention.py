@@ -23,7 +23,7 @@ from grokjax.models.attention_kernel import Read
 from grokjax.models.layers import Affine, Linear, Numbers
 from grokjax.models.layout import Level
 from grokjax.models.roles import score_scale
-from grokjax.models.stream import Map, Places, Stream, row_places
+from grokjax.models.stream import Map, Places, Stream, chosen, row_places
 
 
 class Askers(NamedTuple):
@@ -94,7 +94,7 @@ class Attention(nn.Module):
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
         """Where one query is asked at each position, its scores of all nodes, `[M, Q, H]`."""
         starts = askers.asked.starts
-        queries = self._heads("query")(nodes[starts])[:, 0]
+        queries = self._heads("query")(chosen(nodes, starts.tolist()))[:, 0]
         queries = self._turned(queries, askers.node_positions[starts])  # [Q, H, E]
         keys = self._turned(self._heads("key")(nodes)[:, 0], askers.node_positions)
         return score_scale(self.model) * _products(queries, keys[:, None])
@@ -115,15 +115,26 @@ class Attention(nn.Module):
 
         def written_out(read: Read) -> jax.Array:
             seen = dataclasses.replace(askers.seen, index=read.index)
-            parts = seen.parts(Stream(read.table, read.own))
-            queries = jnp.concatenate(parts, axis=1) if read.queries is None else read.queries
-            queries = self._turned(queries[:, :, 0], askers.asked_positions)
-            slots = [part[:, at] for part in parts for at in range(part.shape[1])]
+
+            def part(at: int) -> list[jax.Array]:
+                """Keys or values, or queries at the same positions, `[n, …, H, E]` in pieces."""
+                table = None if read.table is None else read.table[:, at]
+                return seen.parts(Stream(table, None if read.own is None else read.own[:, :, at]))
+
+            if read.queries is None:
+                queries = jnp.concatenate(part(0), axis=1)
+            else:
+                queries = read.queries[:, :, 0]
+            queries = self._turned(queries, askers.asked_positions)
+            keys, values = (
+                [piece[:, t] for piece in part(at) for t in range(piece.shape[1])]
+                for at in (-2, -1)
+            )
             scores = []
-            for position, slot in zip(askers.seen_positions, slots, strict=True):
-                key = self._turned(slot[:, None, -2], np.array([position]))  # [n, 1, H, E]
-                scores.append(score_scale(model) * _products(queries, key))
-            return self._mixed(askers, numbers, scores, [slot[:, -1] for slot in slots])
+            for position, key in zip(askers.seen_positions, keys, strict=True):
+                turned = self._turned(key[:, None], np.array([position]))  # [n, 1, H, E]
+                scores.append(score_scale(model) * _products(queries, turned))
+            return self._mixed(askers, numbers, scores, values)
 
         plain = model.positions != "rotary" and model.attention_rate is None
         if not plain or not attention_kernel.takes(askers.visible, read):

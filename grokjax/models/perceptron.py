@@ -9,6 +9,8 @@ Legend: N rows, T positions, V tokens, D embedding width, F hidden units, C clas
 
 from __future__ import annotations
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,6 +22,10 @@ from grokjax.models.layers import ACTIVATIONS, Dropout, Linear, Numbers
 from grokjax.models.layout import Layout
 from grokjax.models.roles import GATE, Role, multiplier
 from grokjax.models.stream import lookup
+
+FEW_POSITIONS = 4
+"""Positions up to which each is looked up by itself: a processor then adds one gradient to each
+table instead of a copy of it for each position, 0.05 ms instead of 0.16 for two of 6,737 rows."""
 
 
 class TokenLayer(nn.Module):
@@ -110,6 +116,10 @@ class MLPNetwork(nn.Module):
 def _summed(table: jax.Array, tokens: jax.Array) -> jax.Array:
     """Table `[T, V, F]`, tokens `[N, T]` → the sum over positions `[N, F]`."""
     positions, vocabulary, units = table.shape
+    if positions <= FEW_POSITIONS:
+        span = ((0, vocabulary),)
+        slots = [lookup(table[t], tokens[:, t : t + 1], span)[:, 0] for t in range(positions)]
+        return functools.reduce(jnp.add, slots)
     starts = vocabulary * np.arange(positions)
     spans = tuple((int(start), vocabulary) for start in starts)
     found = lookup(table.reshape(-1, units), tokens + jnp.asarray(starts, tokens.dtype), spans)

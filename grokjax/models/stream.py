@@ -66,7 +66,7 @@ class Places:
         if self.own:
             assert x.own is not None
             everything = self.own == tuple(range(x.own.shape[1]))
-            own = function(x.own if everything else x.own[:, self.own])
+            own = function(x.own if everything else chosen(x.own, self.own, axis=1))
         return Stream(nodes, own)
 
     def looked_up(self, table: jax.Array) -> jax.Array:
@@ -88,6 +88,12 @@ def row_places(level: Level, positions: tuple[int, ...], rows: jax.Array) -> Pla
     return Places(index, level.spans(columns), own)
 
 
+def chosen(x: jax.Array, places: Sequence[int], axis: int = 0) -> jax.Array:
+    """Some places of an axis, each a slice: the gradient of an index array is a scatter."""
+    parts = [jax.lax.slice_in_dim(x, at, at + 1, axis=axis) for at in places]
+    return jnp.concatenate(parts, axis=axis)
+
+
 def lookup(table: jax.Array, index: jax.Array, spans: tuple[Span, ...]) -> jax.Array:
     """Table `[M, F]`, index `[n, S]` → `[n, S, F]`.
 
@@ -96,23 +102,16 @@ def lookup(table: jax.Array, index: jax.Array, spans: tuple[Span, ...]) -> jax.A
     those products (width 128, 3831 rows, two cores).
     """
     if all(count == 1 for _, count in spans):  # every row finds the same
-        starts = np.array([start for start, _ in spans])
-        return jnp.broadcast_to(table[starts], (len(index), len(starts), table.shape[1]))
+        starts = [start for start, _ in spans]
+        return jnp.broadcast_to(chosen(table, starts), (len(index), len(starts), table.shape[1]))
     # Both branches take every traced value as an argument: one that they closed over could be
     # lowered for no platform but the host's.
-    ways = (partial(way, spans) for way in (_by_scatters, _by_products))
-    return jax.lax.platform_dependent(table, index, **dict(zip(("cpu", "default"), ways)))
+    by_products = partial(_by_products, spans)
+    return jax.lax.platform_dependent(table, index, cpu=_by_scatter, default=by_products)
 
 
-def _by_scatters(spans: tuple[Span, ...], table: jax.Array, index: jax.Array) -> jax.Array:
-    """A gather for each slot, and so a scatter for each: one for all took three times as long."""
-    slots = [
-        jnp.broadcast_to(_nodes(table, span), (len(index), table.shape[1]))
-        if span[1] == 1
-        else _nodes(table, span)[index[:, at] - span[0]]
-        for at, span in enumerate(spans)
-    ]
-    return jnp.stack(slots, axis=1)
+def _by_scatter(table: jax.Array, index: jax.Array) -> jax.Array:
+    return table[index]
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -127,7 +126,7 @@ def _by_products_jvp(
     (table, index), (tangent, _) = primals, tangents
     slots = [
         jnp.matmul(
-            _chosen(index[:, slot], span, table.dtype), _nodes(tangent, span), precision="highest"
+            _one_hot(index[:, slot], span, table.dtype), _nodes(tangent, span), precision="highest"
         )
         for slot, span in enumerate(spans)
     ]
@@ -144,13 +143,13 @@ def summed(
         if count == 1:
             of_nodes = gradient.sum(axis=0, keepdims=True)
         else:
-            chosen = _chosen(index[:, at], span, gradient.dtype)
+            chosen = _one_hot(index[:, at], span, gradient.dtype)
             of_nodes = jnp.matmul(chosen.T, gradient, precision="highest")
         total = total.at[start : start + count].add(of_nodes, unique_indices=True)
     return total
 
 
-def _chosen(index: jax.Array, span: Span, dtype: Any) -> jax.Array:
+def _one_hot(index: jax.Array, span: Span, dtype: Any) -> jax.Array:
     """One-hot rows `[n, count]` of indices in a span."""
     return jax.nn.one_hot(index - span[0], span[1], dtype=dtype)
 

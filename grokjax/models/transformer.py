@@ -23,7 +23,7 @@ from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm, Numbers
 from grokjax.models.layout import Layout, Level
 from grokjax.models.roles import ratio
-from grokjax.models.stream import Map, Stream, lookup, row_places
+from grokjax.models.stream import Map, Stream, chosen, lookup, row_places
 
 
 class MLPBlock(nn.Module):
@@ -83,7 +83,7 @@ class TransformerNetwork(nn.Module):
         if model.final_norm:
             y = Norm(model, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
-        y = y.mean(axis=1) if self.answers is None else y[:, np.argsort(read)]
+        y = y.mean(axis=1) if self.answers is None else chosen(y, np.argsort(read).tolist(), axis=1)
         if model.tied:
             return y @ embed[: self.n_classes].T / ratio(model)
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
@@ -121,9 +121,13 @@ def _embedded(
     if level.shared:
         token = jnp.asarray(tokens[level.example, level.position][:, None])
         nodes = lookup(embed, token, (vocabulary,))[:, 0]
-        nodes = nodes if places is None else nodes + places[level.position]
+        if places is not None:
+            # Written out: the gradient of an index that repeats is a scatter without an order.
+            each = zip(level.shared, level.counts, strict=True)
+            at = [jnp.broadcast_to(places[p], (count, places.shape[1])) for p, count in each]
+            nodes = nodes + jnp.concatenate(at)
     if level.own:
         token = jnp.asarray(tokens[:, level.own])[rows]
         own = lookup(embed, token, (vocabulary,) * len(level.own))
-        own = own if places is None else own + places[np.array(level.own)]
+        own = own if places is None else own + chosen(places, level.own)
     return Stream(nodes, own)
