@@ -142,8 +142,8 @@ class Dropout(nn.Module):
 def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
     """LayerNorm over the last axis (Ba et al. 2016)."""
     mean = x.mean(axis=-1, keepdims=True)
-    variance = jnp.square(x - mean).mean(axis=-1, keepdims=True)
-    y = (x - mean) * jax.lax.rsqrt(variance + NORM_EPSILON) * gain
+    variance = jnp.maximum(0, jnp.square(x).mean(axis=-1, keepdims=True) - jnp.square(mean))
+    y = (x - mean) * (jax.lax.rsqrt(variance + NORM_EPSILON) * gain)
     return y if shift is None else y + shift
 
 
