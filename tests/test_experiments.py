@@ -32,7 +32,7 @@ def test_an_experiment_plans_and_documents_itself(path, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("quickstart", 24), ("wd_vs_frac", 150), ("wd_vs_frac_p113", 384)]
+    ("name", "least"), [("quickstart", 24), ("wd_vs_frac", 150), ("wd_vs_frac_p113", 400)]
 )
 def test_the_maps_have_the_runs_they_promise(name, least):
     (path,) = [path for path in FILES if path.stem == name]

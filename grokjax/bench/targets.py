@@ -28,11 +28,12 @@ def measure(options: Options, command: str) -> dict[str, Any]:
     target = targets.target(options.target or "")
     sharding = target.sharding()
     counts = (options.lanes,) if options.lanes else LANES
-    rows = [
-        _row(case, roofline.estimate(_program(case.experiment, count, target), target, sharding))
-        for case in chosen(options)
-        for count in counts
-    ]
+    rows = []
+    for case in chosen(options):
+        for count in counts:
+            program = _program(case.experiment, count, target)
+            found = roofline.estimate(program, target, sharding)
+            rows.append({"case": case.name, "lanes": program.lanes, **_figures(case, found)})
     about = record.described(target.name, 1, options.precision, command)
     return {
         **about,
@@ -44,7 +45,7 @@ def measure(options: Options, command: str) -> dict[str, Any]:
             "launch_seconds": target.launch_seconds,
             "memory": target.memory,
         },
-        "rows": [{**row, "by_memory": target.bandwidth / row.pop("bytes")} for row in rows],
+        "rows": rows,
     }
 
 
@@ -58,6 +59,10 @@ def table(found: dict[str, Any]) -> str:
         "its loop counted once"
     ]
     for row in found["rows"]:
+        if not row["fits"]:
+            memory = f"{target['memory'] / 2**30:.0f} GiB"
+            lines.append(f"{row['case']}, {row['lanes']} lanes, estimated: beyond the {memory}")
+            continue
         lines.append(
             f"{row['case']}, {row['lanes']} lanes, estimated: {row['kernels']} kernels a step; "
             f"{row['megabytes']:.1f} MB ({row['whole_megabytes']:.1f} with operands whole) and "
@@ -84,20 +89,21 @@ def _program(experiment: Experiment, count: int, target: Target) -> plan.Program
     return program
 
 
-def _row(case: Case, found: Estimate) -> dict[str, Any]:
-    """What is recorded of a case."""
+def _figures(case: Case, found: Estimate | None) -> dict[str, Any]:
+    """What is recorded of a case in its lanes."""
+    if found is None:
+        return {"fits": False}
     lanes, spec = found.program.lanes, found.program.spec
-    flops = found.total("flops")
+    bytes_, flops = found.total("bytes"), found.total("flops")
     return {
-        "case": case.name,
-        "lanes": lanes,
+        "fits": True,
         "row_multiple": spec.row_multiple,
         "kernels": sum(kernel.times for _, kernel in found.kernels),
-        "bytes": found.total("bytes") / lanes,
-        "megabytes": found.total("bytes") / lanes / 1e6,
+        "megabytes": bytes_ / lanes / 1e6,
         "whole_megabytes": found.total("whole_bytes") / lanes / 1e6,
         "gflop": flops / lanes / 1e9,
         "needed_gflop": cost.step_flops(spec, case.experiment.n_train) / 1e9,
+        "by_memory": lanes * found.target.bandwidth / bytes_,
         "by_products": lanes * found.flop_rate / max(flops, 1),
         "with_launches": 1 / found.run_step_seconds,
         "memory_gib": found.memory / 2**30,

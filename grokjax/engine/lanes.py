@@ -31,17 +31,23 @@ from grokjax.training.spec import Hparams, Spec, shapes
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
-CompilerOptions = Mapping[str, Mapping[str, str | bool]]
+CompilerOptions = Mapping[str, Mapping[str, str | bool | float]]
 """Platform → options of its compiler."""
 COMPILER_OPTIONS: CompilerOptions = {
     "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},
     "gpu": {"xla_gpu_dot_merger_threshold_mb": "0"},
+    "tpu": {"exec_time_optimization_effort": -0.5},
 }
 """XLA's default kernels for products and sums on processors took steps of these networks 5 to
 25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2). For GPUs it joins
 products with the same weights, copying the rows of both for it: 46 of the 398 MB that a run-step
-of two causal layers moved (compiled for an H100, 2026-11-25)."""
-RARELY_RUN: CompilerOptions = {"cpu": {"xla_backend_optimization_level": "0"}}
+of two causal layers moved (compiled for an H100, 2026-11-25). The usual effort of the compiler for
+TPUs takes 73 s of a processor's time for one layer in 64 lanes, half of it 26 s, for a program that
+moves no more bytes (321 and 244 MB a run-step by `engine.hlo`, v5e, 2026-11-25)."""
+RARELY_RUN: CompilerOptions = {
+    "cpu": {"xla_backend_optimization_level": "0"},
+    "tpu": {"exec_time_optimization_effort": -1.0},
+}
 """Initial weights are drawn once a run; to optimise that takes the compiler seconds."""
 
 

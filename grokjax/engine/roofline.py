@@ -12,6 +12,7 @@ import time
 
 from jax.sharding import NamedSharding
 
+from grokjax.config import ConfigError
 from grokjax.engine import hlo, lanes, plan
 from grokjax.engine.plan import Program
 from grokjax.engine.targets import Target
@@ -26,9 +27,11 @@ class Estimate:
     """A program in its lanes on a target."""
 
     program: Program
+    target: Target
     kernels: tuple[tuple[float, hlo.Kernel], ...]
     """The kernels of an update of every lane, each with the seconds that it takes at least."""
     flop_rate: float
+    """Of its precision."""
     memory: int
     """Bytes that a segment needs."""
     compile_seconds: float
@@ -43,32 +46,51 @@ class Estimate:
         """Bytes or FLOPs of an update of every lane."""
         return sum(getattr(kernel, field) * kernel.times for _, kernel in self.kernels)
 
-    def fits(self, target: Target) -> bool:
+    @property
+    def fits(self) -> bool:
         """Whether the target's memory holds it, with a margin."""
-        return self.memory <= plan.MEMORY_SHARE * target.memory
+        return self.memory <= plan.MEMORY_SHARE * self.target.memory
 
 
-def estimate(program: Program, target: Target, sharding: NamedSharding) -> Estimate:
-    """Compile a program for a target and read what an update of it costs."""
+def estimate(program: Program, target: Target, sharding: NamedSharding) -> Estimate | None:
+    """Compile a program for a target and read what an update of it costs.
+
+    Returns:
+      The estimate, or None where the compiler itself finds that the memory does not hold it.
+    """
     spec = dataclasses.replace(program.spec, log_every=UPDATES)
     _, segment = lanes.traced_programs(spec, 1, program.lanes, sharding)
     began, processor = time.perf_counter(), time.process_time()
-    compiled = lanes.compiled(spec, segment, sharding, lanes.COMPILER_OPTIONS)
+    try:
+        compiled = lanes.compiled(spec, segment, sharding, lanes.COMPILER_OPTIONS)
+    except lanes.DEVICE_ERRORS as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            return None
+        raise
     seconds, processor_seconds = time.perf_counter() - began, time.process_time() - processor
     found = hlo.step_kernels(compiled.as_text() or "", UPDATES - 1, own_flops)
     rate = target.flop_rates[spec.matmul_precision]
     timed = tuple((_seconds(kernel, target, rate), kernel) for kernel in found)
     memory = lanes.memory(compiled)
-    return Estimate(program, timed, rate, memory, seconds, processor_seconds)
+    return Estimate(program, target, timed, rate, memory, seconds, processor_seconds)
 
 
 def most_lanes(program: Program, target: Target, sharding: NamedSharding) -> Estimate:
-    """The program in its lanes, halved until the target's memory holds them."""
-    found = estimate(program, target, sharding)
-    while not found.fits(target) and program.lanes > 1:
-        program = dataclasses.replace(program, lanes=program.lanes // 2)
+    """The program in its lanes, halved until the target's memory holds them.
+
+    Raises:
+      ConfigError: it does not hold one.
+    """
+    while True:
         found = estimate(program, target, sharding)
-    return found
+        if found is not None and found.fits:
+            return found
+        if program.lanes == 1:
+            raise ConfigError(
+                f"target={target.name!r}: its memory of {target.memory / 2**30:.0f} GiB does not "
+                "hold one run, give a smaller network or batch_size."
+            )
+        program = dataclasses.replace(program, lanes=program.lanes // 2)
 
 
 def own_flops(label: str, shapes: list[list[int]]) -> int:

@@ -107,15 +107,19 @@ def _fastest(program: Program, say: Callable[[str], None]) -> Timing:
         devices = min(program.devices, lanes)
         return measure(dataclasses.replace(program, spec=spec, lanes=lanes, devices=devices))
 
-    usual = program.lanes // program.devices
-    best = start = timed(program.devices * 2 ** (usual.bit_length() - 1))
+    def halved(lanes: int) -> int:
+        """Half as many, still the same number on every device, or on half of the devices."""
+        each = lanes // program.devices
+        return program.devices * (each // 2) if each > 1 else lanes // 2
+
+    best = start = timed(program.lanes)
     while best.fits and 2 * best.lanes <= len(program.runs):
         more = timed(2 * best.lanes)
         if more.run_step_seconds > GAIN * best.run_step_seconds:
             break
         best = more
     while best.lanes <= start.lanes and best.lanes > 1:
-        fewer = timed(best.lanes // 2)
+        fewer = timed(halved(best.lanes))
         if fewer.run_step_seconds > best.run_step_seconds / GAIN:
             break
         best = fewer
