@@ -19,10 +19,10 @@ from grokjax.figures import gallery, maps, style
 
 # A failure is told at once: shrinking it takes minutes.
 OFTEN = settings(
-    deadline=None, max_examples=40, suppress_health_check=list(HealthCheck),
+    deadline=None, max_examples=25, suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate], database=None,
 )  # fmt: skip
-RARELY = settings(OFTEN, max_examples=12)
+RARELY = settings(OFTEN, max_examples=8)
 METRICS = st.sampled_from(["t_grok", "t_mem", "grok_gap", "t_grok_sustained"])
 OTHERS = ("status", "loss", "p", "seed", "t_grok", "error", "final_test_loss", "wall_s", "run_id")
 """Columns that no sweep of ours need vary and a user may ask for."""
@@ -81,7 +81,13 @@ GRIDS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", GRIDS)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(c, marks=[pytest.mark.slow] * (c in ("three axes", "optimisers")))
+        for c in GRIDS
+    ],
+)
 def test_a_sweep_of_any_shape_ends_well_with_all_it_has(tmp_path, monkeypatch, capfd, case):
     monkeypatch.chdir(tmp_path)
     task = 'ModularArithmetic("sub", p=7)' if case != "optimisers" else TABLE

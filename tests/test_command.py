@@ -69,7 +69,7 @@ def test_a_reader_that_goes_is_no_error(folder, arguments):
     assert (status, said) == (0, "")
 
 
-@pytest.mark.parametrize("flags", [["--json"], []])
+@pytest.mark.parametrize("flags", [["--json"], pytest.param([], marks=pytest.mark.slow)])
 def test_training_goes_on_when_its_reader_has_gone(folder, flags):
     line, status, said = first_line_of(folder, "grokjax.sweep", "two.py", *flags)
     assert line

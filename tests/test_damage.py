@@ -93,6 +93,7 @@ def test_lost_rows_of_an_unfinished_sweep_are_noticed_and_trained_again(unfinish
     assert again["runs"]
 
 
+@pytest.mark.slow  # repeats in another setting what faster tests assert
 def test_a_death_while_lost_rows_are_made_good_is_made_good(unfinished, tmp_path):
     experiment, place = unfinished
     for n in range(1, 9):

@@ -61,7 +61,7 @@ def with_donors(given, kind):
     return swept(experiment, train_fraction=[0.3, 0.5], seed=[0, 1, 2])
 
 
-@pytest.mark.parametrize("kind", ["start", "mask"])
+@pytest.mark.parametrize("kind", ["start", pytest.param("mask", marks=pytest.mark.slow)])
 def test_a_sweep_with_donors_dies_between_part_and_checkpoint(small_ticks, given, tmp_path, kind):
     experiment = with_donors(given, kind)
     whole = tmp_path / "whole"
@@ -126,6 +126,7 @@ def test_a_donor_that_is_gone_is_refused_and_a_finished_sweep_stays_finished(giv
     assert len(grokjax.run(experiment, tmp_path / "sweep").runs) == 6
 
 
+@pytest.mark.slow  # repeats in another setting what faster tests assert
 def test_a_death_while_failed_runs_are_forgotten_loses_none(small_ticks, tmp_path, broken):
     """At every step of the commit that drops their rows and of the first that follows it."""
     experiment = swept(small(), train_fraction=[0.3, 0.5], seed=[0, 1, 2])

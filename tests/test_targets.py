@@ -13,6 +13,7 @@ from grokjax.bench import __main__ as command
 from grokjax.bench import cases, targets
 from grokjax.bench.options import Options
 from grokjax.engine import lanes as lanes_module
+from grokjax.engine import roofline
 from grokjax.engine import targets as engine_targets
 
 
@@ -88,7 +89,7 @@ class Program:
     """Stands for a compiled program."""
 
     def as_text(self):
-        return STEP.replace("TRIPS", str(targets.UPDATES - 1))
+        return STEP.replace("TRIPS", str(roofline.UPDATES - 1))
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ import dataclasses
 import re
 from typing import Any
 
+from jax.sharding import NamedSharding
+
 from grokjax.bench import record
 from grokjax.bench.cases import Case, chosen
 from grokjax.bench.options import Options
@@ -28,12 +30,7 @@ def measure(options: Options, command: str) -> dict[str, Any]:
     target = targets.target(options.target or "")
     sharding = target.sharding()
     counts = (options.lanes,) if options.lanes else LANES
-    rows = []
-    for case in chosen(options):
-        for count in counts:
-            program = _program(case.experiment, count, target)
-            found = roofline.estimate(program, target, sharding)
-            rows.append({"case": case.name, "lanes": program.lanes, **_figures(case, found)})
+    rows = [_case(case, count, target, sharding) for case in chosen(options) for count in counts]
     about = record.described(target.name, 1, options.precision, command)
     return {
         **about,
@@ -81,6 +78,13 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _case(case: Case, count: int, target: Target, sharding: NamedSharding) -> dict[str, Any]:
+    """What is recorded of a case in so many lanes."""
+    program = _program(case.experiment, count, target)
+    found = roofline.estimate(program, target, sharding)
+    return {"case": case.name, "lanes": program.lanes, **_figures(case, found)}
+
+
 def _program(experiment: Experiment, count: int, target: Target) -> plan.Program:
     """The program of a case as a sweep on the target would have it."""
     sweep = grid(seed=range(count))
@@ -90,7 +94,7 @@ def _program(experiment: Experiment, count: int, target: Target) -> plan.Program
 
 
 def _figures(case: Case, found: Estimate | None) -> dict[str, Any]:
-    """What is recorded of a case in its lanes."""
+    """The figures of a row."""
     if found is None:
         return {"fits": False}
     lanes, spec = found.program.lanes, found.program.spec
