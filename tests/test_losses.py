@@ -30,7 +30,11 @@ def right(outputs, targets):
 
 @settings(deadline=None, max_examples=100, derandomize=True)
 @given(
-    arrays.arrays(np.float32, (64, 4), elements=st.sampled_from(ODD) | st.floats(-2, 2, width=32)),
+    arrays.arrays(
+        np.float32,
+        (64, 4),
+        elements=st.sampled_from(ODD) | st.floats(-2, 2, width=32, allow_subnormal=False),
+    ),
     arrays.arrays(np.int32, 64, elements=st.integers(0, 3)),
 )
 def test_a_class_is_right_where_argmax_would_find_it(outputs, targets):

@@ -116,7 +116,7 @@ class Problem:
             self._start(features) if start is None else start,
             args=(extra,),
             jac=True,
-            hess=self.information,
+            hess=self._curvature,
             method="trust-exact",
             options={"gtol": 1e-6 * len(self.log_times)},
         )
@@ -140,6 +140,17 @@ class Problem:
         lower = np.tril_indices(size, -1)
         found[lower] = found.T[lower]
         return -found
+
+    def _curvature(self, theta: np.ndarray, extra: float = 0.0) -> np.ndarray:
+        """The information where it is finite: times that hardly differ let σ run to 0.
+
+        Raises:
+          LinAlgError: it is not, and the likelihood has no maximum to be found.
+        """
+        found = self.information(theta, extra)
+        if not np.isfinite(found).all():
+            raise np.linalg.LinAlgError("the likelihood has no finite curvature")
+        return found
 
     def covariance(
         self, theta: np.ndarray, extra: float | None = None, reach: float = np.inf

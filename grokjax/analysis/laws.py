@@ -147,8 +147,11 @@ def fit(
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
     problem = _problem(kept, axis, form, distribution, within, levels)
-    extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
-    theta, loss = problem.maximise(extra)
+    try:
+        extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
+        theta, loss = problem.maximise(extra)
+    except np.linalg.LinAlgError as error:
+        raise ConfigError(f"axis={axis!r}: no {form} law can be fitted, {error}.") from None
     size = len(theta) + (form == "critical")
     return Law(
         axis,

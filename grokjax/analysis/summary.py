@@ -114,7 +114,7 @@ class Summary:
         within = [other] if self.runs[other].nunique() > 1 else []
         try:
             return laws.fit(self.law_runs, axis, within=within)
-        except (ConfigError, np.linalg.LinAlgError):
+        except ConfigError:
             return None
 
     @functools.cached_property
