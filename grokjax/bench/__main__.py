@@ -9,27 +9,26 @@ import json
 import shlex
 import sys
 
-import tyro
+from grokjax import command
 
-from grokjax.bench.options import Options
-from grokjax.config import ConfigError
+PROGRAM = "python -m grokjax.bench"
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status."""
-    options = tyro.cli(Options, args=arguments, prog="python -m grokjax.bench")
-    try:
-        return _main(options, shlex.join(["python", "-m", "grokjax.bench", *arguments]))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return command.guarded(lambda: _main(arguments))
 
 
-def _main(options: Options, command: str) -> int:
+def _main(arguments: list[str]) -> int:
+    import tyro
+
+    from grokjax.bench.options import Options
+
+    options = tyro.cli(Options, args=arguments, prog=PROGRAM)
     from grokjax.bench import record, report, targets
 
     kind = targets if options.target else report
-    found = kind.measure(options, command)
+    found = kind.measure(options, shlex.join([*PROGRAM.split(), *arguments]))
     if options.json:
         print(json.dumps(found, indent=2))
     else:
@@ -40,4 +39,4 @@ def _main(options: Options, command: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main)
