@@ -4,7 +4,8 @@ Question:     a map like those published with small MLPs: addition mod 97, two e
               side by side, one layer of ReLU units, 60 runs of 2,500 full-batch updates. At which
               weight decays, train fractions and widths does test accuracy get to the top?
 Command:      python -m grokjax.sweep experiments/mlp_map.py
-Cost:         60 runs of 2,500 updates, 209 s on two cores (AMD EPYC, 2026-11-25), compilations and figures included.
+Cost:         60 runs of 2,500 updates: 209 s on two cores (AMD EPYC, 2026-11-25), compilations and
+              figures included.
 Expectation:  the widest layer gets there within the budget at decays near 1, earlier with more
               rows; little decay is too slow, a decay of 3 keeps the network from fitting its
               training set, and a narrower layer leaves less room between the two.

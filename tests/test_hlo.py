@@ -253,6 +253,8 @@ def test_a_product_of_a_library_counts_and_other_calls_are_asked_for():
         ("16,4", "bf_io->bf", 2 * 8 * 4 * 16),
         ("4,16", "bf_oi->bf", 2 * 8 * 4 * 16),
         ("3,16,4", "b0f_0io->b0f", 2 * 8 * 4 * 16 * 3),
+        # A batch of 3 products, as a TPU has them: a window meets one member.
+        ("3,16,4", "0bf_0io->0bf, window={size=3 stride=2 lhs_dilate=3}", 2 * 8 * 4 * 16),
     ],
 )
 def test_a_convolution_sums_over_features_and_window(kernel_shape, labels, expected):

@@ -222,12 +222,24 @@ def _product(row: Instruction, kinds: Mapping[str, str], axes: Sequence[int]) ->
 
 
 def _convolution(row: Instruction, kinds: Mapping[str, str]) -> int:
-    """Each result sums over the input features of its kernel and over the window."""
+    """Each result sums over the input features of its kernel and over the window.
+
+    A batch of products is a convolution over the batch whose left operand is dilated so far that
+    a window meets one of its members: the zeros between them are no work.
+    """
     labels = re.search(r"dim_labels=\w+_(\w+)->", row.rest)
     kernel = _shape(kinds.get(row.operands[1], ""))
     if not labels or len(labels[1]) != len(kernel):
         return 0
-    window = [n for letter, n in zip(labels[1], kernel, strict=True) if letter != "o"]
+    dilated = re.search(r"\blhs_dilate=([\dx]+)", row.rest)
+    dilations = iter([int(n) for n in dilated[1].split("x")] if dilated else [])
+    spatial = sorted(letter for letter in labels[1] if letter.isdigit())
+    by_letter = {letter: next(dilations, 1) for letter in spatial}
+    window = [
+        -(-n // by_letter.get(letter, 1))
+        for letter, n in zip(labels[1], kernel, strict=True)
+        if letter != "o"
+    ]
     return 2 * math.prod(_shape(row.kind)) * math.prod(window)
 
 
