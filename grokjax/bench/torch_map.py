@@ -18,7 +18,7 @@ from typing import Any
 
 import tyro
 
-from grokjax import experiment_file
+from grokjax import command, experiment_file
 from grokjax.bench import peers, record
 from grokjax.config import MLP, ConfigError, Experiment
 from grokjax.config.fields import require
@@ -42,19 +42,19 @@ class Options:
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status."""
+    return command.guarded(lambda: _main(arguments))
+
+
+def _main(arguments: list[str]) -> int:
     options = tyro.cli(Options, args=arguments, prog=PROGRAM)
-    try:
-        found = measure(options, shlex.join([*PROGRAM.split(), *arguments]))
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = measure(options, shlex.join([*PROGRAM.split(), *arguments]))
     print(json.dumps(found, indent=2) if options.json else sentence(found))
     if options.out is not None:
         print(f"wrote {record.write(options.out, found)}", file=sys.stderr)
     return 0
 
 
-def measure(options: Options, command: str) -> dict[str, Any]:
+def measure(options: Options, words: str) -> dict[str, Any]:
     """Train the runs; how long that took, and how each ended."""
     experiment, _ = experiment_file.read(options.file)
     whole = experiment.runs()
@@ -73,7 +73,7 @@ def measure(options: Options, command: str) -> dict[str, Any]:
     curves = [torch_loop.train(run) for run in runs]
     seconds = time.perf_counter() - began
     steps = sum(run.steps for run in runs)
-    about = record.described("cpu", torch.get_num_threads(), "highest", command)
+    about = record.described("cpu", torch.get_num_threads(), "highest", words)
     about["versions"]["torch"] = torch.__version__
     return {
         **about,
@@ -122,4 +122,4 @@ def check(run: Experiment) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main)

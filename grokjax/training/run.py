@@ -143,7 +143,7 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
     """One update, and what can be said of it.
 
     Where nobody looks at the information the compiler leaves its computation out: scores and
-    norms cost a processor a tenth of a transformer's update and a third of a small MLP's.
+    norms were a third of a small MLP's update (64 hidden units, 6,586 rows, one core).
 
     Args:
       spec: of the program.
