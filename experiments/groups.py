@@ -10,10 +10,10 @@ Expectation:  the larger the order the sooner, because rows matter; at equal ord
 Chughtai et al. (2023) use the same kind of network on S_5.
 """
 
-from grokjax import MLP, AdamW, Experiment, Group, Thresholds, grid
+from grokjax import MLP, AdamW, Experiment, FiniteGroup, Thresholds, grid
 
 experiment = Experiment(
-    task=Group("S5", format="a b"),
+    task=FiniteGroup("S5", format="a b"),
     model=MLP(width=64, mlp_width=128),
     optimizer=AdamW(learning_rate=1e-2, weight_decay=1.0, b2=0.98),
     train_fraction=0.5,

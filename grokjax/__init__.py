@@ -7,127 +7,40 @@ Importing grokjax imports next to nothing; only `run` imports JAX.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grokjax.config import (
-        L1,
-        MLP,
-        MNIST,
-        SAM,
-        SGD,
-        Adam,
-        AdamW,
-        Change,
-        ConfigError,
-        Conjunction,
-        CrossEntropy,
-        DecayToStart,
-        Digits,
-        Experiment,
-        GradientNoise,
-        GrokfastEMA,
-        GrokfastMA,
-        Group,
-        Groups,
-        Hinge,
-        Lion,
-        Majority,
-        Mask,
-        MeanSquaredError,
-        ModularArithmetic,
-        Muon,
-        NormClamp,
-        NormProjection,
-        OrthoGrad,
-        PolynomialRegression,
-        Program,
-        Reachability,
-        Refine,
-        RMSProp,
-        Sequence,
-        Snapshot,
-        Snapshots,
-        SparseParity,
-        StableMax,
-        Sweep,
-        Table,
-        TeacherStudent,
-        Thresholds,
-        Transformer,
-        TwoHop,
-        WeightNoise,
-        grid,
-        zipped,
-    )
-    from grokjax.engine.sweep import run
-    from grokjax.results.load import Results, load
+    from grokjax.config import *
+    from grokjax.config import own as own
+    from grokjax.engine.sweep import run as run
+    from grokjax.results.load import Results as Results
+    from grokjax.results.load import load as load
 
-__all__ = [
-    "L1",
-    "MLP",
-    "MNIST",
-    "SAM",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Change",
-    "ConfigError",
-    "Conjunction",
-    "CrossEntropy",
-    "DecayToStart",
-    "Digits",
-    "Experiment",
-    "GradientNoise",
-    "GrokfastEMA",
-    "GrokfastMA",
-    "Group",
-    "Groups",
-    "Hinge",
-    "Lion",
-    "Majority",
-    "Mask",
-    "MeanSquaredError",
-    "ModularArithmetic",
-    "Muon",
-    "NormClamp",
-    "NormProjection",
-    "OrthoGrad",
-    "PolynomialRegression",
-    "Program",
-    "RMSProp",
-    "Reachability",
-    "Refine",
-    "Results",
-    "Sequence",
-    "Snapshot",
-    "Snapshots",
-    "SparseParity",
-    "StableMax",
-    "Sweep",
-    "Table",
-    "TeacherStudent",
-    "Thresholds",
-    "Transformer",
-    "TwoHop",
-    "WeightNoise",
-    "grid",
-    "load",
-    "run",
-    "zipped",
-]
 __version__ = "0.1.0"
 
-_LATE = {"run": "grokjax.engine.sweep", "load": "grokjax.results.load"}
-_LATE["Results"] = _LATE["load"]
+_LATE = {
+    "own": "grokjax.config",
+    "run": "grokjax.engine.sweep",
+    "load": "grokjax.results.load",
+    "Results": "grokjax.results.load",
+}
+"""Public name that is no part of an experiment → its module. The others are in `grokjax.config`."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room when somebody asks for what is in it: a command is in its own hands by then."""
-    if name not in __all__:
-        raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
+    """Import what is asked for, now that it is: a command is in its own hands by then."""
     import importlib
 
-    return getattr(importlib.import_module(_LATE.get(name, "grokjax.config")), name)
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
+    config = importlib.import_module("grokjax.config")
+    if name == "__all__":
+        return [*config.__all__, *_LATE]
+    try:
+        return getattr(config, name)
+    except AttributeError:
+        raise AttributeError(f"module 'grokjax' has no attribute {name!r}") from None
 
 
 def __dir__() -> list[str]:
     """What the module has, whether it is imported yet or not."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -11,8 +11,11 @@ from typing import Any
 
 from grokjax import config
 from grokjax.config import Config, Experiment, Loss, Modifier, Network, Optimizer, Task
+from grokjax.config.changes import Change
+from grokjax.config.donors import StartFrom
 from grokjax.config.fields import field_types
-from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
+from grokjax.config.masks import Mask
+from grokjax.config.snapshots import SnapshotSchedule
 
 FAMILIES: dict[str, tuple[type[Config], ...]] = {
     "Tasks": (Task,),
@@ -20,7 +23,7 @@ FAMILIES: dict[str, tuple[type[Config], ...]] = {
     "Optimisers": (Optimizer,),
     "Modifiers": (Modifier,),
     "Losses": (Loss,),
-    "Interventions": (Change, config.Groups, Mask, Snapshot, Snapshots),
+    "Interventions": (Change, config.ParameterGroups, Mask, StartFrom, SnapshotSchedule),
 }
 """Heading → what its entries are, or are kinds of."""
 BEGIN, END = "<!-- vocabulary -->", "<!-- end of vocabulary -->"

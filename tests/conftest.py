@@ -65,14 +65,11 @@ QUICKLY = {"xla_backend_optimization_level": "0", "xla_llvm_disable_expensive_pa
 """Compiler options for programs that take longer to optimise than to run."""
 CAREFULLY = {"xla_backend_optimization_level": "3", "xla_llvm_disable_expensive_passes": False}
 """Compiler options as sweeps have them, where rounding is the question."""
-NUMBERS = {"attention_rate": 0.3}
-"""Traced numbers for networks that are asked without an experiment."""
 
 
-def numbers_of(experiment):
-    """The traced numbers of an experiment's network."""
-    numbers = hparams(experiment).numbers["model"]
-    return {name: values[0] for name, values in numbers.items()}
+def model_of(experiment):
+    """The experiment's model, its numbers as the program has them at the start."""
+    return jax.tree.map(lambda values: values[0], hparams(experiment).words.model)
 
 
 def network_inputs(experiment):

@@ -14,10 +14,10 @@ from grokjax import (
     CrossEntropy,
     Experiment,
     GrokfastEMA,
-    Groups,
     Lion,
     MeanSquaredError,
     ModularArithmetic,
+    ParameterGroups,
     Thresholds,
     Transformer,
     grid,
@@ -50,7 +50,7 @@ AXES = {
         [SGD(momentum=0.1), SGD(momentum=0.2), SGD(momentum=0.4)],
     ],
     "modifiers": [[(), (GrokfastEMA(1.0),)], [(GrokfastEMA(1.0),), (GrokfastEMA(2.0),)]],
-    "groups": [[None, Groups()], [None, Groups(body_decay=0.1), Groups(body_decay=0.2)]],
+    "groups": [[None, ParameterGroups()], [None, ParameterGroups(body_decay=0.1), ParameterGroups(body_decay=0.2)]],
 }  # fmt: skip
 """Field → lists of values for it: numbers, words, flags, absent ones and whole parts."""
 SEEDS = [

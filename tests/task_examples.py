@@ -7,16 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from grokjax.config.algebra import Group, ModularArithmetic
-from grokjax.config.given import MNIST, Digits, Table
-from grokjax.config.sequences import Program, Reachability, Sequence, TwoHop
-from grokjax.config.synthetic import (
-    Conjunction,
-    Majority,
-    PolynomialRegression,
-    SparseParity,
-    TeacherStudent,
-)
+from grokjax.config.boolean import Conjunction, Majority, SparseParity
+from grokjax.config.groups import FiniteGroup
+from grokjax.config.images import MNIST, Digits
+from grokjax.config.modular import ModularArithmetic
+from grokjax.config.regression import PolynomialRegression, TeacherStudent
+from grokjax.config.rows import Table
+from grokjax.config.sequences import Reachability, RegisterProgram, Sequence, TwoHop
 
 
 def idx_bytes(array):
@@ -45,7 +42,7 @@ EXAMPLES = {
     task.kind: task
     for task in [
         ModularArithmetic("sub", p=7),
-        Group("S3"),
+        FiniteGroup("S3"),
         SparseParity(n_bits=10, k_bits=3, samples=100),
         Majority(n_bits=7, samples=None, bits="tokens"),
         Conjunction(n_bits=9, k_bits=2, samples=101, bits="tokens"),
@@ -55,7 +52,7 @@ EXAMPLES = {
         MNIST(_kept.name, limit=50),
         Sequence("reverse", symbols=3, length=4),
         Reachability(nodes=4, samples=120),
-        Program(instructions=2, modulus=3, samples=90),
+        RegisterProgram(instructions=2, modulus=3, samples=90),
         TwoHop(entities=8, relations=5, out_degree=3),
         Table([[a, b] for a in range(5) for b in range(6)], [a % 3 for a in range(30)]),
     ]

@@ -89,7 +89,7 @@ def test_everything_numeric_sweeps_in_one_compilation(tiny, no_compilation_cache
         optimizer=dataclasses.replace(tiny.optimizer, schedule="cosine"),
         loss=grokjax.Hinge(),
         modifiers=(grokjax.GrokfastEMA(), grokjax.L1(), grokjax.SAM(), grokjax.NormClamp()),
-        groups=grokjax.Groups(),
+        groups=grokjax.ParameterGroups(),
         changes=(grokjax.Change(10, weight_decay=1.0, train_fraction=0.49),),
     )
     cells = [

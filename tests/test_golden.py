@@ -73,10 +73,8 @@ def losses(case):
         params["embed"] = {"weight": params["embed"]}
     state = jax.eval_shape(lambda: training.init(spec, hp))
     jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), params, state.params)
-    _, numbers = hp.at(jnp.zeros((), jnp.int32))
-    state = training.State(
-        jnp.zeros((), jnp.int32), params, update.init(spec, numbers, params), None, {}
-    )
+    _, words = hp.at(jnp.zeros((), jnp.int32))
+    state = training.State(jnp.zeros((), jnp.int32), params, update.init(words, params), None, {})
     every = jax.tree.map(lambda x: x[None], rows)  # the one stage
 
     @jax.jit

@@ -16,8 +16,8 @@ from sympy.combinatorics.named_groups import (
 )
 
 from grokjax import tasks
-from grokjax.config.algebra import Group
 from grokjax.config.fields import ConfigError
+from grokjax.config.groups import FiniteGroup
 from grokjax.tasks import groups
 
 NAMED = {
@@ -36,7 +36,7 @@ SMALL = [*NAMED, "C2xC2", "C2xC2xS3", "C3xD4", "S3xS3"]
 
 def table_of(name, product="ab"):
     """The targets as a square."""
-    task = Group(name, product)
+    task = FiniteGroup(name, product)
     return tasks.build(task).targets.reshape(task.order, task.order)
 
 
@@ -58,7 +58,7 @@ def conjugacy_classes(products):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_tables_are_sympys(name):
-    theirs, elements = NAMED[name], groups.elements(Group(name))
+    theirs, elements = NAMED[name], groups.elements(FiniteGroup(name))
     assert {tuple(row) for row in elements.tolist()} == {
         tuple(g.array_form) for g in theirs.elements
     }
@@ -75,7 +75,7 @@ def test_tables_are_sympys(name):
 
 @pytest.mark.parametrize("name", ["S5", "A6", "S6"])
 def test_the_largest_groups_are_sympys(name):
-    elements, products = groups.elements(Group(name)), table_of(name)
+    elements, products = groups.elements(FiniteGroup(name)), table_of(name)
     ours = Counter(orders(products).tolist())
     theirs = SymmetricGroup(int(name[1])) if name[0] == "S" else AlternatingGroup(int(name[1]))
     assert len(elements) == theirs.order()
@@ -141,7 +141,7 @@ def test_factors_of_a_product_do_not_meet():
     [("a b", [3, 4], 6), ("a b =", [3, 4, 6], 7), ("a op b =", [3, 7, 4, 6], 8)],
 )
 def test_tokens_of_each_format(text, row, vocabulary):
-    table = tasks.build(Group("S3", format=text))
+    table = tasks.build(FiniteGroup("S3", format=text))
     assert table.inputs[3 * 6 + 4].tolist() == row
     assert table.vocabulary == vocabulary
     assert table.operands[3 * 6 + 4].tolist() == [3, 4]
@@ -152,15 +152,15 @@ def test_tokens_of_each_format(text, row, vocabulary):
     [("C2", 2), ("D3", 6), ("A4", 12), ("C2xC2xS3", 24), ("S6", 720), ("D360", 720)],
 )
 def test_the_order_is_known_without_the_table(name, order):
-    assert Group(name).order == order
-    assert Group(name).n_rows == order**2
-    assert len(groups.elements(Group(name))) == order
+    assert FiniteGroup(name).order == order
+    assert FiniteGroup(name).n_rows == order**2
+    assert len(groups.elements(FiniteGroup(name))) == order
 
 
 @pytest.mark.parametrize("name", ["S7", "A7", "C721", "C10000", "D361", "C2xS6", "S99999999"])
 def test_large_groups_are_refused(name):
     with pytest.raises(ConfigError, match=f"^group='{name}': .*at most 720 elements\\.$"):
-        Group(name)
+        FiniteGroup(name)
 
 
 @pytest.mark.parametrize(
@@ -169,12 +169,12 @@ def test_large_groups_are_refused(name):
 )
 def test_what_names_no_group_is_refused(name):
     with pytest.raises(ConfigError, match=r"^group=.* is no group, write .*\.$"):
-        Group(name)
+        FiniteGroup(name)
 
 
 def test_base_points_tell_elements_apart():
-    assert groups.base(groups.elements(Group("C720"))) == [0]
-    assert len(groups.base(groups.elements(Group("S6")))) == 5
+    assert groups.base(groups.elements(FiniteGroup("C720"))) == [0]
+    assert len(groups.base(groups.elements(FiniteGroup("S6")))) == 5
     for name in SMALL:
-        elements = groups.elements(Group(name))
+        elements = groups.elements(FiniteGroup(name))
         assert len(np.unique(elements[:, groups.base(elements)], axis=0)) == len(elements)

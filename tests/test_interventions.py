@@ -13,7 +13,17 @@ from conftest import hparams
 from vocabulary import BASE
 
 import grokjax
-from grokjax import Change, ConfigError, Groups, Mask, Snapshot, Snapshots, grid, models, tasks
+from grokjax import (
+    Change,
+    ConfigError,
+    Mask,
+    ParameterGroups,
+    SnapshotSchedule,
+    StartFrom,
+    grid,
+    models,
+    tasks,
+)
 from grokjax.training import run as training
 from grokjax.training.spec import spec_of
 
@@ -38,7 +48,7 @@ def curve(results, **fields):
 def donors(tmp_path_factory):
     """Two runs whose parameters are kept, with the optimiser's."""
     folder = tmp_path_factory.mktemp("donors") / "sweep"
-    kept = Snapshots(at=(0, 20), moments=("t_mem", "end"), with_optimizer=True)
+    kept = SnapshotSchedule(at=(0, 20), moments=("t_mem", "end"), with_optimizer=True)
     grokjax.run(varied(snapshots=kept, settle_steps=None, sweep=grid(seed=[0, 1])), folder)
     return folder
 
@@ -59,7 +69,7 @@ def test_a_snapshot_is_the_network_of_its_step(donors):
         rows = np.asarray(train.index)[0, 0][np.asarray(train.weights)[0, 0] > 0]
         for step in steps:
             params = results.snapshot(run["run_id"], step)
-            logits = models.apply(training.network(spec), params, training.layout(spec), rows, {})
+            logits = models.apply(experiment.model, table, training.layout(spec), params, rows)
             shifted = np.asarray(logits) - np.log(np.exp(logits).sum(-1, keepdims=True))
             loss = -shifted[np.arange(len(rows)), table.targets[rows]].mean()
             assert loss == pytest.approx(curve(results, seed=1)["train_loss"][step], rel=1e-9)
@@ -87,7 +97,7 @@ def test_a_change_is_a_snapshot_that_goes_on_with_other_numbers(donors):
     """Decay and rate switched at step 20, and the same from the snapshot of step 20."""
     new = {"weight_decay": 2.0, "learning_rate": 5e-3}
     switched = grokjax.run(varied(changes=(Change(20, **new),), settle_steps=None))
-    start = Snapshot(str(donors), step=20, optimizer_state=True)
+    start = StartFrom(str(donors), step=20, optimizer_state=True)
     optimizer = dataclasses.replace(BASE.optimizer, **new)
     resumed = grokjax.run(varied(start=start, optimizer=optimizer, steps=40, settle_steps=None))
     assert (
@@ -112,7 +122,7 @@ def test_data_can_be_taken_away():
 
 
 def test_a_start_without_optimiser_state_forgets_the_momentum(donors):
-    start = Snapshot(str(donors), step=20, match=("seed",))
+    start = StartFrom(str(donors), step=20, match=("seed",))
     results = grokjax.run(varied(start=start, steps=10, settle_steps=None, sweep=grid(seed=[0, 1])))
     for seed in (0, 1):
         begun = curve(grokjax.load(donors), seed=seed).loc[20]
@@ -130,7 +140,7 @@ def test_masks_keep_what_they_say_and_nothing_else_ever_moves(donors, tmp_path):
     rules = ["magnitude", "random", "random_by_layer"]
     experiment = varied(
         mask=Mask(str(donors), step=20, keep=0.3),
-        snapshots=Snapshots(at=(0, 60)),
+        snapshots=SnapshotSchedule(at=(0, 60)),
         settle_steps=None,
         sweep=grid({"mask.rule": rules}) + grid({"mask.by_layer": [True]}),
     )
@@ -157,8 +167,8 @@ def test_masks_keep_what_they_say_and_nothing_else_ever_moves(donors, tmp_path):
 
 
 def test_a_rate_of_nought_freezes_a_group(tmp_path):
-    groups = Groups(embed_learning_rate=0.0)
-    kept = Snapshots(at=(0, 30, 60))
+    groups = ParameterGroups(embed_learning_rate=0.0)
+    kept = SnapshotSchedule(at=(0, 30, 60))
     thaw = (Change(30, embed_learning_rate=1.0, unembed_learning_rate=0.0),)
     experiment = varied(groups=groups, snapshots=kept, changes=thaw, settle_steps=None)
     results = grokjax.run(experiment, tmp_path / "sweep")
@@ -174,7 +184,7 @@ def test_stopped_and_resumed_keeps_the_same_snapshots(tmp_path, monkeypatch):
 
     monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.001)
     monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
-    kept = Snapshots(log_spaced=4, moments=("t_mem",))
+    kept = SnapshotSchedule(log_spaced=4, moments=("t_mem",))
     experiment = varied(
         snapshots=kept, changes=(Change(30, weight_decay=1.0),), settle_steps=None,
         sweep=grid(seed=[0, 1, 2]),
@@ -211,7 +221,7 @@ BAD_DONORS = {
 @pytest.mark.parametrize("case", BAD_DONORS)
 def test_bad_donors_are_refused_before_anything_is_written(donors, tmp_path, case):
     changes, words = BAD_DONORS[case]
-    start = Snapshot(**{"path": str(donors), "step": 20, **changes})
+    start = StartFrom(**{"path": str(donors), "step": 20, **changes})
     with pytest.raises(ConfigError, match=words):
         grokjax.run(varied(start=start), tmp_path / "sweep")
     assert not list(tmp_path.iterdir())
@@ -226,7 +236,7 @@ def test_bad_donors_are_refused_before_anything_is_written(donors, tmp_path, cas
     ],
 )
 def test_a_donor_of_another_network_is_refused(donors, tmp_path, changes, words):
-    start = Snapshot(str(donors), step=20, optimizer_state=True)
+    start = StartFrom(str(donors), step=20, optimizer_state=True)
     with pytest.raises(ConfigError, match=words):
         grokjax.run(varied(start=start, **changes), tmp_path / "sweep")
     assert not list(tmp_path.iterdir())

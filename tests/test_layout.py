@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import CAREFULLY, NUMBERS, QUICKLY, hparams, in_float64, to_numpy
+from conftest import CAREFULLY, QUICKLY, hparams, in_float64, to_numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_models import built
@@ -19,8 +19,8 @@ from grokjax.engine import cost
 from grokjax.training import losses
 from grokjax.training import run as training
 from grokjax.training.spec import spec_of
+from grokjax.training.words import words_of
 
-SCALES = {f"{part}init_scale": np.float64(1) for part in ("", "embed_", "body_", "unembed_")}
 FORMATS = ["a b", "a b =", "a op b ="]
 
 
@@ -28,8 +28,13 @@ def plain_layout(spec):
     """The layout in which every position of every row is computed for itself."""
     tokens = tasks.build(spec.task).inputs
     every = range(tokens.shape[1])
-    readout = every[-1:] if spec.model.readout == "last" else every
-    return models.plain(tokens, spec.model.layers, readout)
+    readout = every[-1:] if spec.words.model.readout == "last" else every
+    return models.plain(tokens, spec.words.model.layers, readout)
+
+
+def asked(spec):
+    """The model of a spec with a share of attention, where it has one."""
+    return jax.tree.map(lambda _: 0.3, spec.words.model)
 
 
 def variants():
@@ -57,8 +62,8 @@ def loss_and_gradient(spec, layout, rows):
 
     def loss(params):
         weights = jnp.full(len(rows), 1 / len(rows), jax.tree.leaves(params)[0].dtype)
-        logits = models.apply(training.network(spec), params, layout, rows, NUMBERS)
-        return losses.weighted("cross_entropy", {}, logits, targets, weights)
+        logits = models.apply(asked(spec), tasks.build(spec.task), layout, params, rows)
+        return losses.weighted(grokjax.CrossEntropy(), logits, targets, weights)
 
     def both(params):
         value, gradient = jax.value_and_grad(loss)(params)
@@ -153,7 +158,7 @@ def test_nodes_are_what_rows_have_in_common(rows, layers, causal, at_a_time):
             assert (level.index[level.example[nodes], column] == nodes).all()
 
 
-def test_any_table_of_tokens_is_computed_right():
+def test_any_table_of_tokens_is_computed_right(tiny):
     """Positions with many tokens beside positions with few, and rows that occur twice."""
     rng = np.random.default_rng(0)
     tokens = np.stack([rng.integers(0, 60, 80), rng.integers(0, 3, 80), rng.integers(0, 60, 80)], 1)
@@ -161,19 +166,18 @@ def test_any_table_of_tokens_is_computed_right():
     for options in [{}, {"causal": False, "readout": "mean"}, {"readout": "mean"}]:
         model = grokjax.Transformer(layers=2, width=8, heads=2, mlp_width=16, **options)
         readout = [2] if model.readout == "last" else [0, 1, 2]
-        network = models.network(model, 60, 60, None)
+        dataset = tasks.Dataset(tokens, tokens[:, 0], 60, 60)
         layouts = [
             models.factorised(tokens, 2, readout, model.causal, 80),
             models.plain(tokens, 2, readout),
         ]
         assert layouts[0].levels[0].shared == (1,)
         with jax.enable_x64(True):
-            params = models.init(network, jax.random.key(0), layouts[0], SCALES)
+            double = jax.tree.map(np.float64, words_of(tiny.replaced(model=model)).model)
+            params = models.init(double, dataset, layouts[0], jax.random.key(0))
             rows = np.arange(90, dtype=np.int32)
             found, expected = (
-                jax.jit(partial(models.apply, network, layout=layout, rows=rows, numbers=NUMBERS))(
-                    params=params
-                )
+                jax.jit(partial(models.apply, double, dataset, layout, rows=rows))(params=params)
                 for layout in layouts
             )
         np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-12)
@@ -202,8 +206,8 @@ def test_gradients_can_be_differentiated_once_more(tiny):
     def gradient(params):
         def loss(params):
             layout = training.layout(spec)
-            logits = models.apply(training.network(spec), params, layout, rows, NUMBERS)
-            return losses.weighted("cross_entropy", {}, logits, targets, jnp.full(20, 0.05))
+            logits = models.apply(asked(spec), tasks.build(spec.task), layout, params, rows)
+            return losses.weighted(grokjax.CrossEntropy(), logits, targets, jnp.full(20, 0.05))
 
         return jax.grad(loss)(params)
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from grokjax import CrossEntropy
 from grokjax.training import losses
 
 ODD = [0.0, -0.0, 1.0, -1.0, float("inf"), -float("inf"), float("nan")]
@@ -97,7 +98,7 @@ def naive(logits, targets):
 
 
 def ours(logits, targets):
-    return losses.cross_entropy({}, logits, targets)
+    return losses.per_target(CrossEntropy(), logits, targets)
 
 
 optaxs = optax.softmax_cross_entropy_with_integer_labels

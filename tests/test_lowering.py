@@ -16,7 +16,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from vocabulary import BASE, WORDS
 
 import grokjax
-from grokjax import ConfigError, Mask, Snapshot, Snapshots
+from grokjax import ConfigError, Mask, SnapshotSchedule, StartFrom
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine import plan
 from grokjax.training.spec import spec_of
@@ -145,13 +145,17 @@ VARIED = {
     "several lanes": (3, {}, {}),
     "snapshots": (
         2,
-        {"snapshots": Snapshots(at=(0, 20), moments=("t_mem", "t_grok"), with_optimizer=True)},
+        {
+            "snapshots": SnapshotSchedule(
+                at=(0, 20), moments=("t_mem", "t_grok"), with_optimizer=True
+            )
+        },
         {},
     ),
     "donors": (
         2,
         {
-            "start": Snapshot("a", step=20, optimizer_state=True),
+            "start": StartFrom("a", step=20, optimizer_state=True),
             "mask": Mask("a", step=20, keep=0.5),
         },
         {},

@@ -18,17 +18,14 @@ from numpy.polynomial import hermite_e
 from task_examples import DRAWN, EXAMPLES, fake_mnist, idx_bytes
 
 from grokjax import tasks
+from grokjax.config.boolean import Conjunction, Majority, SparseParity
 from grokjax.config.fields import Config, ConfigError, field_types
-from grokjax.config.given import MNIST, Digits, Table
-from grokjax.config.sequences import Program, Reachability, Sequence, TwoHop
-from grokjax.config.synthetic import (
-    Conjunction,
-    Majority,
-    PolynomialRegression,
-    SparseParity,
-    TeacherStudent,
-)
-from grokjax.tasks import boolean, registry, regression
+from grokjax.config.images import MNIST, Digits
+from grokjax.config.regression import PolynomialRegression, TeacherStudent
+from grokjax.config.rows import Table
+from grokjax.config.sequences import Reachability, RegisterProgram, Sequence, TwoHop
+from grokjax.tasks import boolean, regression
+from grokjax.tasks.dataset import make_dataset
 
 
 def refused(make, *words):
@@ -43,11 +40,14 @@ def refused(make, *words):
         assert word in text, text
 
 
-every_kind = pytest.mark.parametrize("kind", registry.BUILDERS)
+BUILDERS = {
+    task.kind: function for task, function in make_dataset.registry.items() if task is not object
+}
+every_kind = pytest.mark.parametrize("kind", BUILDERS)
 
 
 def test_every_kind_has_an_example():
-    assert set(EXAMPLES) == set(registry.BUILDERS)
+    assert set(EXAMPLES) == set(BUILDERS)
 
 
 @every_kind
@@ -104,7 +104,7 @@ def test_equal_tasks_have_equal_tables(kind):
         assert copy == task
         assert hash(copy) == hash(task)
         assert tasks.build(copy) is tasks.build(task)
-        again = registry.BUILDERS[kind](copy)
+        again = BUILDERS[kind](copy)
         for field in dataclasses.fields(again):
             ours, theirs = (getattr(t, field.name) for t in (tasks.build(task), again))
             np.testing.assert_array_equal(ours, theirs)
@@ -124,7 +124,7 @@ def test_documented(kind):
     cls = type(EXAMPLES[kind])
     assert re.search(r"`.+`|(18|19|20)\d\d", cls.__doc__, re.DOTALL)
     assert cls.kind == kind
-    assert registry.BUILDERS[kind].__doc__
+    assert BUILDERS[kind].__doc__
     assert not {f.name for f in dataclasses.fields(cls)} & set(vars(Config))
 
 
@@ -226,9 +226,9 @@ def test_a_whole_conjunction_is_not_balanced():
         (lambda: Sequence("copy", 2, 3, 9), ("samples=9: ", "2 to 8")),
         (lambda: Reachability(nodes=2), ("nodes=2: ",)),
         (lambda: Reachability(nodes=5, samples=None), ("samples=None: ",)),
-        (lambda: Program(instructions=0), ("instructions=0: ",)),
-        (lambda: Program(modulus=1), ("modulus=1: ",)),
-        (lambda: Program(instructions=9, samples=None), ("samples=None: ",)),
+        (lambda: RegisterProgram(instructions=0), ("instructions=0: ",)),
+        (lambda: RegisterProgram(modulus=1), ("modulus=1: ",)),
+        (lambda: RegisterProgram(instructions=9, samples=None), ("samples=None: ",)),
         (lambda: TwoHop(entities=1), ("entities=1: ",)),
         (lambda: TwoHop(relations=0), ("relations=0: ",)),
         (lambda: TwoHop(relations=4, out_degree=5), ("out_degree=5: ", "relations=4")),
@@ -335,9 +335,7 @@ def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert Digits().n_rows == 1797
-    refused(
-        lambda: registry.BUILDERS["digits"](Digits()), "task='digits': ", "pip install scikit-learn"
-    )
+    refused(lambda: BUILDERS["digits"](Digits()), "task='digits': ", "pip install scikit-learn")
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -478,7 +476,7 @@ def run_program(a, b, words, m):
     ("instructions", "m", "samples"), [(1, 3, None), (3, 5, 300), (6, 11, 100)]
 )
 def test_programs_do_what_python_does(instructions, m, samples):
-    task = Program(instructions, m, samples)
+    task = RegisterProgram(instructions, m, samples)
     table = tasks.build(task)
     words = "a+=b b+=a a-=b b-=a a*=b swap a+=1 b+=1".split()
     assert table.vocabulary == m + 8 + 1

@@ -15,10 +15,9 @@ from conftest import QUICKLY, hparams, to_numpy
 from vocabulary import BASE
 
 import grokjax
-from grokjax import Groups
-from grokjax.training import optimizers, update
+from grokjax import ParameterGroups
+from grokjax.training import update
 from grokjax.training.spec import hparams as numbers_of_run
-from grokjax.training.spec import spec_of
 
 STEPS = 40
 RNG = np.random.default_rng(0)
@@ -33,21 +32,21 @@ TARGET = jax.tree.map(lambda x: RNG.normal(size=x.shape), START)
 def trained(dtype="float64", steps=STEPS, **changes):
     """START after so many steps down Σ log cosh(w − target), and the updates on the way."""
     experiment = dataclasses.replace(BASE, dtype=dtype, **changes).resolved()
-    spec, hp = spec_of(experiment), hparams(experiment)
+    hp = hparams(experiment)
     real = np.dtype(dtype)
 
     def step(carry, at):
         params, state = carry
-        _, numbers = hp.at(at)
+        _, words = hp.at(at)
         grads = jax.tree.map(lambda w, t: jnp.tanh(w - jnp.asarray(t, real)), params, TARGET)
         key = jax.random.fold_in(jax.random.key(0), at)
-        updates, state = update.update(spec, numbers, grads, state, params, None, at, key)
+        updates, state = update.update(words, grads, state, params, None, at, key)
         return (optax.apply_updates(params, updates), state), updates
 
     def train():
         params = jax.tree.map(lambda x: jnp.asarray(x, real), START)
-        _, numbers = hp.at(jnp.zeros((), jnp.int32))
-        state = update.init(spec, numbers, params)
+        _, words = hp.at(jnp.zeros((), jnp.int32))
+        state = update.init(words, params)
         return jax.lax.scan(step, (params, state), jnp.arange(steps, dtype=jnp.int32))
 
     with jax.enable_x64(True):
@@ -241,7 +240,7 @@ def test_gradient_noise_has_its_deviation_and_no_memory():
 
 
 def test_groups_have_rates_and_decays_of_their_own():
-    groups = Groups(embed_learning_rate=0.0, body_learning_rate=2.0, bias_decay=0.0)
+    groups = ParameterGroups(embed_learning_rate=0.0, body_learning_rate=2.0, bias_decay=0.0)
     optimizer = grokjax.SGD(learning_rate=0.1, weight_decay=0.2, decay="decoupled")
     found, _ = trained(optimizer=optimizer, groups=groups)
     np.testing.assert_array_equal(found["embed"], START["embed"])
@@ -263,13 +262,15 @@ def test_numbers_have_the_programs_dtype_and_a_value_for_every_stage():
         BASE, changes=(grokjax.Change(10, weight_decay=0.7), grokjax.Change(20, train_fraction=0.4))
     )
     hp = numbers_of_run(experiment)
-    np.testing.assert_array_equal(hp.numbers["optimizer"]["weight_decay"], [0.1, 0.7, 0.7])
+    np.testing.assert_array_equal(hp.words.optimizer.weight_decay, [0.1, 0.7, 0.7])
     np.testing.assert_array_equal(hp.n_train, [15, 15, 10])
-    assert {leaf.dtype for leaf in jax.tree.leaves(hp.numbers)} == {np.dtype("float64")}
+    assert {leaf.dtype for leaf in jax.tree.leaves((hp.words, hp.label_noise))} == {
+        np.dtype("float64")
+    }
 
 
 def test_coupled_is_said_of_those_that_are():
-    coupled = [o for o in (grokjax.Adam(), grokjax.RMSProp(), PLAIN) if optimizers.is_coupled(o)]
+    coupled = [o for o in (grokjax.Adam(), grokjax.RMSProp(), PLAIN) if o.coupled]
     assert len(coupled) == 3
     for decoupled in (grokjax.AdamW(), grokjax.Lion(), grokjax.Muon()):
-        assert not optimizers.is_coupled(decoupled)
+        assert not decoupled.coupled

@@ -20,7 +20,7 @@ from crashes import (
 )
 
 import grokjax
-from grokjax import ConfigError, Refine, Snapshots, Thresholds, grid
+from grokjax import ConfigError, Refine, SnapshotSchedule, Thresholds, grid
 from grokjax.engine import dry_run
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine.checkpoint import Checkpoints
@@ -46,7 +46,7 @@ def broken(monkeypatch):
 def given(tmp_path_factory):
     """A sweep whose parameters are kept for others to start from."""
     folder = tmp_path_factory.mktemp("given") / "sweep"
-    grokjax.run(dataclasses.replace(small(), snapshots=Snapshots(at=(20,))), folder)
+    grokjax.run(dataclasses.replace(small(), snapshots=SnapshotSchedule(at=(20,))), folder)
     return folder
 
 
@@ -54,10 +54,10 @@ def with_donors(given, kind):
     """A sweep that starts from the parameters of another one, or masks by them."""
     match = {"match": ("p",)}
     donor = {
-        "start": {"start": grokjax.Snapshot(str(given), step=20, **match)},
+        "start": {"start": grokjax.StartFrom(str(given), step=20, **match)},
         "mask": {"mask": grokjax.Mask(str(given), step=20, keep=0.5, **match)},
     }[kind]
-    experiment = dataclasses.replace(small(), snapshots=Snapshots(at=(0, 100)), **donor)
+    experiment = dataclasses.replace(small(), snapshots=SnapshotSchedule(at=(0, 100)), **donor)
     return swept(experiment, train_fraction=[0.3, 0.5], seed=[0, 1, 2])
 
 
@@ -83,7 +83,7 @@ def test_a_sweep_with_donors_dies_between_part_and_checkpoint(small_ticks, given
 def test_a_refined_sweep_with_donors_dies_between_part_and_checkpoint(small_ticks, given, tmp_path):
     experiment = dataclasses.replace(
         small(),
-        start=grokjax.Snapshot(str(given), step=20, match=("p",)),
+        start=grokjax.StartFrom(str(given), step=20, match=("p",)),
         thresholds=Thresholds(grokked=0.18),
         sweep=grid(weight_decay=[0.1, 2.5], learning_rate=[1e-3, 3e-2], seed=range(4)),
         refine=Refine(rounds=1, runs=2, seeds=5),

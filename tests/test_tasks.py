@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokjax import tasks
-from grokjax.config.algebra import COMMUTATIVE, OPERATIONS, ModularArithmetic
 from grokjax.config.fields import ConfigError
+from grokjax.config.modular import COMMUTATIVE, OPERATIONS, ModularArithmetic
 
 BY_HAND = {
     "add": lambda x, y, p: (x + y) % p,

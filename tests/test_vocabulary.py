@@ -20,11 +20,11 @@ from conftest import QUICKLY, hparams, to_numpy
 from vocabulary import WORDS
 
 import grokjax
-from grokjax import tasks
+from grokjax import models
 from grokjax import vocabulary as vocabulary_tables
 from grokjax.config import MLP, Experiment, Network
 from grokjax.config.fields import field_types
-from grokjax.models import NETWORKS
+from grokjax.tasks.dataset import make_dataset
 from grokjax.training import losses, modifiers, optimizers
 from grokjax.training import run as training
 from grokjax.training.data import splits
@@ -57,9 +57,11 @@ def compiled_splits(spec):
 def training_rows(spec, numbers):
     """Training rows of the runs, from what the split looks at of spec and numbers."""
     plain = spec_of(vocabulary.BASE)
-    parts = ("model", "optimizer", "loss", "modifiers", "groups", "batch_size", "log_every")
-    same = dataclasses.replace(spec, **{name: getattr(plain, name) for name in parts})
-    return compiled_splits(same)(dataclasses.replace(numbers, numbers={"": numbers.numbers[""]}))
+    same = dataclasses.replace(
+        spec, **{name: getattr(plain, name) for name in ("words", "batch_size", "log_every")}
+    )
+    words = stacked([hparams(vocabulary.BASE).words] * LANES)
+    return compiled_splits(same)(dataclasses.replace(numbers, words=words))
 
 
 def losses_of(step, numbers, rows, state, steps):
@@ -113,7 +115,7 @@ def test_the_gradient_is_that_of_the_loss(word):
     spec, hp = spec_of(experiment), hparams(experiment)
     rng = np.random.default_rng(0)
     with jax.enable_x64(True):
-        _, numbers = hp.at(jnp.zeros((), jnp.int32))
+        _, words_ = hp.at(jnp.zeros((), jnp.int32))
         shapes = jax.eval_shape(partial(training.init, spec), hp).params
         params = jax.tree.map(lambda x: jnp.asarray(0.3 * rng.normal(size=x.shape)), shapes)
         along = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), shapes)
@@ -121,7 +123,7 @@ def test_the_gradient_is_that_of_the_loss(word):
 
         @partial(jax.jit, compiler_options=QUICKLY)
         def scored(params):
-            return jax.value_and_grad(lambda p: training._score(spec, numbers, p, rows, None)[0])(
+            return jax.value_and_grad(lambda p: training._score(spec, words_, p, rows, None)[0])(
                 params
             )
 
@@ -135,6 +137,11 @@ def test_the_gradient_is_that_of_the_loss(word):
     assert slope == pytest.approx(float(ends[0] - ends[1]) / 2e-6, rel=1e-4, abs=1e-7)
 
 
+def kinds(function):
+    """The kinds of words that a function is registered for."""
+    return {word.kind for word in function.registry if word is not object}
+
+
 def words(family):
     """The first words of a family's names."""
     return {name.split()[0] for name in getattr(vocabulary, family)}
@@ -146,15 +153,15 @@ def choices(cls, field):
 
 
 def test_no_entry_of_a_registry_is_outside_the_matrix():
-    assert words("TASKS") == set(tasks.registry.BUILDERS)
-    assert words("MODELS") == set(NETWORKS)
-    assert set(optimizers.DIRECTIONS) <= words("OPTIMIZERS")
-    assert words("MODIFIERS") == {*modifiers.GRADIENTS, *modifiers.UPDATES, *modifiers.PLACES}
-    assert words("LOSSES") == set(losses.LOSSES)
+    assert words("TASKS") == kinds(make_dataset)
+    assert words("MODELS") == kinds(models.network)
+    assert kinds(optimizers.direction) <= words("OPTIMIZERS")
+    assert words("MODIFIERS") == kinds(modifiers.transformation) | kinds(modifiers.gradient_at)
+    assert words("LOSSES") == kinds(losses.per_target)
     assert choices(Experiment, "split") <= words("SPLITS")
-    models = [experiment.model for experiment in WORDS.values()]
-    assert {model.scaling for model in models} == choices(Network, "scaling")
-    inputs = {model.token_inputs for model in models if isinstance(model, MLP)}
+    networks = [experiment.model for experiment in WORDS.values()]
+    assert {model.scaling for model in networks} == choices(Network, "scaling")
+    inputs = {model.token_inputs for model in networks if isinstance(model, MLP)}
     assert inputs == choices(MLP, "token_inputs")
 
 

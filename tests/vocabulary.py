@@ -5,7 +5,7 @@ import dataclasses
 from task_examples import EXAMPLES
 
 import grokjax
-from grokjax import Change, Experiment, Groups, MeanSquaredError, ModularArithmetic
+from grokjax import Change, Experiment, MeanSquaredError, ModularArithmetic, ParameterGroups
 
 PERCEPTRON = grokjax.MLP(width=6, mlp_width=12)
 TRANSFORMER = grokjax.Transformer(width=8, heads=2, mlp_width=12)
@@ -65,7 +65,7 @@ OPTIMIZERS = {
             learning_rate=2e-2, schedule="cosine", schedule_steps=50, warmup_steps=5
         )
     },
-    "groups": {"groups": Groups(embed_learning_rate=0.5, bias_decay=0.0)},
+    "groups": {"groups": ParameterGroups(embed_learning_rate=0.5, bias_decay=0.0)},
     "batches": {"batch_size": 4},
 }
 MODIFIERS = {

@@ -1,103 +1,99 @@
 """What an experiment is: frozen dataclasses, checked when they are built.
 
-The ground that both towers stand on, so nothing here may import JAX, NumPy or
-any other room of grokjax.
+Everything else imports this package and it imports nothing of grokjax, nor JAX, nor NumPy, so that
+looking at results or asking for help takes no time. A file has the name of the one in `tasks`,
+`models`, `training` or `engine` that gives its words their meaning. The public names of grokjax
+are those in the `__all__` of each file here, and are written nowhere else.
 """
 
-from grokjax.config.algebra import OPERATIONS, Group, ModularArithmetic
-from grokjax.config.axes import Sweep, grid, zipped
-from grokjax.config.experiment import Experiment
-from grokjax.config.fields import Config, ConfigError
-from grokjax.config.given import MNIST, Digits, Table
-from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
-from grokjax.config.losses import CrossEntropy, Hinge, MeanSquaredError, StableMax
-from grokjax.config.models import MLP, Network, Transformer
-from grokjax.config.optimizers import (
-    L1,
-    SAM,
-    SGD,
-    Adam,
-    AdamW,
-    DecayToStart,
-    GradientNoise,
-    GrokfastEMA,
-    GrokfastMA,
-    Groups,
-    Lion,
-    Muon,
-    NormClamp,
-    NormProjection,
-    OrthoGrad,
-    RMSProp,
-    WeightNoise,
-)
-from grokjax.config.parts import Loss, Model, Modifier, Optimizer, Task
-from grokjax.config.refine import Refine
-from grokjax.config.sequences import Program, Reachability, Sequence, TwoHop
-from grokjax.config.synthetic import (
-    Conjunction,
-    Majority,
-    PolynomialRegression,
-    SparseParity,
-    TeacherStudent,
-)
-from grokjax.config.thresholds import Thresholds
+from typing import Any
 
-__all__ = [
-    "L1",
-    "MLP",
-    "MNIST",
-    "OPERATIONS",
-    "SAM",
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Change",
-    "Config",
-    "ConfigError",
-    "Conjunction",
-    "CrossEntropy",
-    "DecayToStart",
-    "Digits",
-    "Experiment",
-    "GradientNoise",
-    "GrokfastEMA",
-    "GrokfastMA",
-    "Group",
-    "Groups",
-    "Hinge",
-    "Lion",
-    "Loss",
-    "Majority",
-    "Mask",
-    "MeanSquaredError",
-    "Model",
-    "Modifier",
-    "ModularArithmetic",
-    "Muon",
-    "Network",
-    "NormClamp",
-    "NormProjection",
-    "Optimizer",
-    "OrthoGrad",
-    "PolynomialRegression",
-    "Program",
-    "RMSProp",
-    "Reachability",
-    "Refine",
-    "Sequence",
-    "Snapshot",
-    "Snapshots",
-    "SparseParity",
-    "StableMax",
-    "Sweep",
-    "Table",
-    "Task",
-    "TeacherStudent",
-    "Thresholds",
-    "Transformer",
-    "TwoHop",
-    "WeightNoise",
-    "grid",
-    "zipped",
-]
+from grokjax.config import (
+    axes,
+    boolean,
+    changes,
+    donors,
+    experiment,
+    fields,
+    groups,
+    images,
+    losses,
+    masks,
+    modifiers,
+    modular,
+    networks,
+    optimizers,
+    parts,
+    perceptron,
+    refine,
+    regression,
+    rows,
+    sequences,
+    snapshots,
+    thresholds,
+    transformer,
+)
+from grokjax.config.axes import *
+from grokjax.config.boolean import *
+from grokjax.config.changes import *
+from grokjax.config.donors import *
+from grokjax.config.experiment import *
+from grokjax.config.fields import *
+from grokjax.config.groups import *
+from grokjax.config.images import *
+from grokjax.config.losses import *
+from grokjax.config.masks import *
+from grokjax.config.modifiers import *
+from grokjax.config.modular import *
+from grokjax.config.networks import *
+from grokjax.config.optimizers import *
+from grokjax.config.parts import *
+from grokjax.config.perceptron import *
+from grokjax.config.refine import *
+from grokjax.config.regression import *
+from grokjax.config.rows import *
+from grokjax.config.sequences import *
+from grokjax.config.snapshots import *
+from grokjax.config.thresholds import *
+from grokjax.config.transformer import *
+
+__all__: list[str] = []
+__all__ += axes.__all__
+__all__ += boolean.__all__
+__all__ += changes.__all__
+__all__ += donors.__all__
+__all__ += experiment.__all__
+__all__ += fields.__all__
+__all__ += groups.__all__
+__all__ += images.__all__
+__all__ += losses.__all__
+__all__ += masks.__all__
+__all__ += modifiers.__all__
+__all__ += modular.__all__
+__all__ += networks.__all__
+__all__ += optimizers.__all__
+__all__ += parts.__all__
+__all__ += perceptron.__all__
+__all__ += refine.__all__
+__all__ += regression.__all__
+__all__ += rows.__all__
+__all__ += sequences.__all__
+__all__ += snapshots.__all__
+__all__ += thresholds.__all__
+__all__ += transformer.__all__
+
+RENAMED = {
+    "Group": "FiniteGroup",
+    "Groups": "ParameterGroups",
+    "Program": "RegisterProgram",
+    "Snapshot": "StartFrom",
+    "Snapshots": "SnapshotSchedule",
+}
+"""Public name of an older grokjax → what it is called now."""
+
+
+def __getattr__(name: str) -> Any:
+    """Say what became of a name that an older grokjax had."""
+    if name in RENAMED:
+        raise ConfigError(f"{name}: this name is now {RENAMED[name]}, write that instead.")
+    raise AttributeError(f"module 'grokjax.config' has no attribute {name!r}")

@@ -14,6 +14,8 @@ from typing import Any
 
 from grokjax.config.fields import ConfigError
 
+__all__ = ["Sweep", "grid", "zipped"]
+
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grokjax.config.fields import require
-from grokjax.config.models import MLP, Transformer
-from grokjax.config.optimizers import SAM, Muon, WeightNoise
+from grokjax.config.parts import PerturbingModifier
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -23,7 +22,7 @@ def check_experiment(experiment: Experiment) -> None:
     _check_loss(experiment)
     _check_changes(experiment)
     _check_snapshots(experiment)
-    perturbing = [m.kind for m in experiment.modifiers if isinstance(m, (SAM, WeightNoise))]
+    perturbing = [m.kind for m in experiment.modifiers if isinstance(m, PerturbingModifier)]
     remedy = "both say where the gradient is taken, keep one"
     require(len(perturbing) < 2, "modifiers", " and ".join(perturbing), remedy)
 
@@ -71,25 +70,12 @@ def _check_numbers(experiment: Experiment) -> None:
 
 
 def _check_model(experiment: Experiment) -> None:
-    model, task = experiment.model, experiment.task
-    if isinstance(model, Transformer):
-        remedy = f"the inputs of {task.kind} are numbers and no tokens, give model=MLP(...)"
-        require(task.encoding == "tokens", "model", model.kind, remedy)
-        remedy = f"the rows of {task.kind} hold their own answers, give causal=True"
-        require(model.causal or not task.teacher_forced, "causal", model.causal, remedy)
-        remedy = f"{task.kind} says which positions are read, leave it out"
-        mean = model.readout == "mean" and task.target_kind == "sequence"
-        require(not mean, "readout", model.readout, remedy)
-    if isinstance(model, MLP):
-        remedy = f"{task.kind} asks for answers at several positions, give model=Transformer(...)"
-        require(task.target_kind != "sequence", "model", model.kind, remedy)
-        embeds = task.encoding == "tokens" and model.token_inputs != "one_hot"
-        remedy = "µP has no rule for an MLP with embeddings here, give token_inputs='one_hot'"
-        require(not (embeds and model.scaling == "mup"), "scaling", model.scaling, remedy)
-    muon = isinstance(experiment.optimizer, Muon)
-    remedy = "µP has no rule for Muon here, give another optimiser or scaling='standard'"
+    model, optimizer = experiment.model, experiment.optimizer
+    model.check_task(experiment.task)
     scaling = getattr(model, "scaling", "")
-    require(not (muon and scaling == "mup"), "scaling", scaling, remedy)
+    remedy = f"µP has no rule for {type(optimizer).__name__} here, give another optimiser or "
+    remedy += "scaling='standard'"
+    require(optimizer.scales_with_width or scaling != "mup", "scaling", scaling, remedy)
 
 
 def _check_loss(experiment: Experiment) -> None:
@@ -108,7 +94,7 @@ def _check_changes(experiment: Experiment) -> None:
 
 def _check_snapshots(experiment: Experiment) -> None:
     if experiment.start is not None:
-        for name, value in experiment.model.numbers().items():
+        for name, value in experiment.model.traced_values().items():
             remedy = "the donor's weights are taken as they are, leave it at 1"
             require(not name.endswith("init_scale") or value == 1, name, value, remedy)
     if experiment.snapshots is None:

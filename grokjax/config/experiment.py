@@ -11,9 +11,11 @@ import struct
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from grokjax.config.algebra import ModularArithmetic
+from grokjax.config import own
 from grokjax.config.axes import Sweep
+from grokjax.config.changes import Change
 from grokjax.config.checks import check_experiment
+from grokjax.config.donors import StartFrom
 from grokjax.config.fields import (
     Config,
     ConfigError,
@@ -23,13 +25,17 @@ from grokjax.config.fields import (
     resolve_path,
     traced,
 )
-from grokjax.config.interventions import Change, Mask, Snapshot, Snapshots
 from grokjax.config.losses import CrossEntropy
-from grokjax.config.models import Transformer
-from grokjax.config.optimizers import AdamW, Groups
+from grokjax.config.masks import Mask
+from grokjax.config.modular import ModularArithmetic
+from grokjax.config.optimizers import AdamW, ParameterGroups
 from grokjax.config.parts import Loss, Model, Modifier, Optimizer, Task
 from grokjax.config.refine import Refine
+from grokjax.config.snapshots import SnapshotSchedule
 from grokjax.config.thresholds import Thresholds
+from grokjax.config.transformer import Transformer
+
+__all__ = ["Experiment"]
 
 SECTIONS = ("task", "model", "optimizer", "loss")
 """Parts whose fields have columns under their own names."""
@@ -52,7 +58,7 @@ class Experiment(Config):
     loss: Loss = CrossEntropy()
     modifiers: tuple[Modifier, ...] = ()
     """What is done to gradients, updates and weights beside the optimiser's step, in this order."""
-    groups: Groups | None = None
+    groups: ParameterGroups | None = None
     """Learning rates and decays of groups of parameters."""
     train_fraction: float = traced(0.5)
     """Share of the table's rows to train on; the rest is the test set."""
@@ -71,11 +77,11 @@ class Experiment(Config):
     """Of the train/test split and of label noise; the seed when left out."""
     changes: tuple[Change, ...] = ()
     """Numbers that change at some step, in the order of their steps."""
-    start: Snapshot | None = None
+    start: StartFrom | None = None
     """Parameters to start from; fresh ones when left out."""
     mask: Mask | None = None
     """Which weights to train; all when left out."""
-    snapshots: Snapshots | None = None
+    snapshots: SnapshotSchedule | None = None
     """Which parameters to keep on disk."""
     steps: int = 20_000
     """Budget of a run, in optimiser updates."""
@@ -100,6 +106,8 @@ class Experiment(Config):
     def __post_init__(self) -> None:
         if isinstance(self.sweep, (list, tuple)):
             object.__setattr__(self, "sweep", Sweep(tuple(self.sweep)))
+        for field in own.DECORATORS:
+            object.__setattr__(self, field, own.as_word(field, getattr(self, field)))
         super().__post_init__()
 
     def check(self) -> None:
@@ -109,7 +117,7 @@ class Experiment(Config):
             _ = stage.n_train
         if self.dtype == "float32":
             for part in parts(self).values():
-                for name, value in part.numbers().items():
+                for name, value in part.traced_values().items():
                     _check_in_float32(part, name, value)
         if self.refine is not None:
             self.refined_axes()

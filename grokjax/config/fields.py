@@ -10,14 +10,16 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import inspect
 import math
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-PRESENT = 0.5
-"""Stands for any value of a number that may be absent: a share and a scale may be a half."""
+from grokjax.config import source
+
+__all__ = ["Config", "ConfigError", "traced"]
 
 
 class ConfigError(ValueError):
@@ -35,6 +37,11 @@ def traced(default: Any, *, at_start: bool = False) -> Any:
       at_start: whether only the start of a run looks at it, so that no change can reach it.
     """
     return dataclasses.field(default=default, metadata={"traced": True, "at_start": at_start})
+
+
+def host(default: Any = dataclasses.MISSING) -> Any:
+    """A field that the compiled program does not depend on, such as where a file lies."""
+    return dataclasses.field(default=default, metadata={"host": True})
 
 
 def data() -> Any:
@@ -117,8 +124,13 @@ class Config:
 
     kind: ClassVar[str] = ""
 
+    def __init_subclass__(cls) -> None:
+        if not source.is_ours(cls) and "kind" not in vars(cls):
+            cls.kind = source.qualified_name(cls)
+
     def __post_init__(self) -> None:
         cls: Any = type(self)
+        check_class(cls)
         for name, kind in field_types(cls).items():
             object.__setattr__(self, name, coerce(getattr(self, name), kind, name))
         self.check()
@@ -140,22 +152,24 @@ class Config:
         cls: Any = type(self)
         return {name: field_types(cls)[name] for name in self.values()}
 
-    def static(self) -> typing.Self:
-        """This configuration with every traced number at its default; whether it has one stays."""
-        reset = {}
-        for field in dataclasses.fields(self):
-            if field.metadata.get("traced") and getattr(self, field.name) is not None:
-                reset[field.name] = PRESENT if field.default is None else field.default
-        return self.replaced(**reset)
+    def traced_values(self) -> dict[str, float]:
+        """Names and values of the traced fields, those that are None left out."""
+        names = [field.name for field in dataclasses.fields(self) if field.metadata.get("traced")]
+        values = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
 
-    def numbers(self) -> dict[str, float]:
-        """The traced fields that have a value, and their values."""
-        found = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.metadata.get("traced")
-        }
-        return {name: value for name, value in found.items() if value is not None}
+
+@functools.cache
+def check_class(cls: type[Config]) -> None:
+    """Refuse a class from elsewhere that cannot be told from others, or is no dataclass."""
+    if source.is_ours(cls):
+        return
+    remedy = "write @dataclasses.dataclass(frozen=True, kw_only=True) above it"
+    if "__dataclass_fields__" not in vars(cls) and inspect.get_annotations(cls):
+        raise ConfigError(f"{cls.__name__}: its fields are not seen, {remedy}.")
+    for part in source.parts_of(cls):
+        if why := source.why_unnamed(part):
+            raise ConfigError(f"{cls.__name__}: {why}.")
 
 
 def leaves(config: Config, prefix: str = "") -> dict[str, Any]:

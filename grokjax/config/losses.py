@@ -8,6 +8,8 @@ from typing import ClassVar
 from grokjax.config.fields import require, traced
 from grokjax.config.parts import Loss
 
+__all__ = ["CrossEntropy", "Hinge", "MeanSquaredError", "StableMax"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CrossEntropy(Loss):

@@ -1,4 +1,4 @@
-"""Optimisers, groups of parameters, and what modifies gradients, updates and weights."""
+"""Optimisers, and rates and decays of groups of parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from grokjax.config.fields import Config, require, traced
-from grokjax.config.parts import Modifier, Optimizer
+from grokjax.config.parts import Optimizer
+
+__all__ = ["SGD", "Adam", "AdamW", "Lion", "Muon", "ParameterGroups", "RMSProp"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +38,7 @@ class Adam(_Adaptive):
     """Adam with coupled L2: decay is part of the gradient (Kingma & Ba 2015)."""
 
     kind: ClassVar[str] = "adam"
+    coupled: ClassVar[bool] = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,12 +46,18 @@ class SGD(Optimizer):
     """Gradient descent with momentum: v ← momentum · v + g, as in PyTorch."""
 
     kind: ClassVar[str] = "sgd"
+    adaptive: ClassVar[bool] = False
 
     learning_rate: float = traced(1e-1)
     momentum: float = traced(0.0)
     nesterov: bool = False
     decay: Literal["coupled", "decoupled"] = "coupled"
     """Decay as part of the gradient, so that momentum smooths it, or beside it."""
+
+    @property
+    def coupled(self) -> bool:  # type: ignore[override]  # a fact of other classes, a choice here
+        """Whether weight decay is part of the gradient."""
+        return self.decay == "coupled"
 
     def check(self) -> None:
         super().check()
@@ -64,6 +73,7 @@ class Muon(_Adaptive):
     """
 
     kind: ClassVar[str] = "muon"
+    scales_with_width: ClassVar[bool] = False
 
     learning_rate: float = traced(1e-2)
     momentum: float = traced(0.95)
@@ -94,6 +104,7 @@ class RMSProp(Optimizer):
     """g / (√v + eps) with v ← b2 · v + (1 − b2) · g² (Tieleman & Hinton 2012), coupled decay."""
 
     kind: ClassVar[str] = "rmsprop"
+    coupled: ClassVar[bool] = True
 
     b2: float = traced(0.99)
     eps: float = traced(1e-8)
@@ -110,7 +121,7 @@ def _check_memory(optimizer: Optimizer, name: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Groups(Config):
+class ParameterGroups(Config):
     """Factors on learning rate and decay of groups of parameters; a rate of 0 freezes a group.
 
     `embed` is token and position embeddings (the first layer of an MLP that has none), `unembed`
@@ -130,133 +141,5 @@ class Groups(Config):
     bias_decay: float = traced(1.0)
 
     def check(self) -> None:
-        for name, value in self.numbers().items():
+        for name, value in self.traced_values().items():
             require(value >= 0, name, value, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class GrokfastEMA(Modifier):
-    """g + factor · ema(g), the slow part of the gradient amplified (Lee et al. 2024)."""
-
-    kind: ClassVar[str] = "grokfast_ema"
-
-    factor: float = traced(2.0)
-    memory: float = traced(0.98)
-    """Share of the average that an update keeps; the first gradient starts it."""
-
-    def check(self) -> None:
-        require(0 <= self.memory < 1, "memory", self.memory, "give a number in [0, 1)")
-
-
-@dataclasses.dataclass(frozen=True)
-class GrokfastMA(Modifier):
-    """g + factor · mean of the last `window` gradients, once there are so many (Lee et al. 2024).
-
-    It keeps them all: `window` times the memory of the parameters.
-    """
-
-    kind: ClassVar[str] = "grokfast_ma"
-
-    factor: float = traced(5.0)
-    window: int = 100
-
-    def check(self) -> None:
-        require(1 <= self.window <= 1000, "window", self.window, "give 1 to 1000 gradients")
-
-
-@dataclasses.dataclass(frozen=True)
-class OrthoGrad(Modifier):
-    """g without its part along the weights, at g's length, array by array (Prieto et al. 2025)."""
-
-    kind: ClassVar[str] = "ortho_grad"
-
-
-@dataclasses.dataclass(frozen=True)
-class GradientNoise(Modifier):
-    """g + std · N(0, 1)."""
-
-    kind: ClassVar[str] = "gradient_noise"
-
-    gradient_std: float = traced(1e-3)
-
-    def check(self) -> None:
-        require(self.gradient_std >= 0, "gradient_std", self.gradient_std, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class WeightNoise(Modifier):
-    """The gradient at w + std · N(0, 1) instead of at w."""
-
-    kind: ClassVar[str] = "weight_noise"
-
-    weight_std: float = traced(1e-2)
-
-    def check(self) -> None:
-        require(self.weight_std >= 0, "weight_std", self.weight_std, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class SAM(Modifier):
-    """The gradient at w + radius · g / ‖g‖ (Foret et al. 2021): two gradients an update."""
-
-    kind: ClassVar[str] = "sam"
-
-    radius: float = traced(0.05)
-
-    def check(self) -> None:
-        require(self.radius >= 0, "radius", self.radius, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class L1(Modifier):
-    """g + strength · sign(w), the gradient of strength · Σ|w|."""
-
-    kind: ClassVar[str] = "l1"
-
-    l1_strength: float = traced(1e-4)
-
-    def check(self) -> None:
-        require(self.l1_strength >= 0, "l1_strength", self.l1_strength, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class DecayToStart(Modifier):
-    """Decoupled decay towards the initial weights: learning rate · strength · (w − w₀) off w."""
-
-    kind: ClassVar[str] = "decay_to_start"
-
-    start_decay: float = traced(1.0)
-
-    def check(self) -> None:
-        require(self.start_decay >= 0, "start_decay", self.start_decay, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True)
-class NormProjection(Modifier):
-    """After every update the norm of all weights is `norm_ratio` times the initial (Omnigrok).
-
-    Every array is scaled, those of frozen groups too.
-    """
-
-    kind: ClassVar[str] = "norm_projection"
-
-    norm_ratio: float = traced(1.0)
-
-    def check(self) -> None:
-        require(self.norm_ratio > 0, "norm_ratio", self.norm_ratio, "give a positive number")
-
-
-@dataclasses.dataclass(frozen=True)
-class NormClamp(Modifier):
-    """After every update the norm of all weights is at most `largest_ratio` times the initial.
-
-    Every array is scaled, those of frozen groups too.
-    """
-
-    kind: ClassVar[str] = "norm_clamp"
-
-    largest_ratio: float = traced(1.0)
-
-    def check(self) -> None:
-        remedy = "give a positive number"
-        require(self.largest_ratio > 0, "largest_ratio", self.largest_ratio, remedy)

@@ -1,11 +1,27 @@
-"""What every task, model, optimiser, loss and modifier is to the rest of an experiment."""
+"""What every task, model, optimiser, loss and modifier is to the rest of an experiment.
+
+The meaning of grokjax's own words is registered where it needs NumPy or JAX: see `tasks.dataset`,
+`models.networks`, `training.optimizers`, `training.losses` and `training.modifiers`. A word from
+elsewhere is a subclass of one of these with a method of its own, or a function: see `config.own`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from grokjax.config.fields import Config, require, traced
+
+__all__ = [
+    "GradientModifier",
+    "Loss",
+    "Model",
+    "Modifier",
+    "Optimizer",
+    "PerturbingModifier",
+    "Task",
+    "UpdateModifier",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +58,10 @@ class Task(Config):
         """How many values the two operands take where every pair of them is a row."""
         return None
 
+    def dataset(self) -> Any:
+        """Every row and its target, a `grokjax.tasks.Dataset`; for tasks from elsewhere."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `dataset`")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Config):
@@ -68,6 +88,17 @@ class Model(Config):
         remedy = "a share of the activations lies in [0, 1)"
         require(rate is None or 0 <= rate < 1, "dropout", rate, remedy)
 
+    def check_task(self, task: Task) -> None:
+        """Raise `ConfigError` where the model cannot learn a task."""
+
+    def network(self, dataset: Any) -> Any:
+        """The Flax module that makes logits of rows; for models from elsewhere.
+
+        Args:
+          dataset: the `grokjax.tasks.Dataset` to learn, with its numbers of tokens and classes.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `network`")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Optimizer(Config):
@@ -76,6 +107,13 @@ class Optimizer(Config):
     The rate of update s, counted from 0, is
     `learning_rate · min(1, (s + 1) / warmup_steps) · schedule(s / schedule_steps)`.
     """
+
+    adaptive: ClassVar[bool] = True
+    """Whether the length of a gradient does not matter, as in Adam: µP has two sets of rates."""
+    coupled: ClassVar[bool] = False
+    """Whether weight decay is part of the gradient."""
+    scales_with_width: ClassVar[bool] = True
+    """Whether µP says what its rates are for a wider network."""
 
     learning_rate: float = traced(1e-3)
     weight_decay: float = traced(0.0)
@@ -97,15 +135,70 @@ class Optimizer(Config):
         require(self.schedule_steps >= 1, "schedule_steps", self.schedule_steps, "give 1 or more")
         require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "give a share in [0, 1]")
 
+    def direction(self) -> Any:
+        """The `optax.GradientTransformation` that gives a direction; for optimisers from elsewhere.
+
+        Weights descend along it, so it has no learning rate, decay or sign of its own:
+        `optax.scale_by_adam()`, not `optax.adam(...)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `direction`")
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loss(Config):
     """What training makes small, a mean over rows and their answers."""
 
     real: ClassVar[bool] = False
-    """Whether it can be had for targets that are numbers."""
+    """Whether it can be computed for targets that are numbers instead of classes."""
+
+    def per_target(self, outputs: Any, targets: Any) -> Any:
+        """A loss for every target, `[...]`; for losses from elsewhere.
+
+        Args:
+          outputs: of the network, `[..., C]`.
+          targets: classes or numbers, `[...]`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `per_target`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Modifier(Config):
     """What is done to gradients, updates or weights beside the optimiser's own step."""
+
+    gradients_per_update: ClassVar[int] = 1
+    """How often an update takes the gradient, which is what it costs."""
+    moves_the_network: ClassVar[bool] = False
+    """Whether the loss that an update sees is not that of the network itself."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GradientModifier(Modifier):
+    """Changes the gradient before the optimiser sees it."""
+
+    def transformation(self) -> Any:
+        """The `optax.GradientTransformation` of gradients; for modifiers from elsewhere."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UpdateModifier(Modifier):
+    """Changes the update that the optimiser has made, learning rate and sign included."""
+
+    def transformation(self) -> Any:
+        """The `optax.GradientTransformation` of updates; for modifiers from elsewhere."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PerturbingModifier(Modifier):
+    """Takes the gradient elsewhere than at the weights; an experiment has one at most."""
+
+    def gradient_at(self, score: Any, params: Any, key: Any) -> Any:
+        """What is scored at the weights, and the gradient to use; for modifiers from elsewhere.
+
+        Args:
+          score: parameters → scores and gradient there.
+          params: the weights.
+          key: of random numbers, another one at every update.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `gradient_at`")

@@ -6,6 +6,8 @@ import dataclasses
 
 from grokjax.config.fields import Config, require
 
+__all__ = ["Refine"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Refine(Config):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.algebra import check_table_seed
+from grokjax.config.boolean import MOST_ROWS, check_samples
 from grokjax.config.fields import require
+from grokjax.config.modular import check_table_seed
 from grokjax.config.parts import Task
-from grokjax.config.synthetic import MOST_ROWS, check_samples
+
+__all__ = ["Reachability", "RegisterProgram", "Sequence", "TwoHop"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,11 +86,11 @@ class Reachability(Task):
 
 
 INSTRUCTIONS = ("a+=b", "b+=a", "a-=b", "b-=a", "a*=b", "swap", "a+=1", "b+=1")
-"""Of `Program`, in the order of their tokens."""
+"""Of `RegisterProgram`, in the order of their tokens."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Program(Task):
+class RegisterProgram(Task):
     """What register a holds after a program on two registers a and b modulo m.
 
     A row holds the registers at the start, the instructions, each one of

@@ -7,6 +7,8 @@ from typing import Literal
 
 from grokjax.config.fields import Config, require
 
+__all__ = ["Thresholds"]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Thresholds(Config):

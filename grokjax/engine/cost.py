@@ -6,12 +6,17 @@ D width, E head width times heads, F hidden units, C classes.
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Callable
+from typing import Any
 
+import jax
 import numpy as np
 
-from grokjax import tasks
-from grokjax.config import MLP, Transformer
+from grokjax import models, tasks
+from grokjax.config import MLP, Model, Transformer
+from grokjax.engine import programs
 from grokjax.training.run import layout
 from grokjax.training.spec import Spec
 
@@ -25,18 +30,22 @@ an H100, 2026-11-25)."""
 
 def forward_flops(spec: Spec, rows: int) -> int:
     """Multiplications and additions of the matrix products of a forward pass over some rows."""
-    if isinstance(spec.model, MLP):
-        return _mlp_flops(spec, spec.model, rows)
-    assert isinstance(spec.model, Transformer)
-    return _transformer_flops(spec, spec.model, rows)
+    return _forward_flops(spec.words.model, spec, rows)
 
 
-def _transformer_flops(spec: Spec, model: Transformer, rows: int) -> int:
+@functools.singledispatch
+def _forward_flops(model: Model, spec: Spec, rows: int) -> int:
+    """Of a model from elsewhere: counted in the program that JAX traces of it."""
+    return programs.flops(*_forward(spec, rows))
+
+
+@_forward_flops.register
+def _transformer_flops(model: Transformer, spec: Spec, rows: int) -> int:
     """Counted after factorisation: each node of the layout once, each row its own positions."""
-    table = tasks.build(spec.task)
+    dataset = tasks.build(spec.task)
     inside = model.heads * model.size
     project = 2 * model.width * inside
-    total = rows * 2 * model.width * table.n_classes * len(table.answers or (0,))
+    total = rows * 2 * model.width * dataset.n_classes * len(dataset.answers or (0,))
     for here, there in itertools.pairwise(layout(spec).levels):
         inputs = len(here.position) + rows * len(here.own)
         asking = len(there.position) + rows * len(there.own)
@@ -47,25 +56,26 @@ def _transformer_flops(spec: Spec, model: Transformer, rows: int) -> int:
     return total
 
 
-def _mlp_flops(spec: Spec, model: MLP, rows: int) -> int:
+@_forward_flops.register
+def _mlp_flops(model: MLP, spec: Spec, rows: int) -> int:
     """Tokens go through a table, whose making is what the first layer costs."""
-    table = tasks.build(spec.task)
-    halves, units = 1 + model.gated, model.mlp_width
+    dataset = tasks.build(spec.task)
+    halves, units, features = 1 + model.gated, model.mlp_width, dataset.inputs.shape[1]
     if model.layers == 0:
-        return rows * 2 * table.n_classes * (0 if table.vocabulary else table.inputs.shape[1])
+        return rows * 2 * dataset.n_classes * (0 if dataset.vocabulary else features)
     first = 0
-    if not table.vocabulary:
-        first = rows * 2 * table.inputs.shape[1] * units
+    if not dataset.vocabulary:
+        first = rows * 2 * features * units
     elif model.token_inputs != "one_hot":
-        copies = table.inputs.shape[1] if model.token_inputs == "concatenate" else 1
-        first = table.vocabulary * 2 * copies * model.width * units
+        copies = features if model.token_inputs == "concatenate" else 1
+        first = dataset.vocabulary * 2 * copies * model.width * units
     between = (model.layers - 1) * rows * 2 * units**2
-    return halves * (first + between) + rows * 2 * units * table.n_classes
+    return halves * (first + between) + rows * 2 * units * dataset.n_classes
 
 
 def step_flops(spec: Spec, rows: int) -> int:
     """Of one update on so many rows: gradients cost twice the forward pass, SAM takes two."""
-    gradients = 1 + any(modifier.kind == "sam" for modifier in spec.modifiers)
+    gradients = max([1, *(m.gradients_per_update for m in spec.words.modifiers)])
     return 3 * gradients * forward_flops(spec, rows)
 
 
@@ -89,12 +99,40 @@ def nominal_run_step_seconds(spec: Spec, backend: str) -> float:
 
 def lane_bytes(spec: Spec) -> int:
     """Roughly what a lane needs: every layer's activations, kept for the backward pass."""
-    model, table = spec.model, tasks.build(spec.task)
-    numbers = 2 * table.n_classes
-    if isinstance(model, MLP):
-        positions = table.inputs.shape[1] if table.vocabulary else 1
-        numbers += (3 * model.layers * (1 + model.gated) + positions) * model.mlp_width
-    if isinstance(model, Transformer):
-        own = sum(len(level.own) for level in layout(spec).levels)
-        numbers += own * (8 * model.width + 2 * model.mlp_width)
-    return spec.tile_rows * numbers * np.dtype(spec.dtype).itemsize
+    activations = _activations(spec.words.model, spec)
+    logits = 2 * spec.tile_rows * tasks.build(spec.task).n_classes
+    return (logits + activations) * np.dtype(spec.dtype).itemsize
+
+
+@functools.singledispatch
+def _activations(model: Model, spec: Spec) -> int:
+    """How many numbers layers make of a tile; of a model from elsewhere all that JAX traces."""
+    return programs.numbers(*_forward(spec, spec.tile_rows))
+
+
+@_activations.register
+def _mlp_activations(model: MLP, spec: Spec) -> int:
+    dataset = tasks.build(spec.task)
+    positions = dataset.inputs.shape[1] if dataset.vocabulary else 1
+    layers = 3 * model.layers * (1 + model.gated) + positions
+    return spec.tile_rows * layers * model.mlp_width
+
+
+@_activations.register
+def _transformer_activations(model: Transformer, spec: Spec) -> int:
+    own = sum(len(level.own) for level in layout(spec).levels)
+    return spec.tile_rows * own * (8 * model.width + 2 * model.mlp_width)
+
+
+def _forward(spec: Spec, rows: int) -> tuple[Callable, Any, Any, Any]:
+    """The forward pass of a spec's network over some rows, and the shapes of its arguments."""
+    dataset, places = tasks.build(spec.task), layout(spec)
+    scalar = jax.ShapeDtypeStruct((), np.dtype(spec.dtype))
+    model = jax.tree.map(lambda _: scalar, spec.words.model)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    params = jax.eval_shape(lambda model, key: models.init(model, dataset, places, key), model, key)
+
+    def forward(model: Model, params: dict, rows: jax.Array) -> jax.Array:
+        return models.apply(model, dataset, places, params, rows)
+
+    return forward, model, params, jax.ShapeDtypeStruct((rows,), np.dtype("int32"))

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from grokjax.config import ConfigError, Experiment
-from grokjax.config.interventions import Donor
+from grokjax.config.donors import Donor
 from grokjax.results import manifest as manifests
 from grokjax.results import snapshots
 from grokjax.results.load import Results, load
@@ -84,17 +84,18 @@ def donor_shapes(spec: Spec) -> Donors:
     return Donors(
         state.params if spec.donates else None,
         state.optimizer if spec.donates_optimizer else None,
-        state.params if spec.mask else None,
+        state.params if spec.words.mask else None,
     )
 
 
 @functools.cache
 def state_shapes(spec: Spec) -> training.State:
     """The shapes of a run's state."""
-    fresh = dataclasses.replace(spec, donates=False, donates_optimizer=False, mask=None)
+    words = dataclasses.replace(spec.words, mask=None)
+    fresh = dataclasses.replace(spec, donates=False, donates_optimizer=False, words=words)
     with jax.enable_x64(spec.double):
         state: Any = jax.eval_shape(partial(training.init, fresh), shapes(fresh))
-    mask = state.params if spec.mask else None
+    mask = state.params if spec.words.mask else None
     return dataclasses.replace(state, mask=mask)
 
 

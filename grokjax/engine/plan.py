@@ -16,6 +16,7 @@ from grokjax.engine import cost, donors
 from grokjax.engine.donors import Found
 from grokjax.training import spec as spec_module
 from grokjax.training.spec import Capture, Hparams, Spec, spec_of
+from grokjax.training.words import Words
 
 MEMORY_SHARE = 0.8
 """Of a device's memory, for the lanes of a program."""
@@ -111,6 +112,8 @@ def _row_multiple(spec: Spec, backend: str) -> int:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Words):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Config):
         return {"kind": value.kind, **leaves(value)}
     if isinstance(value, tuple):

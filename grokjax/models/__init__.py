@@ -1,15 +1,14 @@
-"""Networks as pure functions of (network, parameters, layout, rows, numbers).
+"""Networks as pure functions of (model, dataset, layout, parameters, rows).
 
 May import config and JAX, and nothing of training or the engine. What is exported here
 is all that the rest of grokjax knows of Flax.
 """
 
 from grokjax.models.layout import SHARING_PAYS, Layout, factorised, plain
-from grokjax.models.networks import NETWORKS, apply, init, layout, network
+from grokjax.models.networks import apply, init, layout, network
 from grokjax.models.roles import group, rates, role
 
 __all__ = [
-    "NETWORKS",
     "SHARING_PAYS",
     "Layout",
     "apply",

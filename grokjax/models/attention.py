@@ -20,7 +20,7 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.models import attention_kernel
 from grokjax.models.attention_kernel import Read
-from grokjax.models.layers import Affine, Linear, Numbers
+from grokjax.models.layers import Affine, Linear
 from grokjax.models.layout import Level
 from grokjax.models.roles import score_scale
 from grokjax.models.stream import Map, Places, Stream, chosen, row_places
@@ -78,17 +78,17 @@ class Attention(nn.Module):
     model: Transformer
 
     @nn.compact
-    def __call__(self, x: Stream, askers: Askers, numbers: Numbers) -> jax.Array:
+    def __call__(self, x: Stream, askers: Askers) -> jax.Array:
         model = self.model
         if model.attention == "uniform":
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, numbers, None, values)
+            mixed = self._mixed(askers, None, values)
         elif askers.ask_the_same and x.nodes is not None:
             scores = askers.seen.slots(Stream(self._scores_of_nodes(x.nodes, askers), None))
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, numbers, scores, values)
+            mixed = self._mixed(askers, scores, values)
         else:
-            mixed = self._attended(self._read(x, askers), askers, numbers)
+            mixed = self._attended(self._read(x, askers), askers)
         return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
 
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
@@ -109,7 +109,7 @@ class Attention(nn.Module):
             found = seen.mapped(x, self._heads("key", "value"))
         return Read(queries, found.nodes, None if found.nodes is None else seen.index, found.own)
 
-    def _attended(self, read: Read, askers: Askers, numbers: Numbers) -> jax.Array:
+    def _attended(self, read: Read, askers: Askers) -> jax.Array:
         """The values seen, weighted by each row's own scores, `[n, Q, H, E]`."""
         model = self.model
 
@@ -134,7 +134,7 @@ class Attention(nn.Module):
             for position, key in zip(askers.seen_positions, keys, strict=True):
                 turned = self._turned(key[:, None], np.array([position]))  # [n, 1, H, E]
                 scores.append(score_scale(model) * _products(queries, turned))
-            return self._mixed(askers, numbers, scores, values)
+            return self._mixed(askers, scores, values)
 
         plain = model.positions != "rotary" and model.attention_rate is None
         if not plain or not attention_kernel.takes(askers.visible, read):
@@ -147,7 +147,6 @@ class Attention(nn.Module):
     def _mixed(
         self,
         askers: Askers,
-        numbers: Numbers,
         scores: list[jax.Array] | None,
         values: list[jax.Array],
     ) -> jax.Array:
@@ -158,7 +157,7 @@ class Attention(nn.Module):
         else:
             weights = _softmax(scores, askers.visible)
         if self.model.attention_rate is not None:
-            rate = numbers["attention_rate"]
+            rate = self.model.attention_rate
             weights = [
                 rate * w + (1 - rate) * jnp.asarray(u, w.dtype)
                 for w, u in zip(weights, uniform, strict=True)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import MLP, Transformer
+from grokjax.config import Network
 from grokjax.models.roles import Role, widened
 
 Init = Callable[[jax.Array, Sequence[int]], jax.Array]
@@ -54,19 +54,21 @@ def _zeros(key: jax.Array, shape: Sequence[int]) -> jax.Array:
     return jnp.zeros(shape, jnp.float32)
 
 
-def family(model: Transformer | MLP) -> Family:
+def family(model: Network) -> Family:
     """The family that `model.init` names."""
     if model.scaling == "mean_field":
         return Family(lambda fan_in, role: _normal(1.0), lambda fan_in: _zeros, _normal(1.0))
-    by_width = isinstance(model, Transformer)
     embedding = _normal(widened(model, "embed") / math.sqrt(model.width))
 
     def deviation(fan_in: int, role: Role) -> float:
         return widened(model, role) / math.sqrt(fan_in)
 
+    def by_width(fan_in: int, role: Role) -> Init:
+        return _normal(deviation(model.width if model.residual else fan_in, role))
+
     families = {
         "normal": Family(
-            lambda fan_in, role: _normal(deviation(model.width if by_width else fan_in, role)),
+            by_width,
             lambda fan_in: _zeros,
             embedding,
         ),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import MLP, Transformer
+from grokjax.config import Network, Transformer
 from grokjax.models.initializers import family
 from grokjax.models.roles import Role, multiplier
 
@@ -21,8 +22,6 @@ of 2.63 on one core. With 128 inputs it took 4 % more."""
 NORM_EPSILON = 1e-5  # PyTorch's default
 Normalise = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
 """Inputs `[..., D]`, gain `[D]`, shift `[D]` or None → `[..., D]`."""
-Numbers = Mapping[str, jax.Array]
-"""The traced numbers that a network has: `dropout`, `attention_rate`, `output_scale`."""
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
     "gelu": lambda x: nn.gelu(x, approximate=False),
@@ -103,7 +102,7 @@ def _by_one_product(x: jax.Array, map_: Affine) -> jax.Array:
 class Linear(nn.Module):
     """x `[..., *inputs]` → `[..., *outputs]`: one matrix over the trailing axes."""
 
-    model: Transformer | MLP
+    model: Network
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     role: Role = "body"
@@ -130,11 +129,14 @@ class Dropout(nn.Module):
     Every row draws for itself, so it takes a layout in which rows share nothing.
     """
 
+    rate: Any
+    """The model's share, a traced number; None where it has no dropout."""
+
     @nn.compact
-    def __call__(self, x: jax.Array, numbers: Numbers) -> jax.Array:
+    def __call__(self, x: jax.Array) -> jax.Array:
         if not self.has_rng("dropout"):
             return x
-        kept = 1 - numbers["dropout"].astype(x.dtype)
+        kept = 1 - jnp.asarray(self.rate, x.dtype)
         draws = jax.random.uniform(self.make_rng("dropout"), x.shape, x.dtype)
         return jnp.where(draws < kept, x / kept, 0)
 
@@ -163,7 +165,7 @@ class Norm(nn.Module):
         return rms_norm if self.model.norm == "rms" else layer_norm
 
     @nn.compact
-    def numbers(self) -> tuple[jax.Array, jax.Array | None]:
+    def parameters(self) -> tuple[jax.Array, jax.Array | None]:
         """Gain `[D]`, and shift `[D]` where it has one."""
         shape = (self.model.width,)
         gain, shift = self.param("scale", nn.initializers.ones, shape), None
@@ -172,4 +174,4 @@ class Norm(nn.Module):
         return gain, shift
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        return self.function(x, *self.numbers())
+        return self.function(x, *self.parameters())

@@ -1,11 +1,13 @@
-"""The doors of the room: a network of each kind, its layout, its parameters, its outputs.
+"""From a model to its Flax module, its layout, its parameters and its outputs.
+
+The rest of grokjax knows of Flax what these functions say.
 
 Legend: N rows, C classes, A answers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -13,87 +15,130 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import MLP, Model, Transformer
+from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.fields import require
-from grokjax.models.layers import Numbers
 from grokjax.models.layout import Layout, factorised
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role
 from grokjax.models.transformer import TransformerNetwork
-
-NETWORKS: dict[str, Any] = {Transformer.kind: TransformerNetwork, MLP.kind: MLPNetwork}
-"""Kind of model → its Flax module."""
+from grokjax.tasks import Dataset
 
 
-def network(
-    model: Model, vocabulary: int, n_classes: int, answers: tuple[int, ...] | None
-) -> nn.Module:
-    """The network of a model for a table of so many tokens and classes."""
-    tied = isinstance(model, Transformer) and model.tied
+class RowNetwork(nn.Module):
+    """A module of inputs as one of rows: it has the same parameters under the same names."""
+
+    inner: nn.Module
+
+    def setup(self) -> None:
+        nn.share_scope(self, self.inner)
+
+    def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
+        return self.inner(jnp.asarray(layout.inputs)[rows])
+
+
+@functools.singledispatch
+def network(model: Model, dataset: Dataset) -> nn.Module:
+    """The module of a model: a layout and rows `[N]` → logits `[N, C]`, or `[N, A, C]`.
+
+    A model from elsewhere says by its method `network` which module takes inputs, tokens `[N, T]`
+    or features `[N, F]`, to logits.
+    """
+    inner = model.network(dataset)
+    if not isinstance(inner, nn.Module):
+        raise ConfigError(
+            f"model={model.kind!r}: its network is a {type(inner).__name__}, return a "
+            "flax.linen.Module."
+        )
+    return RowNetwork(inner)
+
+
+@network.register
+def _transformer(model: Transformer, dataset: Dataset) -> nn.Module:
+    vocabulary, n_classes = dataset.vocabulary, dataset.n_classes
     remedy = f"the table has {vocabulary} tokens but {n_classes} classes, leave it out"
-    require(not tied or n_classes <= vocabulary, "tied", True, remedy)
-    return NETWORKS[model.kind](model, vocabulary, n_classes, answers)
+    require(not model.tied or n_classes <= vocabulary, "tied", True, remedy)
+    return TransformerNetwork(model, vocabulary, n_classes, dataset.answers)
 
 
+@network.register
+def _mlp(model: MLP, dataset: Dataset) -> nn.Module:
+    return MLPNetwork(model, dataset.vocabulary, dataset.n_classes)
+
+
+@functools.singledispatch
 def layout(model: Model, inputs: np.ndarray, answers: tuple[int, ...] | None, rows: int) -> Layout:
-    """What of a table is computed once, and where.
+    """What of a dataset is computed once, and where: for most models nothing, rows are rows.
 
     Args:
       model: of the network.
-      inputs: of the whole table.
+      inputs: of the whole dataset, `[N, T]` or `[N, F]`.
       answers: positions that the logits are read from, where the model does not decide.
       rows: how many rows are evaluated at a time.
     """
-    if not isinstance(model, Transformer):
-        return Layout(inputs, ())
+    return Layout(inputs, ())
+
+
+@layout.register
+def _layout_of_transformer(
+    model: Transformer, inputs: np.ndarray, answers: tuple[int, ...] | None, rows: int
+) -> Layout:
     positions = range(inputs.shape[1])
     readout = positions[-1:] if model.readout == "last" else positions
     shares = 0 if model.dropout is not None else rows  # every row draws for itself
     return factorised(inputs, model.layers, answers or readout, model.causal, shares)
 
 
-def init(network: nn.Module, key: jax.Array, layout: Layout, scales: Mapping[str, Any]) -> dict:
-    """Parameters of a fresh network, in the dtype of the scales.
+def init(model: Model, dataset: Dataset, layout: Layout, key: jax.Array) -> dict:
+    """Parameters of a fresh network, in the dtype of the model's numbers.
 
-    Drawn in float32 whatever the dtype, so that a run in float64 starts from the
-    same network.
+    Drawn in float32 whatever the dtype, so that a run in float64 starts from the same network.
 
     Args:
-      network: of the model.
-      key: of its random numbers.
-      layout: of the table.
-      scales: factors on everything but the gains of norms: `init_scale`, and
-        `embed_init_scale`, `body_init_scale` and `unembed_init_scale` on a part.
+      model: its scales are factors on everything but the gains of norms.
+      dataset: to be learnt.
+      layout: of the dataset.
+      key: of the network's random numbers.
     """
-    dtype = scales["init_scale"].dtype
-    params = network.init(key, layout, jnp.zeros(1, jnp.int32), scales)["params"]
+    init_scale: Any = model.init_scale
+    scales = {
+        "embed": model.embed_init_scale,
+        "body": model.body_init_scale,
+        "unembed": model.unembed_init_scale,
+    }
+    variables = network(model, dataset).init(key, layout, jnp.zeros(1, jnp.int32))
+    if more := sorted(variables.keys() - {"params"}):
+        raise ConfigError(
+            f"model={model.kind!r}: its network keeps {', '.join(more)} beside its parameters, "
+            "which a run does not hold; use layers without a state, LayerNorm for BatchNorm say."
+        )
 
     def scaled(path: tuple, leaf: jax.Array) -> jax.Array:
         if path[-1].key == "scale":
-            return leaf.astype(dtype)
-        return leaf.astype(dtype) * scales["init_scale"] * scales[f"{role(path)}_init_scale"]
+            return leaf.astype(init_scale.dtype)
+        return leaf.astype(init_scale.dtype) * init_scale * scales[role(path)]
 
-    return jax.tree_util.tree_map_with_path(scaled, params)
+    return jax.tree_util.tree_map_with_path(scaled, variables["params"])
 
 
 def apply(
-    network: nn.Module,
-    params: dict,
+    model: Model,
+    dataset: Dataset,
     layout: Layout,
+    params: dict,
     rows: jax.Array,
-    numbers: Numbers,
     key: jax.Array | None = None,
 ) -> jax.Array:
-    """Logits `[N, C]` or `[N, A, C]` for rows `[N]` of the layout's table.
+    """Logits `[N, C]` or `[N, A, C]`.
 
     Args:
-      network: of the model.
-      params: of it.
-      layout: of the table.
-      rows: which rows.
-      numbers: that the model has, `output_scale` among them.
+      model: of the network.
+      dataset: that the rows are of.
+      layout: of the dataset.
+      params: of the network.
+      rows: which rows `[N]` of the dataset.
       key: of dropout, which there is none of without.
     """
     rngs = {} if key is None else {"dropout": key}
-    logits: Any = network.apply({"params": params}, layout, rows, numbers, rngs=rngs)
-    return logits * numbers["output_scale"] if "output_scale" in numbers else logits
+    module = network(model, dataset)
+    logits: Any = module.apply({"params": params}, layout, rows, rngs=rngs)
+    return logits if model.output_scale is None else logits * model.output_scale

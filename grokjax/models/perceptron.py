@@ -18,7 +18,7 @@ import numpy as np
 
 from grokjax.config import MLP
 from grokjax.models.initializers import family
-from grokjax.models.layers import ACTIVATIONS, Dropout, Linear, Numbers
+from grokjax.models.layers import ACTIVATIONS, Dropout, Linear
 from grokjax.models.layout import Layout
 from grokjax.models.roles import GATE, Role, multiplier
 from grokjax.models.stream import lookup
@@ -76,10 +76,9 @@ class MLPNetwork(nn.Module):
     model: MLP
     vocabulary: int
     n_classes: int
-    answers: tuple[int, ...] | None = None
 
     @nn.compact
-    def __call__(self, layout: Layout, rows: jax.Array, numbers: Numbers) -> jax.Array:
+    def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
         model = self.model
         inputs = jnp.asarray(layout.inputs)[rows]
         if model.layers == 0:
@@ -98,7 +97,7 @@ class MLPNetwork(nn.Module):
 
             y = ACTIVATIONS[model.activation](layer(""))
             y = y * layer(GATE) if model.gated else y
-            x = Dropout(name=f"dropout_{depth}")(y, numbers)
+            x = Dropout(model.dropout, name=f"dropout_{depth}")(y)
         return Linear(model, hidden, (self.n_classes,), "unembed", name="unembed")(x)
 
     def _first(

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 import jax
 
-from grokjax.config import MLP, Model, Transformer
+from grokjax.config import Model, Network, Transformer
 
 Role = Literal["embed", "body", "unembed"]
 FIRST: dict[str, Role] = {"embed": "embed", "position": "embed", "unembed": "unembed"}
@@ -46,22 +46,21 @@ def group(path: tuple[Any, ...]) -> str:
 
 def ratio(model: Model) -> float:
     """How much wider than `base_width` the network is; 1 where that means nothing."""
-    if not isinstance(model, (MLP, Transformer)) or model.scaling != "mup":
+    if not isinstance(model, Network) or model.scaling != "mup":
         return 1.0
-    width = model.width if isinstance(model, Transformer) else model.mlp_width
-    return width / model.base_width
+    return model.scaled_width / model.base_width
 
 
-def multiplier(model: Transformer | MLP, of: Role, fan_in: int) -> float:
+def multiplier(model: Network, of: Role, fan_in: int) -> float:
     """Factor on what a linear map gives."""
     if model.scaling == "mean_field":
         return 1 / fan_in if of == "unembed" else 1 / math.sqrt(fan_in)
     return 1 / ratio(model) if of == "unembed" else 1.0
 
 
-def widened(model: Transformer | MLP, of: Role) -> float:
+def widened(model: Network, of: Role) -> float:
     """Factor on the deviation that the family of initial weights has."""
-    embeds = of == "embed" and isinstance(model, Transformer) and model.init != "torch"
+    embeds = of == "embed" and model.residual and model.init != "torch"
     return math.sqrt(ratio(model)) if embeds or of == "unembed" else 1.0
 
 

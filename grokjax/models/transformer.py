@@ -20,7 +20,7 @@ from grokjax.config import Transformer
 from grokjax.models import kernels
 from grokjax.models.attention import Askers, Attention, nodes_between, rows_between
 from grokjax.models.initializers import family
-from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm, Numbers
+from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
 from grokjax.models.layout import Layout, Level
 from grokjax.models.roles import ratio
 from grokjax.models.stream import Map, Stream, chosen, lookup, row_places
@@ -40,17 +40,17 @@ class MLPBlock(nn.Module):
         into = Linear(self.model, width, hidden, name="in").affine()
         out = Linear(self.model, hidden, width, name="out").affine()
         activation = ACTIVATIONS[self.model.activation]
-        numbers = (x, None if norm is None else norm.numbers(), into, out)
+        arrays = (x, None if norm is None else norm.parameters(), into, out)
 
         def by_layers(x: jax.Array, gain_and_shift: Any, into: Affine, out: Affine) -> jax.Array:
             y = x if norm is None else norm.function(x, *gain_and_shift)
             return x + drop(out(activation(into(y))))
 
         if self.model.dropout is not None or not kernels.takes(x, into):
-            return by_layers(*numbers)
+            return by_layers(*arrays)
         inside = kernels.Hidden(activation, None if norm is None else norm.function)
         by_kernels = partial(kernels.mlp_block, inside)
-        return jax.lax.platform_dependent(*numbers, cuda=by_kernels, default=by_layers)
+        return jax.lax.platform_dependent(*arrays, cuda=by_kernels, default=by_layers)
 
 
 class TransformerNetwork(nn.Module):
@@ -65,7 +65,7 @@ class TransformerNetwork(nn.Module):
     answers: tuple[int, ...] | None = None
 
     @nn.compact
-    def __call__(self, layout: Layout, rows: jax.Array, numbers: Numbers) -> jax.Array:
+    def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
         model = self.model
         init = family(model)
         embed = self.param("embed", init.embedding, (self.vocabulary, model.width))
@@ -73,10 +73,10 @@ class TransformerNetwork(nn.Module):
         if model.positions == "learned":
             shape = (layout.inputs.shape[1], model.width)
             places = self.param("position", init.embedding, shape)
-        drop = Dropout(name="dropout")
-        x = _embedded(embed, places, layout, rows).map(lambda x: drop(x, numbers))
+        drop = Dropout(model.dropout, name="dropout")
+        x = _embedded(embed, places, layout, rows).map(drop)
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
-            x = self.block(depth, x, here, there, rows, numbers)
+            x = self.block(depth, x, here, there, rows)
         last = layout.levels[-1]
         read = last.shared + last.own
         y = row_places(last, read, rows).read(x)
@@ -89,21 +89,19 @@ class TransformerNetwork(nn.Module):
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
         return last_map(y)
 
-    def block(
-        self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array, numbers: Numbers
-    ) -> Stream:
+    def block(self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array) -> Stream:
         """Attention and MLP of a layer: the stream at its level → at the next."""
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
         attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
-        drops = [Dropout(name=f"dropout_{name}") for name in names]
+        drops = [Dropout(model.dropout, name=f"dropout_{name}") for name in names]
         norms = [None if model.norm == "none" else Norm(model, name=f"norm_{n}") for n in names]
         before, after = (norms, [None] * 2)[:: -1 if model.norm == "post" else 1]
         seen = x if before[0] is None else x.map(before[0])
 
         def advance(askers: Askers) -> jax.Array:
-            y = askers.asked.read(x) + drops[0](attention(seen, askers, numbers), numbers)
+            y = askers.asked.read(x) + drops[0](attention(seen, askers))
             y = y if after[0] is None else after[0](y)
-            y = mlp(y, before[1], lambda y: drops[1](y, numbers))
+            y = mlp(y, before[1], drops[1])
             return y if after[1] is None else after[1](y)
 
         nodes = advance(nodes_between(here, there, model.causal))[:, 0] if there.shared else None

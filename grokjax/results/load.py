@@ -137,7 +137,7 @@ class Results:
             raise ConfigError(
                 f"step={seen!r}: run {run_id} of {self.path} has no snapshot there "
                 f"({kept} {'is' if len(of_run) == 1 else 'are'} kept), choose another or keep it "
-                "with snapshots=Snapshots(...)."
+                "with snapshots=SnapshotSchedule(...)."
             )
         return of_run[int(at)]
 

@@ -1,6 +1,16 @@
 """Finite tables: what there is to learn. NumPy only."""
 
-from grokjax.tasks.registry import build
-from grokjax.tasks.table import Table
+from grokjax.tasks import boolean, groups, images, modular, regression, rows, sequences
+from grokjax.tasks.dataset import Dataset, build
 
-__all__ = ["Table", "build"]
+__all__ = [
+    "Dataset",
+    "boolean",
+    "build",
+    "groups",
+    "images",
+    "modular",
+    "regression",
+    "rows",
+    "sequences",
+]

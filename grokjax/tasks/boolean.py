@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from grokjax.config.synthetic import Bits, Conjunction, Majority, SparseParity
-from grokjax.tasks.table import Table
+from grokjax.config.boolean import Bits, Conjunction, Majority, SparseParity
+from grokjax.tasks.dataset import Dataset, make_dataset
 
 FEW = 2**18
 """So many rows are listed and shuffled; of more, distinct ones are found by trial."""
@@ -65,10 +65,10 @@ def hidden_rng(table_seed: int) -> np.random.Generator:
     return np.random.default_rng([table_seed, 1])
 
 
-def bit_table(task: Bits, rows: np.ndarray, truth: np.ndarray) -> Table:
+def bit_table(task: Bits, rows: np.ndarray, truth: np.ndarray) -> Dataset:
     """The table of a function of bits: rows [N, n_bits], truth [N]."""
     tokens = task.bits == "tokens"
-    return Table(
+    return Dataset(
         inputs=rows if tokens else 1.0 - 2.0 * rows,
         targets=truth.astype(np.int32),
         vocabulary=2 if tokens else 0,
@@ -76,19 +76,22 @@ def bit_table(task: Bits, rows: np.ndarray, truth: np.ndarray) -> Table:
     )
 
 
-def sparse_parity(task: SparseParity) -> Table:
+@make_dataset.register
+def sparse_parity(task: SparseParity) -> Dataset:
     """The parity of the hidden bits; as signs it is their product."""
     rows = bit_rows(task, np.random.default_rng(task.table_seed))
     return bit_table(task, rows, rows[:, parity_bits(task)].sum(axis=1) % 2)
 
 
-def majority(task: Majority) -> Table:
+@make_dataset.register
+def majority(task: Majority) -> Dataset:
     """Whether most bits are 1."""
     rows = bit_rows(task, np.random.default_rng(task.table_seed))
     return bit_table(task, rows, 2 * rows.sum(axis=1) > task.n_bits)
 
 
-def conjunction(task: Conjunction) -> Table:
+@make_dataset.register
+def conjunction(task: Conjunction) -> Dataset:
     """Whether all hidden literals hold."""
     rng = np.random.default_rng(task.table_seed)
     places, wanted = literals(task)

@@ -9,12 +9,12 @@ import itertools
 
 import numpy as np
 
-from grokjax.config.algebra import Group, group_factors
+from grokjax.config.groups import FiniteGroup, group_factors
+from grokjax.tasks.dataset import Dataset, make_dataset
 from grokjax.tasks.modular import binary_table
-from grokjax.tasks.table import Table
 
 
-def elements(task: Group) -> np.ndarray:
+def elements(task: FiniteGroup) -> np.ndarray:
     """The group's permutations [G, K] as images of 0 … K-1, in lexicographic order."""
     factors = [_factor(family, n) for family, n in group_factors(task.group)]
     starts = itertools.accumulate((len(factor[0]) for factor in factors), initial=0)
@@ -68,7 +68,8 @@ def multiplication(permutations: np.ndarray) -> np.ndarray:
     return by_code[np.searchsorted(codes[by_code], composed)]
 
 
-def group(task: Group) -> Table:
+@make_dataset.register
+def group(task: FiniteGroup) -> Dataset:
     """The table of a group, rows in the order of a and then of b."""
     products = multiplication(elements(task))
     inverse = np.argmin(products, axis=1)  # the identity is 0

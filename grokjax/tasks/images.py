@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from grokjax.config.fields import ConfigError
-from grokjax.config.given import MNIST, MNIST_FILES, Digits, idx_content, idx_path
-from grokjax.tasks.table import Table
+from grokjax.config.images import MNIST, MNIST_FILES, Digits, idx_content, idx_path
+from grokjax.tasks.dataset import Dataset, make_dataset
 
 
 def picture_table(
     task: Digits | MNIST, pixels: np.ndarray, digits: np.ndarray, brightest: int
-) -> Table:
+) -> Dataset:
     """As many rows as the task has, drawn from pixels [N, F] in 0 … brightest and digits [N]."""
     chosen = np.random.default_rng(task.table_seed).permutation(len(digits))[: task.n_rows]
-    return Table(
+    return Dataset(
         inputs=pixels[chosen] / float(brightest),
         targets=digits[chosen].astype(np.int32),
         vocabulary=0,
@@ -22,7 +22,8 @@ def picture_table(
     )
 
 
-def digits(task: Digits) -> Table:
+@make_dataset.register
+def digits(task: Digits) -> Dataset:
     """The 8×8 digits of scikit-learn."""
     try:
         from sklearn.datasets import load_digits
@@ -34,7 +35,8 @@ def digits(task: Digits) -> Table:
     return picture_table(task, pictures.data, pictures.target, brightest=16)
 
 
-def mnist(task: MNIST) -> Table:
+@make_dataset.register
+def mnist(task: MNIST) -> Dataset:
     """The 28×28 digits in the user's folder."""
     pictures, labels = (idx_content(idx_path(task.folder, name)) for name in MNIST_FILES)
     pixels = np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28 * 28)

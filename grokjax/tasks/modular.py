@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grokjax.config.algebra import Format, ModularArithmetic
-from grokjax.tasks.table import Table
+from grokjax.config import ConfigError
+from grokjax.config.modular import Format, ModularArithmetic
+from grokjax.config.own import BinaryOperation
+from grokjax.tasks.dataset import Dataset, make_dataset
 
-Operation = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
+Formula = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
 
 def divide(x: np.ndarray, y: np.ndarray, p: int) -> np.ndarray:
@@ -18,7 +20,7 @@ def divide(x: np.ndarray, y: np.ndarray, p: int) -> np.ndarray:
     return x * inverse[y]
 
 
-def parity(odd: Operation, even: Operation) -> Operation:
+def parity(odd: Formula, even: Formula) -> Formula:
     """One operation where y is odd, another where it is even."""
 
     def choose(x: np.ndarray, y: np.ndarray, p: int) -> np.ndarray:
@@ -27,7 +29,7 @@ def parity(odd: Operation, even: Operation) -> Operation:
     return choose
 
 
-FORMULAS: dict[str, Operation] = {
+FORMULAS: dict[str, Formula] = {
     "add": lambda x, y, p: x + y,
     "sub": lambda x, y, p: x - y,
     "mul": lambda x, y, p: x * y,
@@ -56,7 +58,7 @@ def evaluate(task: ModularArithmetic, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
 def binary_table(
     a: np.ndarray, b: np.ndarray, targets: np.ndarray, size: int, text: Format, *, full: bool
-) -> Table:
+) -> Dataset:
     """The rows of an operation on two of `size` elements, written out in the format `text`.
 
     Args:
@@ -68,7 +70,7 @@ def binary_table(
     """
     columns = {"a": a, "b": b, "=": np.full_like(a, size), "op": np.full_like(a, size + 1)}
     words = text.split()
-    return Table(
+    return Dataset(
         inputs=np.stack([columns[word] for word in words], axis=1).astype(np.int32),
         targets=targets.astype(np.int32),
         vocabulary=size + ("=" in words) + ("op" in words),
@@ -77,7 +79,8 @@ def binary_table(
     )
 
 
-def modular_arithmetic(task: ModularArithmetic) -> Table:
+@make_dataset.register
+def modular_arithmetic(task: ModularArithmetic) -> Dataset:
     """The table of an operation modulo p, rows in the order of x and then of y."""
     x, y = np.divmod(np.arange(task.p**2), task.p)
     if task.op == "div":
@@ -86,3 +89,19 @@ def modular_arithmetic(task: ModularArithmetic) -> Table:
         x, y = x[x <= y], y[x <= y]
     targets = evaluate(task, x, y)
     return binary_table(x, y, targets, task.p, task.format, full=task.operands is not None)
+
+
+@make_dataset.register
+def binary_operation(task: BinaryOperation) -> Dataset:
+    """The table of a user's function of two operands, rows in the order of a and then of b."""
+    a, b = np.divmod(np.arange(task.p**2), task.p)
+    results = np.asarray(task.results(a, b))
+    wrong = results.shape != a.shape or results.dtype.kind not in "iub"
+    if wrong or not ((results >= 0) & (results < task.p)).all():
+        told = f"{results.dtype} {list(results.shape)}"
+        told += "" if wrong else f" from {results.min()} to {results.max()}"
+        raise ConfigError(
+            f"task={task.kind!r}: for {len(a)} pairs it gives {told}, return one whole number from "
+            f"0 to p - 1 = {task.p - 1} for each."
+        )
+    return binary_table(a, b, results, task.p, task.format, full=True)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.polynomial import hermite_e
 
 from grokjax.config.fields import require
-from grokjax.config.synthetic import GaussianInputs, PolynomialRegression, TeacherStudent
+from grokjax.config.regression import GaussianInputs, PolynomialRegression, TeacherStudent
 from grokjax.tasks.boolean import hidden_rng
-from grokjax.tasks.table import Table
+from grokjax.tasks.dataset import Dataset, make_dataset
 
 
 def directions(task: PolynomialRegression) -> np.ndarray:
@@ -29,12 +29,13 @@ def teacher_weights(task: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
     return first, rng.normal(size=task.teacher_units)
 
 
-def real_table(task: GaussianInputs, inputs: np.ndarray, targets: np.ndarray) -> Table:
+def real_table(task: GaussianInputs, inputs: np.ndarray, targets: np.ndarray) -> Dataset:
     """The table of inputs [N, F] and numbers [N]."""
-    return Table(inputs, targets, vocabulary=0, n_classes=1, tolerance=task.tolerance)
+    return Dataset(inputs, targets, vocabulary=0, n_classes=1, tolerance=task.tolerance)
 
 
-def polynomial_regression(task: PolynomialRegression) -> Table:
+@make_dataset.register
+def polynomial_regression(task: PolynomialRegression) -> Dataset:
     """A sum of orthonormal Hermite components of rising degree, with noise."""
     rng = np.random.default_rng(task.table_seed)
     inputs = rng.normal(size=(task.n_rows, task.n_inputs))
@@ -45,7 +46,8 @@ def polynomial_regression(task: PolynomialRegression) -> Table:
     return real_table(task, inputs, targets)
 
 
-def teacher_student(task: TeacherStudent) -> Table:
+@make_dataset.register
+def teacher_student(task: TeacherStudent) -> Dataset:
     """The outputs of a random network, standardised over the table."""
     inputs = np.random.default_rng(task.table_seed).normal(size=(task.n_rows, task.n_inputs))
     first, second = teacher_weights(task)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grokjax.config.sequences import INSTRUCTIONS, Program, Reachability, Sequence, TwoHop
+from grokjax.config.sequences import INSTRUCTIONS, Reachability, RegisterProgram, Sequence, TwoHop
 from grokjax.tasks.boolean import FEW, distinct, every_row
-from grokjax.tasks.table import Table
+from grokjax.tasks.dataset import Dataset, make_dataset
 
 RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "copy": lambda x: x,
@@ -20,9 +20,9 @@ RULES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def token_table(inputs: np.ndarray, targets: np.ndarray, vocabulary: int, classes: int) -> Table:
+def token_table(inputs: np.ndarray, targets: np.ndarray, vocabulary: int, classes: int) -> Dataset:
     """The table of tokens [N, T] and one class a row [N]."""
-    return Table(inputs.astype(np.int32), targets.astype(np.int32), vocabulary, classes)
+    return Dataset(inputs.astype(np.int32), targets.astype(np.int32), vocabulary, classes)
 
 
 def column(rows: np.ndarray, token: int) -> np.ndarray:
@@ -37,11 +37,12 @@ def rows_of(sizes: list[int], samples: int | None, table_seed: int) -> np.ndarra
     return distinct(np.random.default_rng(table_seed), sizes, samples)
 
 
-def sequence(task: Sequence) -> Table:
+@make_dataset.register
+def sequence(task: Sequence) -> Dataset:
     """Strings, and what the rule makes of them."""
     x = rows_of([task.symbols] * task.length, task.samples, task.table_seed)
     y = RULES[task.rule](x)
-    return Table(
+    return Dataset(
         inputs=np.concatenate([x, column(x, task.symbols), y[:, :-1]], axis=1).astype(np.int32),
         targets=np.ascontiguousarray(y, np.int32),
         vocabulary=task.symbols + 1,
@@ -101,7 +102,8 @@ def _drawn_graphs(task: Reachability, samples: int) -> tuple[np.ndarray, np.ndar
     return rows[chosen], truth[chosen]
 
 
-def reachability(task: Reachability) -> Table:
+@make_dataset.register
+def reachability(task: Reachability) -> Dataset:
     """Graphs with two of their nodes, and whether a path leads from one to the other."""
     n_pairs = task.nodes * (task.nodes - 1)
     if task.samples is None:
@@ -135,7 +137,8 @@ def execute(a: np.ndarray, b: np.ndarray, programs: np.ndarray, modulus: int) ->
     return a
 
 
-def program(task: Program) -> Table:
+@make_dataset.register
+def program(task: RegisterProgram) -> Dataset:
     """Programs, and what they leave in register a."""
     sizes = [task.modulus] * 2 + [len(INSTRUCTIONS)] * task.instructions
     rows = rows_of(sizes, task.samples, task.table_seed)
@@ -155,7 +158,8 @@ def facts(task: TwoHop) -> tuple[np.ndarray, np.ndarray]:
     return relations, other + (other >= np.arange(task.entities)[:, None])
 
 
-def two_hop(task: TwoHop) -> Table:
+@make_dataset.register
+def two_hop(task: TwoHop) -> Dataset:
     """The facts, then every fact followed by every fact about its target."""
     relations, targets = facts(task)
     entity = np.repeat(np.arange(task.entities), task.edges)

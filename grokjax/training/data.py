@@ -44,7 +44,7 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
     n_rows, n_train, seed = len(table.targets), hp.n_train[stage], hp.split_seed[stage]
     truth = jnp.asarray(table.targets.astype(spec.loss_dtype) if table.real else table.targets)
     order = ordered(spec, seed)
-    noise = hp.numbers[""]["label_noise"][stage]
+    noise = hp.label_noise[stage]
     labels = corrupted(truth, noise, seed)
     smallest, largest = spec.train_rows
 

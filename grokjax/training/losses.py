@@ -7,26 +7,34 @@ Legend: N rows, A answers of a row, C classes. Where a row has answers, outputs 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
 
+from grokjax.config import CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
 from grokjax.training import loss_kernel
 
-Numbers = Mapping[str, jax.Array]
-Losses = Callable[[Numbers, jax.Array, jax.Array], jax.Array]
-"""Numbers, outputs, targets → a loss for every target."""
 WIDE = 16
 """Numbers of a row that are compared at once."""
 
 
-def cross_entropy(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Array:
+@functools.singledispatch
+def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """Outputs `[..., C]` and targets `[...]` → a loss for every target, `[...]`.
+
+    A loss from elsewhere says it by its method `per_target`.
+    """
+    return loss.per_target(outputs, targets)
+
+
+@per_target.register
+def _cross_entropy(_: CrossEntropy, logits: jax.Array, targets: jax.Array) -> jax.Array:
     """−log softmax(z)_y, in nats."""
     return _from_logs(logits, targets)
 
 
-def stablemax(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Array:
+@per_target.register
+def _stablemax(_: StableMax, logits: jax.Array, targets: jax.Array) -> jax.Array:
     """−log(s(z_y) / Σ s(z_j)), with s(x) = x + 1 from 0 on and 1 / (1 − x) below.
 
     Log s is taken as ±log(1 + |x|), which is exact where s itself would under- or overflow.
@@ -86,7 +94,8 @@ def _largest(logs: jax.Array) -> jax.Array:
     return functools.reduce(jnp.maximum, slices).max(axis=-1)
 
 
-def mse(numbers: Numbers, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+@per_target.register
+def _mse(_: MeanSquaredError, outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean over outputs of (z − t)²; a class stands for its one-hot vector."""
     if jnp.issubdtype(targets.dtype, jnp.integer):
         wanted = jax.nn.one_hot(targets, outputs.shape[-1], dtype=outputs.dtype)
@@ -95,28 +104,26 @@ def mse(numbers: Numbers, outputs: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(outputs - wanted), axis=-1)
 
 
-def hinge(numbers: Numbers, logits: jax.Array, targets: jax.Array) -> jax.Array:
+@per_target.register
+def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
     """max(0, margin + max_{j≠y} z_j − z_y)."""
     is_target = jax.nn.one_hot(targets, logits.shape[-1], dtype=bool)
     right = jnp.sum(jnp.where(is_target, logits, 0), axis=-1)
     best_other = jnp.max(jnp.where(is_target, -jnp.inf, logits), axis=-1)
-    return jax.nn.relu(numbers["margin"].astype(logits.dtype) + best_other - right)
+    margin = jnp.asarray(loss.margin, logits.dtype)
+    return jax.nn.relu(margin + best_other - right)
 
 
-LOSSES: dict[str, Losses] = {
-    "cross_entropy": cross_entropy,
-    "stablemax": stablemax,
-    "mse": mse,
-    "hinge": hinge,
-}
-"""Kind of loss → its function."""
+def weighted(loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+    """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
-
-def weighted(
-    kind: str, numbers: Numbers, outputs: jax.Array, targets: jax.Array, weights: jax.Array
-) -> jax.Array:
-    """The weighted sum over rows, in the dtype of the weights; answers of a row count alike."""
-    losses = LOSSES[kind](numbers, outputs.astype(weights.dtype), targets)
+    Args:
+      loss: which; the answers of a row count alike.
+      outputs: of the network, `[N, C]` or `[N, A, C]`.
+      targets: `[N]` or `[N, A]`.
+      weights: of the rows, `[N]`.
+    """
+    losses = per_target(loss, outputs.astype(weights.dtype), targets)
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 

@@ -11,12 +11,11 @@ from grokjax import models
 from grokjax.config import Mask
 
 
-def mask(rule: Mask, keep: jax.Array, donor: dict, key: jax.Array) -> dict:
+def make_mask(mask: Mask, donor: dict, key: jax.Array) -> dict:
     """1 where a weight is trained and 0 where it is held at 0, in the shapes of the donor.
 
     Args:
-      rule: which weights to keep.
-      keep: share of them; `round(keep · n)` of n.
+      mask: which weights to keep, and what share of them: `round(keep · n)` of n.
       donor: parameters whose magnitudes decide.
       key: of the random controls.
     """
@@ -25,9 +24,9 @@ def mask(rule: Mask, keep: jax.Array, donor: dict, key: jax.Array) -> dict:
     sizes = [jnp.abs(leaf).reshape(-1) for leaf in weights]
     keys = jax.random.split(key, len(weights))
     draws = [jax.random.uniform(k, x.shape, jnp.float32) for k, x in zip(keys, sizes, strict=True)]
-    scores = draws if rule.rule == "random" else sizes
-    kept = _largest(scores, keep, rule.by_layer)
-    if rule.rule == "random_by_layer":
+    scores = draws if mask.rule == "random" else sizes
+    kept = _largest(scores, jnp.asarray(mask.keep), mask.by_layer)
+    if mask.rule == "random_by_layer":
         counts = [jnp.sum(of_leaf) for of_leaf in kept]
         kept = [_top(x, count) for x, count in zip(draws, counts, strict=True)]
     of_weights = iter(kept)

@@ -1,25 +1,66 @@
 """What is done to gradients, updates and weights beside the optimiser's own direction.
 
-A modifier stands in one of three places: where the gradient is taken (`PLACES`), on the
-gradient before the optimiser (`GRADIENTS`), on the update after it (`UPDATES`).
+The base class of a modifier says which of three things it changes: where the gradient is taken
+(`PerturbingModifier`), the gradient before the optimiser sees it (`GradientModifier`), or the
+update after it (`UpdateModifier`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from grokjax.config import Modifier
+from grokjax.config import (
+    L1,
+    SAM,
+    DecayToStart,
+    GradientModifier,
+    GradientNoise,
+    GrokfastEMA,
+    GrokfastMA,
+    Modifier,
+    NormClamp,
+    NormProjection,
+    OrthoGrad,
+    PerturbingModifier,
+    UpdateModifier,
+    WeightNoise,
+)
 
-Numbers = Mapping[str, jax.Array]
 Tree = Any
-Make = Callable[[Numbers, Any], optax.GradientTransformationExtraArgs]
-"""Numbers and the modifier's configuration → a transformation, given `key`, `rate` and `factors`
-of the rate by parameter."""
+Transformation: TypeAlias = optax.GradientTransformationExtraArgs
+Scored = Callable[[Tree], tuple[Any, Tree]]
+"""Parameters → what was scored there, and the gradient."""
+
+
+@functools.singledispatch
+def transformation(modifier: GradientModifier | UpdateModifier) -> Transformation:
+    """What a modifier does to gradients, or to updates.
+
+    Its `update` is given `key`, the learning rate `rate` and its `factors` by parameter. A modifier
+    from elsewhere says it by its method `transformation`.
+    """
+    return optax.with_extra_args_support(modifier.transformation())
+
+
+@functools.singledispatch
+def gradient_at(modifier: PerturbingModifier, score: Scored, params: Tree, key: jax.Array) -> tuple:
+    """What is scored at the parameters, and the gradient from where the modifier wants it.
+
+    A modifier from elsewhere says it by its method `gradient_at`.
+
+    Args:
+      modifier: which.
+      score: gives scores and gradient at any parameters.
+      params: of the network.
+      key: of the update's random numbers.
+    """
+    return modifier.gradient_at(score, params, key)
 
 
 class Average(NamedTuple):
@@ -29,7 +70,7 @@ class Average(NamedTuple):
     kept: Tree
 
 
-def _stateless(function: Callable[..., Tree]) -> optax.GradientTransformationExtraArgs:
+def _stateless(function: Callable[..., Tree]) -> Transformation:
     """A transformation without a state; `function` takes gradients, parameters and a key."""
 
     def update(grads: Tree, state: Tree, params: Tree, *, key: Any, **_: Any) -> tuple:
@@ -38,7 +79,7 @@ def _stateless(function: Callable[..., Tree]) -> optax.GradientTransformationExt
     return optax.GradientTransformationExtraArgs(lambda params: optax.EmptyState(), update)
 
 
-def noise_like(tree: Tree, key: jax.Array, std: jax.Array) -> Tree:
+def noise_like(tree: Tree, key: jax.Array, std: jax.Array | float) -> Tree:
     """Independent normal numbers in the shape of a tree."""
     leaves, structure = jax.tree.flatten(tree)
     keys = jax.random.split(key, len(leaves))
@@ -46,23 +87,25 @@ def noise_like(tree: Tree, key: jax.Array, std: jax.Array) -> Tree:
     return jax.tree.unflatten(structure, [std * draw for draw in draws])
 
 
-def _grokfast_ema(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
-    memory, factor = numbers["memory"], numbers["factor"]
+@transformation.register
+def _grokfast_ema(modifier: GrokfastEMA) -> Transformation:
 
     def init(params: Tree) -> Average:
         return Average(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
     def update(grads: Tree, state: Average, params: Tree, **_: Any) -> tuple[Tree, Average]:
-        kept = jnp.where(state.seen == 0, 0, memory)  # the first gradient is the first average
-        average = jax.tree.map(lambda a, g: kept * a + (1 - kept) * g, state.kept, grads)
-        grads = jax.tree.map(lambda g, a: g + factor * a, grads, average)
+        # The first gradient is the first average.
+        memory = jnp.where(state.seen == 0, 0, modifier.memory)
+        average = jax.tree.map(lambda a, g: memory * a + (1 - memory) * g, state.kept, grads)
+        grads = jax.tree.map(lambda g, a: g + modifier.factor * a, grads, average)
         return grads, Average(state.seen + 1, average)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _grokfast_ma(numbers: Numbers, modifier: Any) -> optax.GradientTransformationExtraArgs:
-    window, factor = modifier.window, numbers["factor"]
+@transformation.register
+def _grokfast_ma(modifier: GrokfastMA) -> Transformation:
+    window = modifier.window
 
     def init(params: Tree) -> Average:
         last = jax.tree.map(lambda x: jnp.zeros((window, *x.shape), x.dtype), params)
@@ -70,14 +113,15 @@ def _grokfast_ma(numbers: Numbers, modifier: Any) -> optax.GradientTransformatio
 
     def update(grads: Tree, state: Average, params: Tree, **_: Any) -> tuple[Tree, Average]:
         last = jax.tree.map(lambda a, g: a.at[state.seen % window].set(g), state.kept, grads)
-        amount = jnp.where(state.seen + 1 >= window, factor, 0)
+        amount = jnp.where(state.seen + 1 >= window, modifier.factor, 0)
         grads = jax.tree.map(lambda g, a: g + amount * a.mean(axis=0), grads, last)
         return grads, Average(state.seen + 1, last)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _ortho_grad(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
+@transformation.register
+def _ortho_grad(modifier: OrthoGrad) -> Transformation:
     def across(gradient: jax.Array, weight: jax.Array) -> jax.Array:
         tiny = jnp.finfo(weight.dtype).tiny
         along = jnp.sum(gradient * weight) / jnp.maximum(jnp.sum(weight * weight), tiny)
@@ -89,28 +133,30 @@ def _ortho_grad(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraAr
     return _stateless(lambda grads, params, key: jax.tree.map(across, grads, params))
 
 
-def _gradient_noise(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
+@transformation.register
+def _gradient_noise(modifier: GradientNoise) -> Transformation:
     def noisy(grads: Tree, params: Tree, key: jax.Array) -> Tree:
-        noise = noise_like(grads, key, numbers["gradient_std"])
+        noise = noise_like(grads, key, modifier.gradient_std)
         return jax.tree.map(jnp.add, grads, noise)
 
     return _stateless(noisy)
 
 
-def _l1(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
-    strength = numbers["l1_strength"]
+@transformation.register
+def _l1(modifier: L1) -> Transformation:
     return _stateless(
         lambda grads, params, key: jax.tree.map(
-            lambda g, w: g + strength * jnp.sign(w), grads, params
+            lambda g, w: g + modifier.l1_strength * jnp.sign(w), grads, params
         )
     )
 
 
-def _decay_to_start(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
+@transformation.register
+def _decay_to_start(modifier: DecayToStart) -> Transformation:
     def update(
         updates: Tree, start: Tree, params: Tree, *, rate: Any, factors: Tree, **_: Any
     ) -> tuple:
-        pull = rate * numbers["start_decay"]
+        pull = rate * modifier.start_decay
 
         def pulled(update: jax.Array, weight: jax.Array, first: jax.Array, factor: Any) -> Any:
             return update - pull * factor * (weight - first)
@@ -120,77 +166,68 @@ def _decay_to_start(numbers: Numbers, _: Any) -> optax.GradientTransformationExt
     return optax.GradientTransformationExtraArgs(lambda params: params, update)
 
 
-def _norm_held(name: str, clamps: bool) -> Make:
-    """After an update all weights together have this share of their initial norm, or at most it."""
-
-    def make(numbers: Numbers, _: Any) -> optax.GradientTransformationExtraArgs:
-        def update(updates: Tree, first: jax.Array, params: Tree, **_: Any) -> tuple:
-            moved = jax.tree.map(jnp.add, params, updates)
-            wanted = numbers[name] * first / optax.tree.norm(moved)
-            factor = jnp.minimum(1, wanted) if clamps else wanted
-            return jax.tree.map(lambda m, w: factor * m - w, moved, params), first
-
-        return optax.GradientTransformationExtraArgs(optax.tree.norm, update)
-
-    return make
+@transformation.register
+def _norm_projection(modifier: NormProjection) -> Transformation:
+    return _norm_held(modifier.norm_ratio, lambda factor: factor)
 
 
-GRADIENTS: dict[str, Make] = {
-    "grokfast_ema": _grokfast_ema,
-    "grokfast_ma": _grokfast_ma,
-    "ortho_grad": _ortho_grad,
-    "gradient_noise": _gradient_noise,
-    "l1": _l1,
-}
-UPDATES: dict[str, Make] = {
-    "decay_to_start": _decay_to_start,
-    "norm_projection": _norm_held("norm_ratio", clamps=False),
-    "norm_clamp": _norm_held("largest_ratio", clamps=True),
-}
-
-Scored = Callable[[Tree], tuple[Any, Tree]]
-"""Parameters → what was scored there, and the gradient."""
+@transformation.register
+def _norm_clamp(modifier: NormClamp) -> Transformation:
+    return _norm_held(modifier.largest_ratio, lambda factor: jnp.minimum(1, factor))
 
 
-def _weight_noise(numbers: Numbers, score: Scored, params: Tree, key: jax.Array) -> tuple:
-    noise = noise_like(params, key, numbers["weight_std"])
+def _norm_held(ratio: Any, allowed: Callable[[jax.Array], jax.Array]) -> Transformation:
+    """After an update all weights together are scaled by what is allowed of a factor.
+
+    With that factor their norm is `ratio` times what it was before the first update.
+    """
+
+    def update(updates: Tree, first: jax.Array, params: Tree, **_: Any) -> tuple:
+        moved = jax.tree.map(jnp.add, params, updates)
+        factor = allowed(ratio * first / optax.tree.norm(moved))
+        return jax.tree.map(lambda m, w: factor * m - w, moved, params), first
+
+    return optax.GradientTransformationExtraArgs(optax.tree.norm, update)
+
+
+@gradient_at.register
+def _weight_noise(modifier: WeightNoise, score: Scored, params: Tree, key: jax.Array) -> tuple:
+    noise = noise_like(params, key, modifier.weight_std)
     return score(jax.tree.map(jnp.add, params, noise))
 
 
-def _sam(numbers: Numbers, score: Scored, params: Tree, key: jax.Array) -> tuple:
+@gradient_at.register
+def _sam(modifier: SAM, score: Scored, params: Tree, key: jax.Array) -> tuple:
     scored, grads = score(params)
     tiny = jnp.finfo(jax.tree.leaves(params)[0].dtype).tiny
-    length = numbers["radius"] / jnp.maximum(optax.tree.norm(grads), tiny)
+    length = modifier.radius / jnp.maximum(optax.tree.norm(grads), tiny)
     _, grads = score(jax.tree.map(lambda w, g: w + length * g, params, grads))
     return scored, grads
 
 
-PLACES: dict[str, Callable[[Numbers, Scored, Tree, jax.Array], tuple]] = {
-    "weight_noise": _weight_noise,
-    "sam": _sam,
-}
-
-
 def gradient(
-    modifiers: tuple[Modifier, ...],
-    numbers: Mapping[str, Numbers],
-    score: Scored,
-    params: Tree,
-    key: jax.Array,
+    modifiers: tuple[Modifier, ...], score: Scored, params: Tree, key: jax.Array
 ) -> tuple[Any, Tree]:
-    """What was scored at the parameters, and the gradient where the modifiers want it."""
-    for at, modifier in enumerate(modifiers):
-        if modifier.kind in PLACES:
-            return PLACES[modifier.kind](numbers[f"modifiers.{at}"], score, params, key)
+    """What is scored at the parameters, and the gradient from where the modifiers want it.
+
+    Args:
+      modifiers: all of them; one at most says where.
+      score: gives scores and gradient at any parameters.
+      params: of the network.
+      key: of the update's random numbers.
+    """
+    for modifier in modifiers:
+        if isinstance(modifier, PerturbingModifier):
+            return gradient_at(modifier, score, params, key)
     return score(params)
 
 
 def transformations(
-    place: Mapping[str, Make], modifiers: tuple[Modifier, ...], numbers: Mapping[str, Numbers]
-) -> list[tuple[int, optax.GradientTransformationExtraArgs]]:
-    """Those of a place, each with the number of its modifier."""
+    modifiers: tuple[Modifier, ...], place: type[GradientModifier | UpdateModifier]
+) -> list[tuple[int, Transformation]]:
+    """Those of one place in their order, each with the number that it has among all modifiers."""
     return [
-        (at, place[modifier.kind](numbers[f"modifiers.{at}"], modifier))
+        (at, transformation(modifier))
         for at, modifier in enumerate(modifiers)
-        if modifier.kind in place
+        if isinstance(modifier, place)
     ]

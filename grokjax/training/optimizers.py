@@ -6,8 +6,8 @@ rates by group, schedules and modifiers are put around it in one place, `update`
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,31 +15,50 @@ import jax.numpy as jnp
 import optax
 
 from grokjax import models
-from grokjax.config import Optimizer
-from grokjax.training.spec import Spec
-
-Numbers = Mapping[str, jax.Array]
-Direction = Callable[[Numbers, Any], optax.GradientTransformation]
-"""Numbers and the optimiser's configuration → what makes a direction of a gradient."""
-
-
-def _adam(numbers: Numbers, _: Any) -> optax.GradientTransformation:
-    return optax.scale_by_adam(b1=numbers["b1"], b2=numbers["b2"], eps=numbers["eps"])
-
-
-def _sgd(numbers: Numbers, optimizer: Any) -> optax.GradientTransformation:
-    return optax.trace(numbers["momentum"], nesterov=optimizer.nesterov)
+from grokjax.config import (
+    SGD,
+    Adam,
+    AdamW,
+    Lion,
+    Model,
+    Muon,
+    Optimizer,
+    ParameterGroups,
+    RMSProp,
+)
 
 
-def _lion(numbers: Numbers, _: Any) -> optax.GradientTransformation:
-    return optax.scale_by_lion(b1=numbers["b1"], b2=numbers["b2"])
+@functools.singledispatch
+def direction(optimizer: Optimizer) -> optax.GradientTransformation:
+    """What makes of a gradient the direction that weights descend along, rate and decay apart.
+
+    An optimiser from elsewhere says it by its method `direction`.
+    """
+    return optimizer.direction()
 
 
-def _rmsprop(numbers: Numbers, _: Any) -> optax.GradientTransformation:
-    return optax.scale_by_rms(decay=numbers["b2"], eps=numbers["eps"], eps_in_sqrt=False)
+@direction.register
+def _adam(optimizer: AdamW | Adam) -> optax.GradientTransformation:
+    return optax.scale_by_adam(b1=optimizer.b1, b2=optimizer.b2, eps=optimizer.eps)
 
 
-def _muon(numbers: Numbers, optimizer: Any) -> optax.GradientTransformation:
+@direction.register
+def _sgd(optimizer: SGD) -> optax.GradientTransformation:
+    return optax.trace(optimizer.momentum, nesterov=optimizer.nesterov)
+
+
+@direction.register
+def _lion(optimizer: Lion) -> optax.GradientTransformation:
+    return optax.scale_by_lion(b1=optimizer.b1, b2=optimizer.b2)
+
+
+@direction.register
+def _rmsprop(optimizer: RMSProp) -> optax.GradientTransformation:
+    return optax.scale_by_rms(decay=optimizer.b2, eps=optimizer.eps, eps_in_sqrt=False)
+
+
+@direction.register
+def _muon(optimizer: Muon) -> optax.GradientTransformation:
     def labels(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(
             lambda path, _: "muon" if models.group(path) == "body" else "adam", params
@@ -54,10 +73,11 @@ def _muon(numbers: Numbers, optimizer: Any) -> optax.GradientTransformation:
         )
 
     momentum = optax.chain(
-        optax.contrib.scale_by_muon(beta=numbers["momentum"], weight_dimension_numbers=matrices),
+        optax.contrib.scale_by_muon(beta=optimizer.momentum, weight_dimension_numbers=matrices),
         optax.stateless(scaled),
     )
-    return optax.partition({"muon": momentum, "adam": _adam(numbers, optimizer)}, labels)
+    adam = optax.scale_by_adam(b1=optimizer.b1, b2=optimizer.b2, eps=optimizer.eps)
+    return optax.partition({"muon": momentum, "adam": adam}, labels)
 
 
 def _matrix(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers:
@@ -77,57 +97,49 @@ def _shape_factor(path: tuple, leaf: jax.Array) -> float:
     return math.sqrt(max(1, fan_out / fan_in))
 
 
-DIRECTIONS: dict[str, Direction] = {
-    "adamw": _adam,
-    "adam": _adam,
-    "sgd": _sgd,
-    "muon": _muon,
-    "lion": _lion,
-    "rmsprop": _rmsprop,
-}
-"""Kind of optimiser → its direction."""
-COUPLED = ("adam", "rmsprop")
-"""Optimisers whose decay is always part of the gradient."""
-
-
-def direction(spec: Spec, numbers: Numbers) -> optax.GradientTransformation:
-    """The direction of a spec's optimiser."""
-    return DIRECTIONS[spec.optimizer.kind](numbers, spec.optimizer)
-
-
-def is_coupled(optimizer: Optimizer) -> bool:
-    """Whether weight decay is part of the gradient."""
-    return optimizer.kind in COUPLED or getattr(optimizer, "decay", "") == "coupled"
-
-
-def learning_rate(optimizer: Optimizer, numbers: Numbers, step: jax.Array) -> jax.Array:
-    """The rate of an update, counted from 0."""
-    rate, warmup = numbers["learning_rate"], numbers["warmup_steps"]
+def learning_rate(optimizer: Optimizer, step: jax.Array) -> jax.Array:
+    """The rate of an update, counted from 0, with its warmup and its schedule."""
+    rate: Any = optimizer.learning_rate
     done = step.astype(rate.dtype)
-    rate = rate * jnp.minimum(1, (done + 1) / jnp.maximum(warmup, 1))
+    rate = rate * jnp.minimum(1, (done + 1) / jnp.maximum(optimizer.warmup_steps, 1))
     if optimizer.schedule == "constant":
         return rate
-    part = jnp.minimum(1, done / numbers["schedule_steps"])
+    part = jnp.minimum(1, done / optimizer.schedule_steps)
     left = 1 - part if optimizer.schedule == "linear" else (1 + jnp.cos(jnp.pi * part)) / 2
-    return rate * (numbers["final_rate"] + (1 - numbers["final_rate"]) * left)
+    return rate * (optimizer.final_rate + (1 - optimizer.final_rate) * left)
 
 
-def factors(spec: Spec, numbers: Mapping[str, Numbers], params: dict) -> tuple[Any, Any]:
-    """Of every parameter, the factors on its learning rate and on its weight decay."""
-    adaptive = spec.optimizer.kind != "sgd"
-    rates = models.rates(spec.model, params, adaptive)
-    coupled = is_coupled(spec.optimizer)
-    decays = jax.tree.map(lambda rate: 1.0 if coupled else 1 / rate, rates)
-    if spec.groups is None:
+def factors(
+    optimizer: Optimizer, model: Model, groups: ParameterGroups | None, params: dict
+) -> tuple[Any, Any]:
+    """Factors on the learning rate and on the weight decay of every parameter.
+
+    Args:
+      optimizer: coupled decay goes through the rate, so it needs no factor of its own.
+      model: µP has rates by role.
+      groups: the user's factors.
+      params: whose structure the two trees have.
+    """
+    rates = models.rates(model, params, optimizer.adaptive)
+    decays = jax.tree.map(lambda rate: 1.0 if optimizer.coupled else 1 / rate, rates)
+    if groups is None:
         return rates, decays
-    of_groups = numbers["groups"]
+    rates_of_groups = {
+        "embed": groups.embed_learning_rate,
+        "body": groups.body_learning_rate,
+        "unembed": groups.unembed_learning_rate,
+        "bias": groups.bias_learning_rate,
+    }
+    decays_of_groups = {
+        "embed": groups.embed_decay,
+        "body": groups.body_decay,
+        "unembed": groups.unembed_decay,
+        "bias": groups.bias_decay,
+    }
 
-    def by_group(name: str) -> Any:
+    def times(factors: Any, of_groups: dict[str, Any]) -> Any:
         return jax.tree_util.tree_map_with_path(
-            lambda path, _: of_groups[f"{models.group(path)}_{name}"], params
+            lambda path, factor: factor * of_groups[models.group(path)], factors
         )
 
-    def times(own: Any, of_group: Any) -> Any:
-        return jax.tree.map(lambda a, b: a * b, own, of_group)
-
-    return times(rates, by_group("learning_rate")), times(decays, by_group("decay"))
+    return times(rates, rates_of_groups), times(decays, decays_of_groups)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -20,9 +19,9 @@ from grokjax import models, tasks
 from grokjax.training import losses, masks, modifiers, update
 from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
 from grokjax.training.spec import Hparams, Spec
+from grokjax.training.words import Words
 
 Sums = TypeVar("Sums")
-Numbers = Mapping[str, Mapping[str, jax.Array]]
 
 
 @jax.tree_util.register_dataclass
@@ -106,35 +105,28 @@ class Captured:
     kept: dict  # [B + 1, ...]
 
 
-def network(spec: Spec) -> nn.Module:
-    """The network of a spec."""
-    table = tasks.build(spec.task)
-    return models.network(spec.model, table.vocabulary, table.n_classes, table.answers)
-
-
 @functools.cache
 def layout(spec: Spec) -> models.Layout:
     """What of the spec's table is computed once, and where."""
     table = tasks.build(spec.task)
     inputs = table.inputs if table.vocabulary else table.inputs.astype(spec.dtype)
-    return models.layout(spec.model, inputs, table.answers, spec.tile_rows)
+    return models.layout(spec.words.model, inputs, table.answers, spec.tile_rows)
 
 
 def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
     """The run before its first step."""
     step = jnp.zeros((), jnp.int32)
-    _, numbers = hp.at(step)
+    _, words = hp.at(step)
     key = stream(hp.seed, INITIALISATION)
     params = donors.start
     if params is None:
-        params = models.init(network(spec), key, layout(spec), numbers["model"])
+        params = models.init(words.model, tasks.build(spec.task), layout(spec), key)
     mask = None
-    if spec.mask is not None:
+    if words.mask is not None:
         assert donors.mask is not None  # the planner finds it
-        keep = numbers["mask"]["keep"]
-        mask = masks.mask(spec.mask, keep, donors.mask, stream(hp.seed, MASK))
+        mask = masks.make_mask(words.mask, donors.mask, stream(hp.seed, MASK))
         params = masks.apply(mask, params)
-    optimizer = donors.optimizer or update.init(spec, numbers, params)
+    optimizer = donors.optimizer or update.init(words, params)
     seen = {moment: jnp.zeros((), bool) for moment in _thresholds(spec)}
     return State(step, params, optimizer, mask, seen)
 
@@ -151,23 +143,23 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
       train: the training rows of every stage.
       state: before the update.
     """
-    stage, numbers = hp.at(state.step)
+    stage, words = hp.at(state.step)
     train = jax.tree.map(lambda rows: rows[stage], train)
     rows = batch(spec, hp, stage, state.step, train)
     places, drops, changes = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
-    dropout = drops if spec.model.dropout is not None else None
+    dropout = drops if words.model.dropout is not None else None
 
     def score(params: dict) -> tuple[Scores, dict]:
         def loss(params: dict, tile: Rows, key: jax.Array | None) -> tuple[jax.Array, Scores]:
-            return _score(spec, numbers, masks.apply(state.mask, params), tile, key)
+            return _score(spec, words, masks.apply(state.mask, params), tile, key)
 
         gradient = jax.grad(loss, has_aux=True)
         grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
         return scores, grads
 
-    scores, grads = modifiers.gradient(spec.modifiers, numbers, score, state.params, places)
+    scores, grads = modifiers.gradient(words.modifiers, score, state.params, places)
     changed, optimizer = update.update(
-        spec, numbers, grads, state.optimizer, state.params, state.mask, state.step, changes
+        words, grads, state.optimizer, state.params, state.mask, state.step, changes
     )
     norms = (optax.tree.norm(tree) for tree in (state.params, grads, changed))
     params = optax.apply_updates(state.params, changed)
@@ -191,8 +183,8 @@ def segment(
 
     def scan_row(carry: tuple, _: None) -> tuple[tuple, Metrics]:
         state, captured = carry
-        stage, numbers = hp.at(state.step)
-        evaluate = partial(_score, spec, numbers, state.params)
+        stage, words = hp.at(state.step)
+        evaluate = partial(_score, spec, words, state.params)
 
         def evaluated(rows: Rows) -> Scores:
             of_stage = jax.tree.map(lambda rows: rows[stage], rows)
@@ -226,14 +218,14 @@ def segment(
 
 
 def _score(
-    spec: Spec, numbers: Numbers, params: dict, tile: Rows, key: jax.Array | None
+    spec: Spec, words: Words, params: dict, tile: Rows, key: jax.Array | None
 ) -> tuple[jax.Array, Scores]:
     """What a tile `[N]` adds to the loss, and to the scores."""
-    outputs = models.apply(network(spec), params, layout(spec), tile.index, numbers["model"], key)
-    loss = losses.weighted(spec.loss.kind, numbers["loss"], outputs, tile.targets, tile.weights)
-    tolerance = tasks.build(spec.task).tolerance
+    dataset = tasks.build(spec.task)
+    outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
+    loss = losses.weighted(words.loss, outputs, tile.targets, tile.weights)
     hits = (
-        losses.hits(outputs, targets, tile.weights, tolerance)
+        losses.hits(outputs, targets, tile.weights, dataset.tolerance)
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)

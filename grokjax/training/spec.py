@@ -13,21 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import (
-    Config,
-    Experiment,
-    Groups,
-    Loss,
-    Mask,
-    Model,
-    Modifier,
-    Optimizer,
-    Task,
-)
+from grokjax.config import Experiment, Task
+from grokjax.training.words import Words, words_of
 
 PADDING = 1.05
 """Largest ratio of padded to real training rows in a program: a twentieth of the work at most,
 for a compilation of seconds for every twentieth that training sets differ."""
+TRACED = "traced"
+"""Stands where a run has a number that the compiled program takes as an input."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,15 +42,11 @@ class Spec:
     """Everything that shapes the compiled program; runs that share it share a compilation."""
 
     task: Task
-    model: Model
-    optimizer: Optimizer
-    loss: Loss
-    modifiers: tuple[Modifier, ...]
-    groups: Groups | None
+    words: Words
+    """Its leaves are all `TRACED`: what is compiled depends on the structure of the words alone."""
     split: str
     batch_size: int | None
     stages: int
-    mask: Mask | None
     donates: bool
     """Whether its runs start from parameters of others."""
     donates_optimizer: bool
@@ -96,8 +85,8 @@ class Spec:
     @property
     def updates_see_the_network(self) -> bool:
         """Whether the loss that an update sees is that of the network on the training set."""
-        noisy = any(modifier.kind == "weight_noise" for modifier in self.modifiers)
-        return self.batch_size is None and self.model.dropout is None and not noisy
+        elsewhere = any(modifier.moves_the_network for modifier in self.words.modifiers)
+        return self.batch_size is None and self.words.model.dropout is None and not elsewhere
 
 
 @jax.tree_util.register_dataclass
@@ -105,50 +94,38 @@ class Spec:
 class Hparams:
     """The numbers of one run; the lanes hold a stack of them."""
 
-    numbers: dict[str, dict[str, jax.Array]]
-    """Part → name → values `[S]`; `""` is the experiment itself."""
-    n_train: jax.Array  # [S]
+    words: Words
+    """Every leaf `[S]`."""
+    label_noise: jax.Array  # [S]
+    n_train: jax.Array  # [S], training rows: what is left of `train_fraction` in the program
     split_seed: jax.Array  # [S]
     change_steps: jax.Array  # [S - 1]
     snapshot_steps: jax.Array  # [as many as the spec captures]
     seed: jax.Array
 
-    def at(self, step: jax.Array) -> tuple[jax.Array, dict[str, dict[str, jax.Array]]]:
-        """Stage of a step, and the numbers of that stage."""
+    def at(self, step: jax.Array) -> tuple[jax.Array, Words]:
+        """Stage of a step, and the words with the numbers of that stage."""
         stage = jnp.sum(step >= self.change_steps)
-        return stage, jax.tree.map(lambda values: jnp.asarray(values)[stage], self.numbers)
-
-
-NUMBERED = ("model", "optimizer", "loss", "modifiers", "groups", "mask")
-"""Parts of an experiment with traced numbers that a program looks at."""
-
-
-def numbered(config: Experiment | Spec) -> dict[str, Config]:
-    """Dotted path → those parts of an experiment, or of a spec."""
-    found = {name: getattr(config, name) for name in NUMBERED if name != "modifiers"}
-    found |= {f"modifiers.{at}": modifier for at, modifier in enumerate(config.modifiers)}
-    return {path: part for path, part in found.items() if part is not None}
+        return stage, jax.tree.map(lambda values: jnp.asarray(values)[stage], self.words)
 
 
 def hparams(run: Experiment) -> Hparams:
     """The numbers of a run, as NumPy arrays of the program's dtype."""
     real: Any = np.dtype(run.dtype).type
     stages = run.stages()
-    values = [{p: part.numbers() for p, part in numbered(stage).items()} for stage in stages]
-    numbers: dict[str, dict[str, Any]] = {
-        path: {name: np.array([real(stage[path][name]) for stage in values]) for name in names}
-        for path, names in values[0].items()
-    }
-    numbers[""] = {"label_noise": np.array([real(stage.label_noise) for stage in stages])}
-    seeds = [s.seed if s.split_seed is None else s.split_seed for s in stages]
+
+    def stacked(*values: Any) -> Any:
+        return np.array([real(value) for value in values])
+
     as_arrays: Any = (
+        stacked(*(stage.label_noise for stage in stages)),
         np.array([stage.n_train for stage in stages], np.int32),
-        np.array(seeds, np.uint32),
+        np.array([s.seed if s.split_seed is None else s.split_seed for s in stages], np.uint32),
         np.array([change.step for change in run.changes], np.int32),
         np.array(snapshot_steps(run), np.int32),
         np.uint32(run.seed),
     )
-    return Hparams(numbers, *as_arrays)
+    return Hparams(jax.tree.map(stacked, *map(words_of, stages)), *as_arrays)
 
 
 def shapes(spec: Spec) -> Hparams:
@@ -157,12 +134,12 @@ def shapes(spec: Spec) -> Hparams:
     def array(dtype: str, *shape: int) -> Any:
         return jax.ShapeDtypeStruct(shape, np.dtype(dtype))
 
-    real, whole, seed = (array(dtype, spec.stages) for dtype in (spec.dtype, "int32", "uint32"))
-    numbers = {path: dict.fromkeys(part.numbers(), real) for path, part in numbered(spec).items()}
+    real = array(spec.dtype, spec.stages)
     return Hparams(
-        numbers={**numbers, "": {"label_noise": real}},
-        n_train=whole,
-        split_seed=seed,
+        words=jax.tree.map(lambda _: real, spec.words),
+        label_noise=real,
+        n_train=array("int32", spec.stages),
+        split_seed=array("uint32", spec.stages),
         change_steps=array("int32", spec.stages - 1),
         snapshot_steps=array("int32", spec.capture.steps if spec.capture else 0),
         seed=array("uint32"),
@@ -179,15 +156,10 @@ def spec_of(run: Experiment) -> Spec:
     rows = [row_bucket(stage.n_train, run.task.n_rows) for stage in run.stages()]
     return Spec(
         task=run.task,
-        model=run.model.static(),
-        optimizer=run.optimizer.static(),
-        loss=run.loss.static(),
-        modifiers=tuple(modifier.static() for modifier in run.modifiers),
-        groups=run.groups.static() if run.groups else None,
+        words=jax.tree.map(lambda _: TRACED, words_of(run)),
         split=run.split,
         batch_size=run.batch_size,
         stages=len(rows),
-        mask=_rule(run.mask),
         donates=run.start is not None,
         donates_optimizer=run.start is not None and run.start.optimizer_state,
         capture=_capture(run),
@@ -197,13 +169,6 @@ def spec_of(run: Experiment) -> Spec:
         matmul_precision=run.matmul_precision,
         train_rows=(min(low for low, _ in rows), max(high for _, high in rows)),
     )
-
-
-def _rule(mask: Mask | None) -> Mask | None:
-    """What of a mask shapes the program, which is not where it comes from."""
-    if mask is None:
-        return None
-    return Mask("any", "end", rule=mask.rule, by_layer=mask.by_layer)
 
 
 def _capture(run: Experiment) -> Capture | None:

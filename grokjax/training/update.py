@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from grokjax.config import GradientModifier, UpdateModifier
 from grokjax.training import masks, modifiers, optimizers
-from grokjax.training.spec import Spec
-
-Numbers = Mapping[str, Mapping[str, jax.Array]]
+from grokjax.training.words import Words
 
 
 @jax.tree_util.register_dataclass
@@ -25,18 +23,18 @@ class OptimizerState:
     """Number of the modifier → what it keeps."""
 
 
-def init(spec: Spec, numbers: Numbers, params: dict) -> OptimizerState:
+def init(words: Words, params: dict) -> OptimizerState:
     """Before the first update."""
-    makers = {**modifiers.GRADIENTS, **modifiers.UPDATES}
-    around = modifiers.transformations(makers, spec.modifiers, numbers)
-    direction = optimizers.direction(spec, numbers["optimizer"])
-    kept = {str(at): transformation.init(params) for at, transformation in around}
-    return OptimizerState(direction.init(params), kept)
+    both = (
+        *modifiers.transformations(words.modifiers, GradientModifier),
+        *modifiers.transformations(words.modifiers, UpdateModifier),
+    )
+    memories = {str(at): transformation.init(params) for at, transformation in both}
+    return OptimizerState(optimizers.direction(words.optimizer).init(params), memories)
 
 
 def update(
-    spec: Spec,
-    numbers: Numbers,
+    words: Words,
     grads: dict,
     state: OptimizerState,
     params: dict,
@@ -44,27 +42,37 @@ def update(
     step: jax.Array,
     key: jax.Array,
 ) -> tuple[dict, OptimizerState]:
-    """What to add to the parameters at a step, and the state after it."""
-    optimizer, own = spec.optimizer, numbers["optimizer"]
-    rate = optimizers.learning_rate(optimizer, own, step)
-    rates, decays = optimizers.factors(spec, numbers, params)
-    decayed = jax.tree.map(lambda w, factor: own["weight_decay"] * factor * w, params, decays)
-    kept: dict[str, Any] = {}
+    """What to add to the parameters at a step, and the optimiser's state after it.
 
-    def modified(place: Mapping[str, modifiers.Make], tree: dict) -> dict:
-        for at, transformation in modifiers.transformations(place, spec.modifiers, numbers):
+    Args:
+      words: with the numbers of the step.
+      grads: of the loss, in the shape of the parameters.
+      state: before the update.
+      params: before the update.
+      mask: 1 where a weight is trained; None where all are.
+      step: updates before this one.
+      key: of the modifiers' random numbers at this step.
+    """
+    optimizer, model, groups = words.optimizer, words.model, words.groups
+    rate = optimizers.learning_rate(optimizer, step)
+    rates, decays = optimizers.factors(optimizer, model, groups, params)
+    decayed = jax.tree.map(lambda w, factor: optimizer.weight_decay * factor * w, params, decays)
+    memories: dict[str, Any] = {}
+
+    def modified(place: type[GradientModifier | UpdateModifier], tree: dict) -> dict:
+        for at, transformation in modifiers.transformations(words.modifiers, place):
             extra = {"key": jax.random.fold_in(key, at), "rate": rate, "factors": rates}
             before = state.modifiers[str(at)]
-            tree, kept[str(at)] = transformation.update(tree, before, params, **extra)
+            tree, memories[str(at)] = transformation.update(tree, before, params, **extra)
         return tree
 
-    grads = modified(modifiers.GRADIENTS, grads)
-    if optimizers.is_coupled(optimizer):
+    grads = modified(GradientModifier, grads)
+    if optimizer.coupled:
         grads = jax.tree.map(jnp.add, grads, decayed)
-    direction = optimizers.direction(spec, own)
+    direction = optimizers.direction(optimizer)
     along, direction_state = direction.update(grads, state.direction, params)
-    if not optimizers.is_coupled(optimizer):
+    if not optimizer.coupled:
         along = jax.tree.map(jnp.add, along, decayed)
     updates = jax.tree.map(lambda a, factor: -rate * factor * a, along, rates)
-    updates = modified(modifiers.UPDATES, masks.apply(mask, updates))
-    return updates, OptimizerState(direction_state, kept)
+    updates = modified(UpdateModifier, masks.apply(mask, updates))
+    return updates, OptimizerState(direction_state, memories)

@@ -1,4 +1,4 @@
-"""A task is a finite table of rows and targets.
+"""The dataset of a task: every row of a finite table, and its target.
 
 Legend: N rows of the table, T positions, F features, A answers of a row.
 """
@@ -6,13 +6,16 @@ Legend: N rows of the table, T positions, F features, A answers of a row.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
+from grokjax.config.parts import Task
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Table:
-    """The whole task, in a fixed order of rows."""
+class Dataset:
+    """Every row of a task, in a fixed order."""
 
     inputs: np.ndarray  # tokens [N, T] int32, or features [N, F] float64
     targets: np.ndarray  # classes [N] or [N, A] int32, or numbers [N] float64
@@ -42,3 +45,18 @@ class Table:
             return float((ends - np.arange(len(targets))).max() / len(targets))
         _, counts = np.unique(self.targets, axis=0, return_counts=True)
         return float(counts.max() / len(self.targets))
+
+
+@functools.singledispatch
+def make_dataset(task: Task) -> Dataset:
+    """The dataset of a task, made anew: each file of this package registers its own tasks.
+
+    A task from elsewhere says it by its method `dataset`.
+    """
+    return task.dataset()
+
+
+@functools.cache
+def build(task: Task) -> Dataset:
+    """The dataset of a task, made once in a process."""
+    return make_dataset(task)

@@ -1,13 +1,15 @@
-"""Tables of functions with a known form: of bits, and of Gaussian inputs."""
+"""Tables of functions of bits."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.algebra import check_table_seed
 from grokjax.config.fields import require
+from grokjax.config.modular import check_table_seed
 from grokjax.config.parts import Task
+
+__all__ = ["Conjunction", "Majority", "SparseParity"]
 
 MOST_ROWS = 200_000
 """Of a table that is drawn or listed; larger ones are for algebra only."""
@@ -110,76 +112,3 @@ class Conjunction(Bits):
                 f"half are to satisfy all k_bits={self.k_bits} literals, give at most {most} rows"
             )
             require(self.samples <= most, "samples", self.samples, remedy)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class GaussianInputs(Task):
-    """A number for each of the inputs x ~ N(0, I)."""
-
-    target_kind: ClassVar[Literal["classes", "sequence", "real"]] = "real"
-    encoding: ClassVar[Literal["tokens", "features"]] = "features"
-
-    n_inputs: int = 10
-    """Numbers of a row."""
-    samples: int | None = 2000
-    """Rows."""
-    tolerance: float = 0.1
-    """A prediction further than this from its target is wrong."""
-    table_seed: int = 0
-    """Which rows, and which function."""
-
-    def check(self) -> None:
-        require(1 <= self.n_inputs <= 10_000, "n_inputs", self.n_inputs, "give 1 to 10000")
-        remedy = f"there is no table of all real inputs, give 2 to {MOST_ROWS} rows"
-        drawn = self.samples is not None and 2 <= self.samples <= MOST_ROWS
-        require(drawn, "samples", self.samples, remedy)
-        require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
-        check_table_seed(self.table_seed)
-
-    @property
-    def n_rows(self) -> int:
-        """Rows drawn."""
-        return self.samples or 0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class PolynomialRegression(GaussianInputs):
-    """A ladder of degrees, `y = Σ_j He_j(u_j·x) / √(j! degree) + noise`, j = 1 … degree.
-
-    He_j are the probabilists' Hermite polynomials and u_j random unit vectors, so the degrees
-    are uncorrelated, carry equal variance, and y without noise has variance 1. Kumar et al. 2023
-    (arXiv 2310.06110) grok a single such component.
-    """
-
-    kind: ClassVar[str] = "polynomial_regression"
-
-    degree: int = 2
-    """Of the highest component."""
-    noise_std: float = 0.0
-    """Standard deviation of what is added to every target."""
-
-    def check(self) -> None:
-        super().check()
-        require(1 <= self.degree <= 20, "degree", self.degree, "give 1 to 20")
-        require(self.noise_std >= 0, "noise_std", self.noise_std, "give 0 or more")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class TeacherStudent(GaussianInputs):
-    """The outputs `y = Σ_j v_j σ(w_j·x)` of a random teacher, standardised over the table.
-
-    Linear: σ(z) = z, as in Levi et al. 2023 (arXiv 2310.16441); ReLU: σ(z) = max(0, z), as in
-    Saad & Solla 1995 with another σ. Weights are standard normal, w_j divided by √n_inputs.
-    """
-
-    kind: ClassVar[str] = "teacher_student"
-
-    teacher: Literal["linear", "relu"] = "relu"
-    """The activation σ."""
-    teacher_units: int = 4
-    """Hidden units of the teacher; a linear one is the same function with any number."""
-
-    def check(self) -> None:
-        super().check()
-        remedy = "give 1 to 10000 units"
-        require(1 <= self.teacher_units <= 10_000, "teacher_units", self.teacher_units, remedy)

@@ -1,0 +1,181 @@
+"""Words of your own from plain functions.
+
+A decorator makes a class of a function, to be used as grokjax's own words are. Arguments that can
+only be given by name are its fields: `traced(...)` marks a number that is an input of the compiled
+program, and so an axis that needs no compilation.
+
+    @own.loss
+    def focal(logits, targets, *, gamma: float = traced(2.0)):
+        ...
+
+    Experiment(loss=focal(), sweep=grid(gamma=[0.0, 1.0, 2.0]))
+
+Its name and the hash of its source are part of the identity of a run: another function is another
+run. What the function calls is not hashed. Where more is to be said than a function can, write a
+subclass of `Task`, `Model`, `Optimizer`, `Loss` or one of the modifiers, and define its method.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from grokjax.config import source
+from grokjax.config.fields import Config, ConfigError, require
+from grokjax.config.modular import Format
+from grokjax.config.parts import (
+    GradientModifier,
+    Loss,
+    Model,
+    Modifier,
+    Optimizer,
+    Task,
+    UpdateModifier,
+)
+
+Decorated = type[Any]
+
+
+def loss(function: Callable) -> Decorated:
+    """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`."""
+    return _word(Loss, "per_target", function, 2)
+
+
+def optimizer(function: Callable) -> Decorated:
+    """An optimiser from a function that returns an `optax.GradientTransformation`.
+
+    Its output is what weights descend along, as that of `optax.scale_by_adam` is: learning rate,
+    schedule and decoupled weight decay are fields of every optimiser. One that points downhill
+    already, such as `optax.adamw(1.0)`, is turned round: `optax.chain(..., optax.scale(-1.0))`.
+    """
+    return _word(Optimizer, "direction", function, 0)
+
+
+def gradient_modifier(function: Callable) -> Decorated:
+    """A modifier from a function that returns an `optax.GradientTransformation` of gradients."""
+    return _word(GradientModifier, "transformation", function, 0)
+
+
+def update_modifier(function: Callable) -> Decorated:
+    """A modifier from a function that returns an `optax.GradientTransformation` of updates."""
+    return _word(UpdateModifier, "transformation", function, 0)
+
+
+def model(function: Callable) -> Decorated:
+    """A network from a function of the `Dataset` that returns a `flax.linen.Module`.
+
+    The module takes tokens `[N, T]` or features `[N, F]` to logits `[N, C]`.
+    """
+    return _word(Model, "network", function, 1)
+
+
+def operation(function: Callable) -> Decorated:
+    """A task from a function of two arrays of operands a, b → results, all of them in 0 … p − 1.
+
+    The class has the fields `p`, how many values there are, and `format`, the tokens of a row. A
+    function with an argument `p`, by name only, is given it.
+    """
+    return _word(BinaryOperation, "results", function, 2)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BinaryOperation(Task):
+    """The table of an operation on two of p values; `operation` makes these of functions."""
+
+    p: int = 97
+    """How many values the operands have, and the results."""
+    format: Format = "a b ="
+    """The tokens of a row."""
+
+    def check(self) -> None:
+        require(2 <= self.p <= 1000, "p", self.p, "give 2 to 1000 values")
+
+    @property
+    def n_rows(self) -> int:
+        return self.p**2
+
+    @property
+    def operands(self) -> tuple[int, int]:
+        return self.p, self.p
+
+    def results(self, a: Any, b: Any) -> Any:
+        """The results `[N]` of operands `[N]`."""
+        raise NotImplementedError(f"{type(self).__name__} has no method `results`")
+
+
+def _word(base: type[Config], method: str, function: Callable, arguments: int) -> Decorated:
+    """A class of words whose method is the function, with the fields as arguments by name."""
+    parameters = inspect.signature(function).parameters.values()
+    by_name = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    name = getattr(function, "__name__", repr(function))
+    if len(parameters) - len(by_name) != arguments:
+        raise ConfigError(
+            f"{name}: it takes {len(parameters) - len(by_name)} arguments where {arguments} "
+            f"{'is' if arguments == 1 else 'are'} given, put a * before those that are fields."
+        )
+    if why := source.why_unnamed(function):
+        raise ConfigError(f"{name}: {why}.")
+    known = [field.name for field in dataclasses.fields(typing.cast(Any, base))]
+    hints = typing.get_type_hints(function)
+    fields = []
+    for parameter in (p for p in parameters if p.name in by_name):
+        if parameter.name in known and parameter.default is parameter.empty:
+            continue  # it is given the field that every such word has
+        if parameter.name not in hints or parameter.default is parameter.empty:
+            raise ConfigError(
+                f"{name}, {parameter.name}: a field has a type and a default, write "
+                f"`{parameter.name}: float = traced(1.0)` or `{parameter.name}: int = 1`."
+            )
+        fields.append((parameter.name, hints[parameter.name], parameter.default))
+
+    @functools.wraps(function)
+    def call(self: Any, *given: Any) -> Any:
+        return function(*given, **{field: getattr(self, field) for field in by_name})
+
+    namespace = {
+        "__module__": function.__module__,
+        "__qualname__": function.__qualname__,
+        "__doc__": function.__doc__ or f"`{name}`, from a function.",
+        "kind": source.qualified_name(function),
+        "function": staticmethod(function),
+        method: call,
+    }
+    return dataclasses.make_dataclass(
+        name, fields, bases=(base,), namespace=namespace, frozen=True, kw_only=True
+    )
+
+
+DECORATORS: dict[str, tuple[type[Config], Callable[[Callable], Decorated]]] = {
+    "task": (Task, operation),
+    "model": (Model, model),
+    "optimizer": (Optimizer, optimizer),
+    "loss": (Loss, loss),
+    "modifiers": (Modifier, gradient_modifier),
+}
+"""Field of an experiment → what it holds, and what makes one of a plain function."""
+
+
+def as_word(field: str, value: Any) -> Any:
+    """The word that a class or a plain function stands for; anything else as it is.
+
+    Args:
+      field: of the experiment.
+      value: a word, a class of words, a function, or a list of such for modifiers.
+    """
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return tuple(as_word(field, one) for one in value)
+    base, decorate = DECORATORS[field]
+    if isinstance(value, type) and issubclass(value, base):
+        return value()
+    if inspect.isfunction(value):
+        return decorate(value)()
+    if hasattr(value, "_fields") and hasattr(value, "update"):
+        raise ConfigError(
+            f"{field}: this optax transformation has no name, write a function that returns it "
+            f"and give that one: `def mine(): return optax.…`."
+        )
+    return value

@@ -1,0 +1,63 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar, Literal, Self
+
+from grokjax.config.fields import require
+from grokjax.config.networks import Network
+from grokjax.config.parts import Task
+
+__all__ = ["MLP"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MLP(Network):
+    """A multilayer perceptron with `layers` hidden layers, over tokens or features.
+
+    h₁ = φ(Σ_t x_t W_t), h_{l+1} = φ(h_l W_l), logits = h_L W. Liu et al. 2022b (Omnigrok) take
+    it deep and with ReLU on images.
+    """
+
+    kind: ClassVar[str] = "mlp"
+
+    token_inputs: Literal["one_hot", "sum", "concatenate"] = "concatenate"
+    """What the first layer sees of tokens: themselves, or the sum or list of their embeddings."""
+    gated: bool = False
+    """Every hidden layer is φ(x W) ⊙ (x V); with activation 'identity' that is bilinear."""
+    # One choice more than other networks have, which a type checker cannot know to be harmless.
+    activation: Literal["relu", "gelu", "silu", "square", "identity"] = "relu"  # type: ignore[assignment]
+
+    def check(self) -> None:
+        super().check()
+        require(self.layers >= 0, "layers", self.layers, "give 0 hidden layers or more")
+        remedy = "without a hidden layer tokens are one-hot, give token_inputs='one_hot'"
+        linear = self.layers == 0 and self.token_inputs != "one_hot"
+        require(not linear, "layers", self.layers, remedy)
+        for name, value in (("gated", self.gated), ("dropout", self.dropout is not None)):
+            remedy = "there is no hidden layer, leave it out"
+            require(bool(self.layers) or not value, name, getattr(self, name), remedy)
+
+    def check_task(self, task: Task) -> None:
+        remedy = f"{task.kind} asks for answers at several positions, give model=Transformer(...)"
+        require(task.target_kind != "sequence", "model", self.kind, remedy)
+        embeds = task.encoding == "tokens" and self.token_inputs != "one_hot"
+        remedy = "µP has no rule for an MLP with embeddings here, give token_inputs='one_hot'"
+        require(not (embeds and self.scaling == "mup"), "scaling", self.scaling, remedy)
+
+    @classmethod
+    def quadratic(cls, mlp_width: int = 500, **fields: Any) -> Self:
+        """One-hot inputs, one hidden layer, x² (Gromov 2023), in mean-field scaling."""
+        given = {"token_inputs": "one_hot", "activation": "square", "scaling": "mean_field"}
+        return cls(mlp_width=mlp_width, **{**given, **fields})
+
+    @classmethod
+    def bilinear(cls, mlp_width: int = 512, **fields: Any) -> Self:
+        """Hidden layers (x W) ⊙ (x V), without a nonlinearity of their own (Pearce et al. 2024)."""
+        return cls(mlp_width=mlp_width, **{"gated": True, "activation": "identity", **fields})
+
+    @classmethod
+    def linear(cls, **fields: Any) -> Self:
+        """No hidden layer: logits linear in one-hot tokens, or in features."""
+        return cls(**{"layers": 0, "token_inputs": "one_hot", **fields})
