@@ -51,7 +51,8 @@ def words_of(experiment: Experiment) -> Words:
         words.mask,
     ):
         if word is not None:
-            register(type(word))
+            cls: Any = type(word)
+            register(cls)
     return words
 
 
