@@ -22,6 +22,13 @@ def check_experiment(experiment: Experiment) -> None:
     _check_loss(experiment)
     _check_changes(experiment)
     _check_snapshots(experiment)
+    for instrument in experiment.instruments:
+        for name in instrument.traced_values():
+            remedy = "what is measured is the same for all runs, make it a plain field"
+            require(False, f"instruments, {name}", "traced", remedy)
+    kinds = [instrument.kind for instrument in experiment.instruments]
+    remedy = "one of them is there twice, and their rows could not be told apart, drop one"
+    require(len(set(kinds)) == len(kinds), "instruments", kinds, remedy)
     perturbing = [m.kind for m in experiment.modifiers if isinstance(m, PerturbingModifier)]
     remedy = "both say where the gradient is taken, keep one"
     require(len(perturbing) < 2, "modifiers", " and ".join(perturbing), remedy)

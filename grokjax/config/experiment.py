@@ -29,7 +29,7 @@ from grokjax.config.losses import CrossEntropy
 from grokjax.config.masks import Mask
 from grokjax.config.modular import ModularArithmetic
 from grokjax.config.optimizers import AdamW, ParameterGroups
-from grokjax.config.parts import Loss, Model, Modifier, Optimizer, Task
+from grokjax.config.parts import Instrument, Loss, Model, Modifier, Optimizer, Task
 from grokjax.config.refine import Refine
 from grokjax.config.snapshots import SnapshotSchedule
 from grokjax.config.thresholds import Thresholds
@@ -39,7 +39,7 @@ __all__ = ["Experiment"]
 
 SECTIONS = ("task", "model", "optimizer", "loss")
 """Parts whose fields have columns under their own names."""
-OF_THE_SWEEP = ("thresholds", "sweep", "refine")
+OF_THE_SWEEP = ("thresholds", "sweep", "refine", "instruments")
 """Fields that are no part of a run."""
 SEEDS = ("seed", "split_seed")
 """Fields that make repetitions and no conditions."""
@@ -83,6 +83,8 @@ class Experiment(Config):
     """Which weights to train; all when left out."""
     snapshots: SnapshotSchedule | None = None
     """Which parameters to keep on disk."""
+    instruments: tuple[Instrument, ...] = ()
+    """What is measured of every network at every log point; see `results.measures`."""
     steps: int = 20_000
     """Budget of a run, in optimiser updates."""
     settle_steps: int | None = 2000

@@ -29,6 +29,7 @@ from grokjax.config.fields import Config, ConfigError, require
 from grokjax.config.modular import Format
 from grokjax.config.parts import (
     GradientModifier,
+    Instrument,
     Loss,
     Model,
     Modifier,
@@ -71,6 +72,14 @@ def model(function: Callable) -> Decorated:
     The module takes tokens `[N, T]` or features `[N, F]` to logits `[N, C]`.
     """
     return _word(Model, "network", function, 1)
+
+
+def instrument(function: Callable) -> Decorated:
+    """An instrument from a function of what is observed at a log point.
+
+    It returns a number, an array, or a dictionary of them: the rows of `results.measures`.
+    """
+    return _word(Instrument, "measure", function, 1)
 
 
 def operation(function: Callable) -> Decorated:
@@ -155,6 +164,7 @@ DECORATORS: dict[str, tuple[type[Config], Callable[[Callable], Decorated]]] = {
     "optimizer": (Optimizer, optimizer),
     "loss": (Loss, loss),
     "modifiers": (Modifier, gradient_modifier),
+    "instruments": (Instrument, instrument),
 }
 """Field of an experiment → what it holds, and what makes one of a plain function."""
 

@@ -14,6 +14,7 @@ from grokjax.config.fields import Config, require, traced
 
 __all__ = [
     "GradientModifier",
+    "Instrument",
     "Loss",
     "Model",
     "Modifier",
@@ -202,3 +203,21 @@ class PerturbingModifier(Modifier):
           key: of random numbers, another one at every update.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `gradient_at`")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Instrument(Config):
+    """What is measured of a network at every log point, beside the columns of the curves.
+
+    It looks and changes nothing, so it is no part of a run: a run has the same id and the same bits
+    whatever is measured of it.
+    """
+
+    def measure(self, observed: Any) -> Any:
+        """A number, an array, or a dictionary of them by name.
+
+        Args:
+          observed: the network, a `grokjax.training.instruments.Observed`: its `params`, its
+            `outputs` for every row of the `dataset`, and which rows it is `trained_on`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no method `measure`")

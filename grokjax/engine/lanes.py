@@ -70,6 +70,8 @@ class Rows:
     occupant: Occupant
     step: np.ndarray  # [K]
     metrics: dict[str, np.ndarray]  # each [K]
+    measures: dict[str, dict[str, np.ndarray]]
+    """Instrument → part → values `[K]`."""
     stop_reason: str | None
     """Why the last row is the run's last, if it is: diverged, budget or settled."""
     kept: dict[int, dict[str, np.ndarray]]
@@ -147,7 +149,10 @@ class Lanes:
             end, stop_reason = self._end(occupant, {"step": step, **metrics})
             metrics = {name: values[:end] for name, values in metrics.items()}
             kept = _kept(captured, lane, int(step[end - 1]))
-            collected.append(Rows(occupant, step[:end], metrics, stop_reason, kept))
+            measures = jax.tree.map(
+                lambda x, lane=lane, end=end: np.asarray(x)[lane, :end], self._metrics.measures
+            )
+            collected.append(Rows(occupant, step[:end], metrics, measures, stop_reason, kept))
             occupant.step = int(step[end - 1]) + log_every
         return collected
 

@@ -257,8 +257,10 @@ class Trainer:
         """
         tick = self._tick + 1
         pieces = [(rows.occupant.run.run_id, rows.step, rows.metrics) for rows in self._rows]
+        measured = [(rows.occupant.run.run_id, rows.step, rows.measures) for rows in self._rows]
         tables = {
             "curves": schema.curves_table(pieces),
+            "measures": schema.measures_table(measured),
             "runs": schema.runs_table(self._ended, self._runs_schema),
         }
         record = self._store.write(tick, tables, forgotten)

@@ -20,6 +20,8 @@ from grokjax.results.files import read_metadata, read_table
 from grokjax.results.snapshots import Snapshot
 
 
+MEASURED = ["run_id", "step", "instrument", "part"]
+"""Columns that tell the rows of `measures` apart."""
 WORK = ".work"
 """Folder of checkpoints and lock, of a sweep that is not finished."""
 
@@ -155,8 +157,8 @@ class Results:
         if not parts:
             return pd.DataFrame({"run_id": pd.Series(dtype="str")})
         table = pd.concat([read_table(part).to_pandas() for part in parts], ignore_index=True)
-        key = ["run_id"] if name == "runs" else ["run_id", "step"]
-        return table.drop_duplicates(key, ignore_index=True) if self.others else table
+        keys = {"runs": ["run_id"], "curves": ["run_id", "step"], "measures": MEASURED}
+        return table.drop_duplicates(keys[name], ignore_index=True) if self.others else table
 
 
 def load(path: str | Path, *more: str | Path) -> Results:

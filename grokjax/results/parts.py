@@ -16,7 +16,9 @@ from typing import Any
 from grokjax.config import ConfigError
 from grokjax.results.files import fingerprint, read_metadata
 
-TABLES = ("runs", "curves")
+TABLES = ("runs", "curves", "measures")
+OPTIONAL = ("measures",)
+"""Tables that have no folder where a sweep has no instruments."""
 Record = dict[str, dict[str, dict[str, Any]]]
 _PART = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _STRAY = re.compile(r"\.\.?\d{8}-\d{8}\.parquet(\.next)?(\.tmp)?")
@@ -85,7 +87,7 @@ def located(folder: Path, record: Record) -> tuple[dict[str, dict[str, Path]], l
     files: dict[str, dict[str, Path]] = {table: {} for table in TABLES}
     lost = []
     for table in TABLES:
-        for part, about in sorted(record[table].items()):
+        for part, about in sorted(record.get(table, {}).items()):
             path = folder / table / part
             for candidate in (path, staged(path)):
                 if candidate.is_file() and fingerprint(candidate) == about["blake2b"]:

@@ -38,6 +38,16 @@ CURVES = pa.schema(
     [("run_id", pa.string()), ("step", pa.int64())] + [(name, pa.float64()) for name in METRICS]
 )
 
+MEASURES = pa.schema(
+    [
+        ("run_id", pa.string()),
+        ("step", pa.int64()),
+        ("instrument", pa.string()),
+        ("part", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+
 
 def onset_columns(thresholds: Thresholds) -> dict[str, pa.DataType]:
     """Columns that `analysis.onset` computes from a run's curve."""
@@ -130,3 +140,32 @@ def curves_table(pieces: list[tuple[str, np.ndarray, dict[str, np.ndarray]]]) ->
         values = np.concatenate([metrics[name] for _, _, metrics in pieces])
         columns.append(values.astype(np.float64))
     return pa.Table.from_arrays([pa.array(column) for column in columns], schema=CURVES)
+
+
+def measures_table(
+    pieces: list[tuple[str, np.ndarray, dict[str, dict[str, np.ndarray]]]],
+) -> pa.Table:
+    """Rows of `measures` from pieces of runs.
+
+    Args:
+      pieces: run id, steps `[K]`, and instrument → part → values `[K]`.
+    """
+    found = [
+        MEASURES.empty_table(),
+        *(
+            pa.table(
+                [
+                    pa.array([run_id] * len(step)),
+                    pa.array(step, pa.int64()),
+                    pa.array([instrument] * len(step)),
+                    pa.array([part] * len(step)),
+                    pa.array(values, pa.float64()),
+                ],
+                schema=MEASURES,
+            )
+            for run_id, step, measures in pieces
+            for instrument, parts in measures.items()
+            for part, values in parts.items()
+        ),
+    ]
+    return pa.concat_tables(found)

@@ -31,7 +31,7 @@ from grokjax.results.files import (
     write_atomically,
     write_table,
 )
-from grokjax.results.parts import TABLES, Record
+from grokjax.results.parts import OPTIONAL, TABLES, Record
 
 
 class Store:
@@ -68,6 +68,8 @@ class Store:
         """Bring the folders to what is committed, whatever a death has left in them."""
         for name in TABLES:
             inside = self.folder / name
+            if name in OPTIONAL and not inside.exists():
+                continue
             inside.mkdir(exist_ok=True)
             for part, path in self._files[name].items():
                 if path.name != part:
@@ -98,6 +100,7 @@ class Store:
                 metadata = {**(table.schema.metadata or {}), **self._provenance}
                 part = parts.name(tick, tick)
                 path = self.folder / name / part
+                path.parent.mkdir(exist_ok=True)
                 write_table(path, table.replace_schema_metadata(metadata))
                 record[name][part] = parts.described(path)
         return record
@@ -129,6 +132,8 @@ class Store:
         """Move what is staged to its name and drop what a record has no more, once committed."""
         for name in TABLES:
             inside = self.folder / name
+            if name in OPTIONAL and not inside.exists():
+                continue
             for path in (inside / part for part in record[name]):
                 if path in self._staged:
                     parts.staged(path).replace(path)

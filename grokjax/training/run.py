@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from grokjax import models, tasks
-from grokjax.training import losses, masks, modifiers, update
+from grokjax.training import instruments, losses, masks, modifiers, update
 from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
 from grokjax.training.spec import Hparams, Spec
 from grokjax.training.words import Words
@@ -90,9 +90,13 @@ class Metrics:
     train_accuracy_true: jax.Array
     """By the true labels, where `label_noise` has changed some."""
 
+    measures: instruments.Measures
+    """What the instruments measure."""
+
     def columns(self) -> dict[str, jax.Array]:
         """Column name → values, in the order of the curves table."""
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        names = [field.name for field in dataclasses.fields(self) if field.name != "measures"]
+        return {name: getattr(self, name) for name in names}
 
 
 @jax.tree_util.register_dataclass
@@ -206,6 +210,7 @@ def segment(
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,
+            measures=_measured(spec, words, state.params, train, stage),
         )
         if captured is not None:
             seen, captured = _capture(spec, hp, state, metrics, captured)
@@ -215,6 +220,21 @@ def segment(
     carry = (state, _nothing_captured(spec, log_points, state))
     (state, captured), metrics = jax.lax.scan(scan_row, carry, None, length=log_points)
     return state, metrics, captured
+
+
+def _measured(
+    spec: Spec, words: Words, params: dict, train: Rows, stage: jax.Array
+) -> instruments.Measures:
+    """What the instruments measure, apart from the update: they must not change its bits."""
+    if not spec.instruments:
+        return {}
+    params, words = jax.lax.optimization_barrier((params, words))
+    dataset = tasks.build(spec.task)
+    index, weights = (x[stage].reshape(-1) for x in (train.index, train.weights))
+    # Rows of weight zero pad the training set and may be any row, so what counts is a maximum.
+    trained_on = jnp.zeros(len(dataset.targets), weights.dtype).at[index].max(weights) > 0
+    observed = instruments.Observed(params, words.model, dataset, layout(spec), trained_on)
+    return instruments.measure(spec.instruments, observed)
 
 
 def _score(

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import Experiment, Task
+from grokjax.config import Experiment, Instrument, Task
 from grokjax.training.words import Words, words_of
 
 PADDING = 1.05
@@ -51,6 +51,7 @@ class Spec:
     """Whether its runs start from parameters of others."""
     donates_optimizer: bool
     capture: Capture | None
+    instruments: tuple[Instrument, ...]
     log_every: int
     dtype: str
     loss_dtype: str
@@ -163,6 +164,7 @@ def spec_of(run: Experiment) -> Spec:
         donates=run.start is not None,
         donates_optimizer=run.start is not None and run.start.optimizer_state,
         capture=_capture(run),
+        instruments=run.instruments,
         log_every=run.log_every,
         dtype=run.dtype,
         loss_dtype=run.loss_dtype or run.dtype,
