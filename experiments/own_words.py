@@ -27,7 +27,11 @@ def gcd(a, b, *, p):
 
 
 class LSTM(nn.Module):
-    """Embeddings, one LSTM, logits of its last state."""
+    """Embeddings, one LSTM, logits of its last state.
+
+    Embeddings are a product with one-hot tokens: the gradient of an index array is a sum that
+    accelerators add up in any order, and a run would not have the same bits twice.
+    """
 
     vocabulary: int
     classes: int
@@ -35,8 +39,11 @@ class LSTM(nn.Module):
 
     @nn.compact
     def __call__(self, tokens):
-        x = nn.Embed(self.vocabulary, self.width, name="embed")(tokens)
-        x = nn.RNN(nn.OptimizedLSTMCell(self.width))(x)
+        x = nn.Dense(self.width, use_bias=False, name="embed")(nn.one_hot(tokens, self.vocabulary))
+        cell = nn.OptimizedLSTMCell(self.width)
+        # States start in float32 whatever the experiment's dtype is.
+        states = cell.initialize_carry(jax.random.key(0), x[:, 0].shape)
+        x = nn.RNN(cell)(x, initial_carry=jax.tree.map(lambda s: s.astype(x.dtype), states))
         return nn.Dense(self.classes, name="unembed")(x[:, -1])
 
 

@@ -6,15 +6,23 @@ import threading
 from pathlib import Path
 
 import flax.linen as nn
-import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import pytest
+from own_words import (
+    adam,
+    clipped,
+    difference,
+    norms,
+    recurrent,
+    softened,
+    trained_accuracy,
+    whole_adam,
+)
 
 import grokjax
-from grokjax import ConfigError, Experiment, Loss, Model, grid, own, tasks, traced
+from grokjax import ConfigError, Experiment, Loss, Model, grid, own, tasks
 from grokjax.config import source
 from grokjax.engine import plan
 from grokjax.experiment_file import read
@@ -30,59 +38,6 @@ BASE = Experiment(
     log_every=10,
     settle_steps=None,
 )
-
-
-@own.loss
-def softened(logits, targets, *, temperature: float = traced(1.0)):
-    """−log softmax(z / T)_y."""
-    logs = jax.nn.log_softmax(logits / temperature)
-    return -jnp.sum(jax.nn.one_hot(targets, logs.shape[-1], dtype=logs.dtype) * logs, axis=-1)
-
-
-@own.optimizer
-def adam(*, b1: float = traced(0.9), b2: float = traced(0.98), eps: float = traced(1e-8)):
-    return optax.scale_by_adam(b1=b1, b2=b2, eps=eps)
-
-
-@own.optimizer
-def whole_adam(*, learning_rate: float = traced(1.0)):
-    return optax.chain(optax.adam(1.0, b2=0.98), optax.scale(-1.0))
-
-
-@own.operation
-def difference(a, b, *, p):
-    return (a - b) % p
-
-
-@own.gradient_modifier
-def clipped(*, bound: float = traced(1.0)):
-    return optax.clip_by_global_norm(bound)
-
-
-@own.instrument
-def norms(observed):
-    largest = jnp.abs(observed.outputs).max()
-    return {"embed": optax.tree.norm(observed.params["embed"]), "logits": [largest, -largest]}
-
-
-@own.instrument
-def trained_accuracy(observed):
-    right = observed.outputs.argmax(-1) == jnp.asarray(observed.dataset.targets)
-    return jnp.sum(right & observed.trained_on) / jnp.sum(observed.trained_on)
-
-
-class Dense(nn.Module):
-    classes: int
-
-    @nn.compact
-    def __call__(self, tokens):
-        x = nn.Embed(5, 6, name="embed")(tokens)
-        return nn.Dense(self.classes, name="unembed")(x.reshape(len(x), -1))
-
-
-@own.model
-def dense(dataset):
-    return Dense(dataset.n_classes)
 
 
 class Normed(nn.Module):
@@ -159,14 +114,14 @@ def test_instruments_change_no_bit_and_survive_a_stop(tmp_path, small_ticks):
     key = ["run_id", "step", "instrument", "part"]
     wide = whole.measures.pivot(index=["run_id", "step"], columns=["instrument", "part"])["value"]
     assert set(wide) == {
-        ("test_own.norms", "embed"),
-        ("test_own.norms", "logits.0"),
-        ("test_own.norms", "logits.1"),
-        ("test_own.trained_accuracy", ""),
+        ("own_words.norms", "embed"),
+        ("own_words.norms", "logits.0"),
+        ("own_words.norms", "logits.1"),
+        ("own_words.trained_accuracy", ""),
     }
     train_accuracy = whole.curves.set_index(["run_id", "step"])["train_accuracy"]
     np.testing.assert_allclose(
-        wide["test_own.trained_accuracy", ""], train_accuracy.reindex(wide.index), rtol=1e-12
+        wide["own_words.trained_accuracy", ""], train_accuracy.reindex(wide.index), rtol=1e-12
     )
     stop = threading.Event()
 
@@ -279,10 +234,10 @@ def test_what_its_function_gives_is_looked_at(changes, message):
 
 
 def test_a_subclass_says_its_meaning_by_a_method(tmp_path):
-    text = textwrap.dedent(source.whole_text(type(dense())))
-    assert "def dense(dataset)" in text
+    text = textwrap.dedent(source.whole_text(type(recurrent())))
+    assert "def recurrent(dataset)" in text
 
-    trained = grokjax.run(dataclasses.replace(BASE, model=dense())).runs
+    trained = grokjax.run(dataclasses.replace(BASE, model=recurrent())).runs
     assert trained["final_train_loss"].iloc[0] < np.log(5)
     experiment, _ = read(EXPERIMENTS / "own_convolution.py")
     with pytest.raises(ConfigError, match="has no pictures"):

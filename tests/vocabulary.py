@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import own_words
 from task_examples import EXAMPLES
 
 import grokjax
@@ -102,6 +103,16 @@ SPLITS = {
         )
     },
 }
+OWN = {
+    "task": {"task": own_words.difference(p=5)},
+    "lstm": {"model": own_words.recurrent()},
+    "convolutions": {**TASKS["digits"], "model": own_words.ConvolutionalNetwork()},
+    "optax": {"optimizer": own_words.adam(learning_rate=2e-2)},
+    "modifier": {"modifiers": (own_words.clipped(),)},
+    "loss": {"loss": own_words.softened(temperature=0.7)},
+    "instruments": {"instruments": (own_words.norms, own_words.trained_accuracy)},
+}
+"""Words that are not grokjax's, each as one of those that are."""
 WORDS = {
     f"{family}: {word}": dataclasses.replace(BASE, **changes)
     for family, words in {
@@ -111,6 +122,7 @@ WORDS = {
         "modifier": MODIFIERS,
         "loss": LOSSES,
         "data": SPLITS,
+        "own": OWN,
     }.items()
     for word, changes in words.items()
 }
