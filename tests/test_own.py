@@ -51,6 +51,18 @@ def batch_normed(dataset):
     return Normed()
 
 
+def no_logits(dataset):
+    return nn.Dense(7)
+
+
+def mean(outputs, targets):
+    return outputs.mean()
+
+
+def mistaken(outputs, targets):
+    return outputs[..., 0] + undefined  # noqa: F821
+
+
 def half(a, b, *, p):
     return (a + b) / 2
 
@@ -225,6 +237,9 @@ def test_what_cannot_be_a_word_is_refused_in_a_sentence(name, tmp_path):
     ("changes", "message"),
     [
         ({"model": batch_normed}, "keeps batch_stats"),
+        ({"model": no_logits, "task": grokjax.Digits(limit=40)}, r"return \[\d+, 10\]"),
+        ({"loss": mean}, "return one loss for each, not their mean"),
+        ({"loss": mistaken}, r"NameError: .*test_own.py, line \d+"),
         ({"task": own.operation(half)(p=5)}, "return one whole number from 0 to p - 1"),
     ],
 )

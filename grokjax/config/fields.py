@@ -7,6 +7,7 @@ A field is *static* (it changes array shapes or the compiled program) or *traced
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import functools
@@ -14,7 +15,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 from grokjax.config import source
@@ -157,6 +158,19 @@ class Config:
         names = [field.name for field in dataclasses.fields(self) if field.metadata.get("traced")]
         values = {name: getattr(self, name) for name in names}
         return {name: value for name, value in values.items() if value is not None}
+
+
+@contextlib.contextmanager
+def blamed(word: Config) -> Iterator[None]:
+    """Say in one sentence where a word from elsewhere has failed."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        if source.is_ours(type(word)):
+            raise
+        raise ConfigError(f"{word.kind}: {source.blame(type(word), error)}.") from error
 
 
 @functools.cache

@@ -8,6 +8,7 @@ import inspect
 import re
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,12 @@ def checksum(cls: type) -> str | None:
     if is_ours(cls):
         return None
     return hashlib.sha256(whole_text(cls).encode()).hexdigest()[:16]
+
+
+def blame(cls: type, error: Exception) -> str:
+    """What went wrong in a word from elsewhere, and where in its file."""
+    reason = str(error).strip().splitlines() or ["no message"]
+    told = f"{type(error).__name__}: {reason[0].rstrip('.')}"
+    files = {inspect.getsourcefile(part) for part in parts_of(cls)}
+    places = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in files]
+    return f"{told} ({places[-1].filename}, line {places[-1].lineno})" if places else told

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import MLP, ConfigError, Model, Transformer
-from grokjax.config.fields import require
+from grokjax.config.fields import blamed, require
 from grokjax.models.layout import Layout, factorised
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role
@@ -27,13 +27,24 @@ from grokjax.tasks import Dataset
 class RowNetwork(nn.Module):
     """A module of inputs as one of rows: it has the same parameters under the same names."""
 
+    model: Model
     inner: nn.Module
+    outputs: tuple[int, ...]
+    """Shape of what is made of a row."""
 
     def setup(self) -> None:
         nn.share_scope(self, self.inner)
 
     def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
-        return self.inner(jnp.asarray(layout.inputs)[rows])
+        with blamed(self.model):
+            logits = self.inner(jnp.asarray(layout.inputs)[rows])
+        wanted = (len(rows), *self.outputs)
+        if logits.shape != wanted:
+            raise ConfigError(
+                f"model={self.model.kind!r}: of {len(rows)} rows its network makes "
+                f"{list(logits.shape)}, return {list(wanted)}, a logit for every class."
+            )
+        return logits
 
 
 @functools.singledispatch
@@ -43,13 +54,15 @@ def network(model: Model, dataset: Dataset) -> nn.Module:
     A model from elsewhere says by its method `network` which module takes inputs, tokens `[N, T]`
     or features `[N, F]`, to logits.
     """
-    inner = model.network(dataset)
+    with blamed(model):
+        inner = model.network(dataset)
     if not isinstance(inner, nn.Module):
         raise ConfigError(
             f"model={model.kind!r}: its network is a {type(inner).__name__}, return a "
             "flax.linen.Module."
         )
-    return RowNetwork(inner)
+    answers = () if dataset.answers is None else (len(dataset.answers),)
+    return RowNetwork(model, inner, (*answers, dataset.n_classes))
 
 
 @network.register

@@ -10,6 +10,7 @@ import functools
 
 import numpy as np
 
+from grokjax.config.fields import blamed
 from grokjax.config.parts import Task
 
 
@@ -53,7 +54,8 @@ def make_dataset(task: Task) -> Dataset:
 
     A task from elsewhere says it by its method `dataset`.
     """
-    return task.dataset()
+    with blamed(task):
+        return task.dataset()
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from grokjax.config import ConfigError
+from grokjax.config.fields import blamed
 from grokjax.config.modular import Format, ModularArithmetic
 from grokjax.config.own import BinaryOperation
 from grokjax.tasks.dataset import Dataset, make_dataset
@@ -95,7 +96,8 @@ def modular_arithmetic(task: ModularArithmetic) -> Dataset:
 def binary_operation(task: BinaryOperation) -> Dataset:
     """The table of a user's function of two operands, rows in the order of a and then of b."""
     a, b = np.divmod(np.arange(task.p**2), task.p)
-    results = np.asarray(task.results(a, b))
+    with blamed(task):
+        results = np.asarray(task.results(a, b))
     wrong = results.shape != a.shape or results.dtype.kind not in "iub"
     if wrong or not ((results >= 0) & (results < task.p)).all():
         told = f"{results.dtype} {list(results.shape)}"

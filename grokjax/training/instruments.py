@@ -16,6 +16,7 @@ import numpy as np
 
 from grokjax import models
 from grokjax.config import ConfigError, Instrument, Model
+from grokjax.config.fields import blamed
 from grokjax.models import Layout
 from grokjax.tasks import Dataset
 
@@ -43,7 +44,12 @@ class Observed:
 
 def measure(instruments: tuple[Instrument, ...], observed: Observed) -> Measures:
     """What each instrument measures of the network."""
-    return {one.kind: _by_part(one.kind, one.measure(observed)) for one in instruments}
+    measures = {}
+    for instrument in instruments:
+        with blamed(instrument):
+            measured = instrument.measure(observed)
+        measures[instrument.kind] = _by_part(instrument.kind, measured)
+    return measures
 
 
 def _by_part(kind: str, measured: Any) -> dict[str, jax.Array]:

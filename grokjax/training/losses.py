@@ -11,7 +11,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
+from grokjax.config import ConfigError, CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
+from grokjax.config.fields import blamed
 from grokjax.training import loss_kernel
 
 WIDE = 16
@@ -24,7 +25,14 @@ def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     A loss from elsewhere says it by its method `per_target`.
     """
-    return loss.per_target(outputs, targets)
+    with blamed(loss):
+        losses = loss.per_target(outputs, targets)
+    if jnp.shape(losses) != targets.shape:
+        raise ConfigError(
+            f"loss={loss.kind!r}: for targets {list(targets.shape)} it gives "
+            f"{list(jnp.shape(losses))}, return one loss for each, not their mean."
+        )
+    return losses
 
 
 @per_target.register

@@ -31,6 +31,7 @@ from grokjax.config import (
     UpdateModifier,
     WeightNoise,
 )
+from grokjax.config.fields import blamed
 
 Tree = Any
 Transformation: TypeAlias = optax.GradientTransformationExtraArgs
@@ -45,7 +46,8 @@ def transformation(modifier: GradientModifier | UpdateModifier) -> Transformatio
     Its `update` is given `key`, the learning rate `rate` and its `factors` by parameter. A modifier
     from elsewhere says it by its method `transformation`.
     """
-    return optax.with_extra_args_support(modifier.transformation())
+    with blamed(modifier):
+        return optax.with_extra_args_support(modifier.transformation())
 
 
 @functools.singledispatch
@@ -60,7 +62,8 @@ def gradient_at(modifier: PerturbingModifier, score: Scored, params: Tree, key: 
       params: of the network.
       key: of the update's random numbers.
     """
-    return modifier.gradient_at(score, params, key)
+    with blamed(modifier):
+        return modifier.gradient_at(score, params, key)
 
 
 class Average(NamedTuple):

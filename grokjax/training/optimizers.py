@@ -26,6 +26,7 @@ from grokjax.config import (
     ParameterGroups,
     RMSProp,
 )
+from grokjax.config.fields import blamed
 
 
 @functools.singledispatch
@@ -34,7 +35,8 @@ def direction(optimizer: Optimizer) -> optax.GradientTransformation:
 
     An optimiser from elsewhere says it by its method `direction`.
     """
-    return optimizer.direction()
+    with blamed(optimizer):
+        return optimizer.direction()
 
 
 @direction.register
