@@ -190,7 +190,8 @@ REFUSED = {
     "too few arguments": ("loss=one", "takes 1 arguments where 2"),
     "field without default": ("loss=bare", "a field has a type and a default"),
     "no dataclass": ("loss=Forgotten()", "frozen=True"),
-    "traced instrument": ("instruments=(wrong,)", "the same for all runs"),
+    "traced instrument": ("instruments=(wrong,)", "make it a plain field"),
+    "traced task": ("task=doubtful", "make it a plain field"),
     "twice": ("instruments=(right, right)", "drop one"),
 }
 HEAD = """
@@ -215,6 +216,10 @@ class Forgotten(Loss):
 @own.instrument
 def wrong(observed, *, scale: float = traced(1.0)):
     return scale
+
+@own.operation
+def doubtful(a, b, *, p, share: float = traced(0.5)):
+    return a
 
 @own.instrument
 def right(observed):

@@ -22,10 +22,11 @@ def check_experiment(experiment: Experiment) -> None:
     _check_loss(experiment)
     _check_changes(experiment)
     _check_snapshots(experiment)
-    for instrument in experiment.instruments:
-        for name in instrument.traced_values():
-            remedy = "what is measured is the same for all runs, make it a plain field"
-            require(False, f"instruments, {name}", "traced", remedy)
+    static = {"task": (experiment.task,), "instruments": experiment.instruments}
+    for field, words in static.items():
+        for name in (name for word in words for name in word.traced_values()):
+            remedy = "nothing of it is an input of the program, make it a plain field"
+            require(False, f"{field}, {name}", "traced", remedy)
     kinds = [instrument.kind for instrument in experiment.instruments]
     remedy = "one of them is there twice, and their rows could not be told apart, drop one"
     require(len(set(kinds)) == len(kinds), "instruments", kinds, remedy)
