@@ -43,6 +43,10 @@ class Network(Model):
             require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
 
     @property
+    def width_ratio(self) -> float:
+        return self.scaled_width / self.base_width if self.scaling == "mup" else 1.0
+
+    @property
     def scaled_width(self) -> int:
         """The width that µP compares with `base_width`."""
         return self.mlp_width

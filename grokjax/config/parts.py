@@ -89,6 +89,11 @@ class Model(Config):
         remedy = "a share of the activations lies in [0, 1)"
         require(rate is None or 0 <= rate < 1, "dropout", rate, remedy)
 
+    @property
+    def width_ratio(self) -> float:
+        """How much wider the network is than the one that µP takes its rates from; 1 without µP."""
+        return 1.0
+
     def check_task(self, task: Task) -> None:
         """Raise `ConfigError` where the model cannot learn a task."""
 

@@ -44,24 +44,17 @@ def group(path: tuple[Any, ...]) -> str:
     return "bias" if keys(path)[-1] in VECTORS else role(path)
 
 
-def ratio(model: Model) -> float:
-    """How much wider than `base_width` the network is; 1 where that means nothing."""
-    if not isinstance(model, Network) or model.scaling != "mup":
-        return 1.0
-    return model.scaled_width / model.base_width
-
-
 def multiplier(model: Network, of: Role, fan_in: int) -> float:
     """Factor on what a linear map gives."""
     if model.scaling == "mean_field":
         return 1 / fan_in if of == "unembed" else 1 / math.sqrt(fan_in)
-    return 1 / ratio(model) if of == "unembed" else 1.0
+    return 1 / model.width_ratio if of == "unembed" else 1.0
 
 
 def widened(model: Network, of: Role) -> float:
     """Factor on the deviation that the family of initial weights has."""
     embeds = of == "embed" and model.residual and model.init != "torch"
-    return math.sqrt(ratio(model)) if embeds or of == "unembed" else 1.0
+    return math.sqrt(model.width_ratio) if embeds or of == "unembed" else 1.0
 
 
 def score_scale(model: Transformer) -> float:
@@ -73,7 +66,7 @@ def score_scale(model: Transformer) -> float:
 
 def rates(model: Model, params: dict, adaptive: bool) -> Any:
     """Factor on the learning rate of every parameter, which only µP has."""
-    m = ratio(model)
+    m = model.width_ratio
 
     def rate(path: tuple, _: Any) -> float:
         if adaptive:

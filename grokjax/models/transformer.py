@@ -22,7 +22,6 @@ from grokjax.models.attention import Askers, Attention, nodes_between, rows_betw
 from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
 from grokjax.models.layout import Layout, Level
-from grokjax.models.roles import ratio
 from grokjax.models.stream import Map, Stream, chosen, lookup, row_places
 
 
@@ -85,7 +84,7 @@ class TransformerNetwork(nn.Module):
         # The mean is over the one position of readout "last", or over all.
         y = y.mean(axis=1) if self.answers is None else chosen(y, np.argsort(read).tolist(), axis=1)
         if model.tied:
-            return y @ embed[: self.n_classes].T / ratio(model)
+            return y @ embed[: self.n_classes].T / model.width_ratio
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
         return last_map(y)
 
