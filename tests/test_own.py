@@ -248,9 +248,12 @@ def test_what_cannot_be_a_word_is_refused_in_a_sentence(name, tmp_path):
         ({"task": own.operation(half)(p=5)}, "return one whole number from 0 to p - 1"),
     ],
 )
-def test_what_its_function_gives_is_looked_at(changes, message):
+def test_what_its_function_gives_is_looked_at_before_anything_is_written(
+    changes, message, tmp_path
+):
     with pytest.raises(ConfigError, match=message):
-        grokjax.run(dataclasses.replace(BASE, **changes))
+        grokjax.run(dataclasses.replace(BASE, **changes), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_subclass_says_its_meaning_by_a_method(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import jax
 import numpy as np
 
-from grokjax.config import ConfigError, Experiment
+from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.donors import Donor
 from grokjax.results import manifest as manifests
 from grokjax.results import snapshots
@@ -46,6 +46,22 @@ def find(run: Experiment) -> Found:
         _snapshot("start", run.start, row) if run.start else None,
         _snapshot("mask", run.mask, row) if run.mask else None,
     )
+
+
+def trace(spec: Spec) -> None:
+    """Trace a segment that has a user's own words: their mistakes show before anything is written.
+
+    Raises:
+      ConfigError: where one of them fails, or gives what it should not.
+    """
+    words = (spec.task, *jax.tree.leaves(spec.words, is_leaf=_is_word), *spec.instruments)
+    if any(source.checksum(type(word)) for word in words):
+        with jax.enable_x64(spec.double):
+            jax.eval_shape(partial(training.segment, spec, 1), shapes(spec), state_shapes(spec))
+
+
+def _is_word(part: object) -> bool:
+    return isinstance(part, Config)
 
 
 def check(spec: Spec, found: Found) -> None:

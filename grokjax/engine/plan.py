@@ -156,6 +156,7 @@ def make(
                 "dtype, loss_dtype='float64': a TPU has no arithmetic for it, give 'float32' for "
                 "both, or train on a processor or a GPU."
             )
+        donors.trace(spec)
         for found in {run.donors for run in runs}:
             donors.check(spec, found)
     programs = []
