@@ -66,7 +66,7 @@ def whole_text(cls: type) -> str:
 
 
 @functools.cache
-def checksum(cls: type) -> str | None:
+def checksum(cls: Any) -> str | None:
     """SHA-256 of the source of a word from elsewhere, 16 digits of it; None for grokjax's own."""
     if is_ours(cls):
         return None
