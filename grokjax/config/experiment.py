@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
-import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any, Literal
 
 from grokjax.config import own
@@ -16,6 +14,7 @@ from grokjax.config.axes import Sweep
 from grokjax.config.changes import Change
 from grokjax.config.checks import check_experiment
 from grokjax.config.donors import StartFrom
+from grokjax.config.expansion import Expansion, expand
 from grokjax.config.fields import (
     Config,
     ConfigError,
@@ -24,6 +23,15 @@ from grokjax.config.fields import (
     replace_paths,
     resolve_path,
     traced,
+)
+from grokjax.config.identity import (
+    OF_THE_SWEEP,
+    checksums,
+    column,
+    digest,
+    former_run_id,
+    identity,
+    plain,
 )
 from grokjax.config.losses import CrossEntropy
 from grokjax.config.masks import Mask
@@ -37,10 +45,6 @@ from grokjax.config.transformer import Transformer
 
 __all__ = ["Experiment"]
 
-SECTIONS = ("task", "model", "optimizer", "loss")
-"""Parts whose fields have columns under their own names."""
-OF_THE_SWEEP = ("thresholds", "sweep", "refine", "instruments")
-"""Fields that are no part of a run."""
 SEEDS = ("seed", "split_seed")
 """Fields that make repetitions and no conditions."""
 
@@ -119,8 +123,7 @@ class Experiment(Config):
             _ = stage.n_train
         if self.dtype == "float32":
             for part in parts(self).values():
-                for name, value in part.traced_values().items():
-                    _check_in_float32(part, name, value)
+                _check_in_float32(part)
         if self.refine is not None:
             self.refined_axes()
 
@@ -148,32 +151,29 @@ class Experiment(Config):
             stages.append(replace_paths(stages[-1], new))
         return stages
 
+    @functools.cached_property
+    def expansion(self) -> Expansion:
+        """Every distinct run of the sweep with its id, and the axes; worked out once."""
+        return expand(self)
+
+    def with_former_ids(self, unknown: Collection[str]) -> Experiment:
+        """The same, its runs called as up to schema version 3.
+
+        Args:
+          unknown: dotted paths of fields that came later, and are at their defaults.
+        """
+        called = self._with({})
+        name = functools.partial(former_run_id, unknown=unknown)
+        vars(called)["expansion"] = expand(self, name)
+        return called
+
     def runs(self) -> list[Experiment]:
         """Every distinct run of the sweep, resolved and checked, in the sweep's order."""
-        runs: dict[str, Experiment] = {}
-        for cell in self.sweep.cells:
-            values = {resolve_path(self, name): value for name, value in cell.items()}
-            if len(values) < len(cell):
-                raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
-            for path in values:
-                if path.split(".")[0] in OF_THE_SWEEP:
-                    raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
-            run = replace_paths(self, {**values, "sweep": Sweep(), "refine": None}).resolved()
-            runs.setdefault(run.run_id, run)
-        return list(runs.values())
+        return list(self.expansion.runs.values())
 
     def axes(self) -> dict[str, list[Any]]:
         """Dotted path → the values it takes, for the fields that the sweep names."""
-        named = {resolve_path(self, name) for cell in self.sweep.cells for name in cell}
-        axes: dict[str, list[Any]] = {}
-        for run in self.runs():
-            for path, value in plain_leaves(run).items():
-                if any(path == name or path.startswith(f"{name}.") for name in named):
-                    values = axes.setdefault(path, [])
-                    if value not in values:
-                        values.append(value)
-        # What all values of a part have in common is no axis.
-        return {path: values for path, values in axes.items() if len(values) > 1 or path in named}
+        return dict(self.expansion.axes)
 
     def refined_axes(self) -> tuple[str, str]:
         """Dotted paths of the two axes that `refine` goes between."""
@@ -191,39 +191,19 @@ class Experiment(Config):
             )
         return between[1], between[0]
 
-    def resolved(self) -> Experiment:
-        """The run with every derived default written out."""
-        seed = self.seed if self.split_seed is None else self.split_seed
-        derived: dict[str, Any] = {"split_seed": seed, "loss_dtype": self.loss_dtype or self.dtype}
-        if isinstance(self.model, Transformer):
-            derived["model.head_width"] = self.model.size
-        return replace_paths(self, derived)
+    def derived(self) -> dict[str, Any]:
+        return {"split_seed": self.seed, "loss_dtype": self.dtype}
 
     def row(self) -> dict[str, Any]:
         """The configuration of a run flat, as the `runs` table has it."""
-        own = plain_leaves(self).items()
-        return {column(p): value for p, value in own if p.split(".")[0] not in OF_THE_SWEEP}
+        told = {p: plain(value) for p, value in leaves(self).items()} | checksums(self)
+        return {column(p): v for p, v in told.items() if p.split(".")[0] not in OF_THE_SWEEP}
 
-    @property
+    @functools.cached_property
     def run_id(self) -> str:
-        """Hash of the resolved configuration: the same run in any grid has the same id."""
-        return digest(self.resolved().row())
-
-
-def plain_leaves(experiment: Experiment) -> dict[str, Any]:
-    """Dotted path → value as a table has it, lists in one string."""
-    found = leaves(experiment)
-    lists = {p: " ".join(map(str, v)) for p, v in found.items() if isinstance(v, tuple)}
-    return {**found, **lists}
-
-
-def column(path: str) -> str:
-    """The column of the `runs` table that a field has: dotted only in experiments.
-
-    `optimizer.b2` → `b2`, `modifiers.0.factor` → `modifiers_0_factor`.
-    """
-    head, _, rest = path.partition(".")
-    return rest if rest and head in SECTIONS else path.replace(".", "_")
+        """Hash of what the run says beyond the defaults: the same run in any grid has one id."""
+        told = identity(self)
+        return digest({p: v for p, v in told.items() if p.split(".")[0] not in OF_THE_SWEEP})
 
 
 def _changeable(experiment: Experiment, path: str) -> Any:
@@ -258,18 +238,13 @@ def _with_short_names(experiment: Experiment) -> tuple[Change, ...]:
     return tuple(short)
 
 
-@functools.lru_cache(maxsize=1024)  # the runs of a sweep have most parts in common
-def _check_in_float32(part: Config, name: str, value: float) -> None:
-    """Refuse a number that makes sense until the program rounds it: b2 = 0.99999999 is 1."""
-    try:
-        rounded = type(value)(struct.unpack("f", struct.pack("f", value))[0])
-        dataclasses.replace(part, **{name: rounded})
-    except (ConfigError, OverflowError):
-        remedy = "float32 cannot hold it, choose another value or dtype='float64'"
-        raise ConfigError(f"{name}={value!r}: {remedy}.") from None
-
-
-def digest(value: Mapping[str, Any]) -> str:
-    """A short stable name for a mapping of plain values."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
+def _check_in_float32(part: Config) -> None:
+    """Refuse numbers that make sense until the program rounds them: b2 = 0.99999999 is 1."""
+    for name, value in part.traced_values().items():
+        try:
+            rounded = type(value)(struct.unpack("f", struct.pack("f", value))[0])
+            dataclasses.replace(part, **{name: rounded})
+        except (ConfigError, OverflowError):
+            remedy = "float32 cannot hold it, choose another value or dtype='float64'"
+            raise ConfigError(f"{name}={value!r}: {remedy}.") from None

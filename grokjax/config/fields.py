@@ -9,22 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import difflib
 import functools
 import inspect
-import math
-import types
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from grokjax.config import source
+from grokjax.config.coercion import ConfigError, coerce, require, suggestion
 
 __all__ = ["Config", "ConfigError", "traced"]
-
-
-class ConfigError(ValueError):
-    """A value that the user can correct; the message is one sentence."""
 
 
 def traced(default: Any, *, at_start: bool = False) -> Any:
@@ -50,73 +44,11 @@ def data() -> Any:
     return dataclasses.field(default=(), compare=False, repr=False, metadata={"data": True})
 
 
-def require(condition: bool, field: str, value: object, remedy: str) -> None:
-    """Raise a one-sentence `ConfigError` that names field, value and remedy."""
-    if not condition:
-        raise ConfigError(f"{field}={value!r}: {remedy}.")
-
-
-def suggestion(name: str, known: typing.Iterable[str]) -> str:
-    """`did you mean 'width'?`, or the list of what there is."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
-
-
 @functools.cache
 def field_types(cls: Any) -> Mapping[str, Any]:
     """Field name → resolved annotation of a dataclass."""
     hints = typing.get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
-
-
-def coerce(value: Any, kind: Any, name: str) -> Any:
-    """`value` as the annotation `kind` has it: 1 → 1.0 and NumPy scalars → Python's.
-
-    Normalising matters beyond tidiness: equal configurations must hash to the
-    same run id however they were written.
-    """
-    if typing.get_origin(kind) in (types.UnionType, typing.Union):
-        options = typing.get_args(kind)
-        if value is None and type(None) in options:
-            return None
-        kinds = [option for option in options if option is not type(None)]
-        fitting = [option for option in kinds if _fits(value, option)]
-        kind = (fitting or kinds)[0]
-    if typing.get_origin(kind) is Literal:
-        choices = typing.get_args(kind)
-        require(
-            isinstance(value, str) and value in choices,
-            name,
-            value,
-            f"choose from {', '.join(map(repr, choices))}",
-        )
-        return value
-    if typing.get_origin(kind) is tuple:
-        require(isinstance(value, (tuple, list)), name, value, "give a tuple")
-        (item, _) = typing.get_args(kind)
-        return tuple(coerce(v, item, name) for v in value)
-    if hasattr(value, "item") and getattr(value, "shape", None) == ():
-        value = value.item()
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        require(abs(value) < 2**1000, name, value, "give a number that a float can hold")
-        value = float(value)
-    matches = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    require(matches, name, value, f"expected {_kind_name(kind)}, not {type(value).__name__}")
-    require(kind is not float or math.isfinite(value), name, value, "give a finite number")
-    return value
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether the value looks like this member of a union."""
-    if typing.get_origin(kind) is Literal:
-        return isinstance(value, str)
-    return isinstance(value, typing.get_origin(kind) or kind)
-
-
-def _kind_name(kind: type) -> str:
-    plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
-    return plain.get(kind, f"a {kind.__name__}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +64,9 @@ class Config:
     def __post_init__(self) -> None:
         cls: Any = type(self)
         check_class(cls)
+        given = vars(self)
         for name, kind in field_types(cls).items():
-            object.__setattr__(self, name, coerce(getattr(self, name), kind, name))
+            given[name] = coerce(given[name], kind, name)
         self.check()
 
     def check(self) -> None:
@@ -141,8 +74,29 @@ class Config:
 
     def values(self) -> dict[str, Any]:
         """Field name → value, bulky data left out."""
-        fields = dataclasses.fields(self)
-        return {f.name: getattr(self, f.name) for f in fields if not f.metadata.get("data")}
+        cls: Any = type(self)
+        return {name: getattr(self, name) for name in _plain_fields(cls)}
+
+    def derived(self) -> dict[str, Any]:
+        """What other fields make of fields that are None; these have that value when left out."""
+        return {}
+
+    def resolved(self) -> typing.Self:
+        """The same with every derived value written out, those of its parts too."""
+        changes: dict[str, Any] = {}
+        for name, value in self.values().items():
+            if isinstance(value, Config) and type(value).derived is not Config.derived:
+                changes[name] = value.resolved()
+            elif value is None:
+                changes |= {n: v for n, v in self.derived().items() if n == name}
+        return self._with(changes)
+
+    def _with(self, values: Mapping[str, Any]) -> typing.Self:
+        """A copy with values that need no check."""
+        cls: Any = type(self)
+        new = object.__new__(cls)
+        vars(new).update({name: getattr(self, name) for name in field_types(cls)}, **values)
+        return new
 
     def replaced(self, **changes: Any) -> typing.Self:
         """The same with some fields changed."""
@@ -151,12 +105,12 @@ class Config:
     def types(self) -> Mapping[str, Any]:
         """Field name → annotation of `values`."""
         cls: Any = type(self)
-        return {name: field_types(cls)[name] for name in self.values()}
+        return {name: field_types(cls)[name] for name in _plain_fields(cls)}
 
     def traced_values(self) -> dict[str, float]:
         """Names and values of the traced fields, those that are None left out."""
-        names = [field.name for field in dataclasses.fields(self) if field.metadata.get("traced")]
-        values = {name: getattr(self, name) for name in names}
+        cls: Any = type(self)
+        values = {name: getattr(self, name) for name in _traced_fields(cls)}
         return {name: value for name, value in values.items() if value is not None}
 
 
@@ -171,6 +125,17 @@ def blamed(word: Config) -> Iterator[None]:
         if source.is_ours(type(word)):
             raise
         raise ConfigError(f"{word.kind}: {source.blame(type(word), error)}.") from error
+
+
+@functools.cache
+def _traced_fields(cls: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(cls) if f.metadata.get("traced"))
+
+
+@functools.cache
+def _plain_fields(cls: Any) -> tuple[str, ...]:
+    """Names of the fields of a class that hold no bulky data."""
+    return tuple(f.name for f in dataclasses.fields(cls) if not f.metadata.get("data"))
 
 
 @functools.cache
@@ -191,19 +156,22 @@ def leaves(config: Config, prefix: str = "") -> dict[str, Any]:
 
     Parts in a list are numbered: `modifiers` → their kinds, `modifiers.0.factor` → 2.0.
     """
-    found: dict[str, Any] = {}
+    below: dict[str, Any] = {}
     for name, value in config.values().items():
-        path = prefix + name
-        if isinstance(value, Config):
-            found |= {path: value.kind} if value.kind else {}
-            found |= leaves(value, f"{path}.")
-        elif is_parts(value):
-            found[path] = "+".join(part.kind for part in value)
-            for at, part in enumerate(value):
-                found |= leaves(part, f"{path}.{at}.")
-        else:
-            found[path] = value
-    return found
+        below.update(leaves_at(prefix + name, value))
+    return below
+
+
+def leaves_at(path: str, value: Any) -> dict[str, Any]:
+    """Dotted path → value of what a field at `path` holds."""
+    if isinstance(value, Config):
+        return {**({path: value.kind} if value.kind else {}), **leaves(value, f"{path}.")}
+    if not is_parts(value):
+        return {path: value}
+    below: dict[str, Any] = {path: "+".join(part.kind for part in value)}
+    for at, part in enumerate(value):
+        below.update(leaves(part, f"{path}.{at}."))
+    return below
 
 
 def leaf_types(config: Config, prefix: str = "") -> dict[str, Any]:
@@ -279,7 +247,20 @@ def replace_paths(config: Any, values: Mapping[str, Any]) -> Any:
 def _replaced_inside(part: Any, inner: Mapping[str, Any], head: str) -> Any:
     if not is_parts(part):
         require(isinstance(part, Config), head, part, f"{next(iter(inner))} is a field of a part")
-        return replace_paths(part, inner)
+        try:
+            # With the types: True and 1.0 are equal, and one of them may be refused.
+            return _replaced_part(part, tuple(inner.items()), tuple(map(type, inner.values())))
+        except TypeError:  # a value that has no hash
+            return replace_paths(part, inner)
+    return _replaced_members(part, inner, head)
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
+def _replaced_part(part: Config, values: tuple[tuple[str, Any], ...], _: tuple) -> Config:
+    return replace_paths(part, dict(values))
+
+
+def _replaced_members(part: Any, inner: Mapping[str, Any], head: str) -> Any:
     members, by_member = list(part), dict[int, dict[str, Any]]()
     for path, value in inner.items():
         at, _, rest = path.partition(".")

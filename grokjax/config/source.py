@@ -65,8 +65,7 @@ def whole_text(cls: type) -> str:
     return "\n\n".join(map(text, parts_of(cls)))
 
 
-@functools.cache
-def checksum(cls: Any) -> str | None:
+def checksum(cls: type) -> str | None:
     """SHA-256 of the source of a word from elsewhere, 16 digits of it; None for grokjax's own."""
     if is_ours(cls):
         return None

@@ -61,6 +61,9 @@ class Transformer(Network):
         remedy = "mean_field is for MLPs, give 'standard' or 'mup'"
         require(self.scaling != "mean_field", "scaling", self.scaling, remedy)
 
+    def derived(self) -> dict[str, int]:
+        return {"head_width": self.width // self.heads}
+
     def check_task(self, task: Task) -> None:
         remedy = f"the inputs of {task.kind} are numbers and no tokens, give model=MLP(...)"
         require(task.encoding == "tokens", "model", self.kind, remedy)

@@ -35,6 +35,7 @@ def describe(
     backend.prepare()
     folder.check_free(out)
     old = None if overwrite else folder.earlier_start(experiment, out)
+    experiment = folder.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
     ended = set() if overwrite else set(standing.read(out, old).ended()["run_id"])
     if target is None:

@@ -11,6 +11,8 @@ from typing import Any
 import filelock
 
 from grokjax.config import ConfigError, Experiment
+from grokjax.config.fields import leaves
+from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP
 from grokjax.engine import plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
@@ -43,10 +45,46 @@ def earlier_start(experiment: Experiment, folder: Path) -> dict[str, Any] | None
     """
     old = manifest.read(folder)
     if old is not None:
-        manifest.check_same_base(old, manifest.describe(experiment, folder.name), folder)
+        described = manifest.describe(experiment, folder.name)
+        manifest.check_same_base(old, described, experiment, folder)
+        if old["schema_version"] <= FORMER_IDS:
+            _check_ids_are_certain(experiment, old, folder)
     else:
         check_free(folder)
     return old
+
+
+def called_as_before(experiment: Experiment, old: dict[str, Any] | None) -> Experiment:
+    """The experiment, its runs with ids by the rule that the folder began with."""
+    if old is None or old["schema_version"] > FORMER_IDS:
+        return experiment
+    return experiment.with_former_ids(_unknown_then(experiment, old))
+
+
+def _check_ids_are_certain(experiment: Experiment, old: dict[str, Any], folder: Path) -> None:
+    """Refuse a folder of an older grokjax where it is not certain what that one called its runs."""
+    # Of a part that is an axis the base says too little: it may be of another kind there.
+    paths = leaves(experiment)
+    parts_vary = any(other.startswith(f"{path}.") for path in old["axes"] for other in paths)
+    if _unknown_then(experiment, old) and parts_vary:
+        why = "has axes of whole parts, whose fields of that time are not known"
+    elif experiment.refine:
+        why = "is refined"
+    elif (folder / WORK / "checkpoints").exists():
+        why = "is not finished"
+    else:
+        return
+    raise ConfigError(
+        f"{folder}: an older grokjax began this sweep (schema_version="
+        f"{old['schema_version']}), and it {why}; go on with that one, choose another --out, or "
+        "start over with --overwrite."
+    )
+
+
+def _unknown_then(experiment: Experiment, old: dict[str, Any]) -> set[str]:
+    """Paths of the fields of a run that an older grokjax did not have."""
+    unknown = leaves(experiment).keys() - old["base"].keys()
+    return {path for path in unknown if path.split(".")[0] not in OF_THE_SWEEP}
 
 
 def check_free(folder: Path) -> None:
@@ -129,6 +167,8 @@ def write_manifest(
 ) -> None:
     """The manifest of this start; a sweep that goes on or grows keeps the earlier starts."""
     described = manifest.describe(experiment, folder.name)
+    if old:  # it says how the runs are called
+        described["schema_version"] = old["schema_version"]
     starts = [*old["starts"], provenance] if old else [provenance]
     if old:
         for path, values in old["axes"].items():

@@ -9,13 +9,12 @@ from typing import Any
 
 import jax
 
-from grokjax.config import Config, ConfigError, Experiment
-from grokjax.config.experiment import digest
-from grokjax.config.fields import leaves
+from grokjax.config import Config, ConfigError, Experiment, source
+from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors
 from grokjax.engine.donors import Found
 from grokjax.training import spec as spec_module
-from grokjax.training.spec import Capture, Hparams, Spec, spec_of
+from grokjax.training.spec import TRACED, Capture, Hparams, Spec, spec_of
 from grokjax.training.words import Words
 
 MEMORY_SHARE = 0.8
@@ -93,11 +92,32 @@ def shape(program: Program) -> dict[str, Any]:
 
 
 def spec_name(spec: Spec) -> str:
-    """Short hash of a spec, however its rows lie in memory."""
-    fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}
-    fields |= {"tiles": 1}
-    del fields["row_multiple"]  # names are older than the field
-    return digest({name: _plain(value) for name, value in fields.items()})
+    """Short hash of a spec without fields at their defaults, however its rows lie in memory."""
+    told: dict[str, Any] = {}
+    for field in dataclasses.fields(spec):
+        value = getattr(spec, field.name)
+        if field.name not in ROWS_SHAPE and value != field.default:
+            told[field.name] = _told(value)
+    return digest(told)
+
+
+def _told(value: Any) -> Any:
+    """What a field of a spec says, in plain values."""
+    if isinstance(value, Words):
+        return {f.name: _told(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Config):
+        cls: Any = type(value)
+        known = defaults(cls)
+        # A traced number that every run has is an input. One that may be None is there or not.
+        given = {
+            name: one
+            for name, one in identity(value).items()
+            if one is not None and not (one == TRACED and known.get(name) is not None)
+        }
+        return {"kind": value.kind, "source": source.checksum(cls), **given}
+    if isinstance(value, tuple):
+        return [_told(part) for part in value]
+    return dataclasses.asdict(value) if isinstance(value, Capture) else value
 
 
 def _row_multiple(spec: Spec, backend: str) -> int:
@@ -109,16 +129,6 @@ def _row_multiple(spec: Spec, backend: str) -> int:
         if more <= PADDED_FOR_BLOCKS * spec.step_rows:
             return multiple
     return 1
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Words):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Config):
-        return {"kind": value.kind, **leaves(value)}
-    if isinstance(value, tuple):
-        return [_plain(part) for part in value]
-    return dataclasses.asdict(value) if isinstance(value, Capture) else value
 
 
 def make(

@@ -17,7 +17,7 @@ from grokjax.analysis.boundary import NoBoundaryError, boundary
 from grokjax.analysis.refine import choose, lattice
 from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
-from grokjax.config.experiment import column
+from grokjax.config.identity import column
 from grokjax.results.load import Results
 
 Round = dict[str, Any]

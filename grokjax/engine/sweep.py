@@ -121,6 +121,7 @@ def _train(
 ) -> bool:
     """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
     old = folders.earlier_start(experiment, folder)
+    experiment = folders.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, command)

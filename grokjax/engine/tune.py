@@ -17,7 +17,7 @@ from typing import Any
 import jax
 
 from grokjax.config import Thresholds
-from grokjax.config.experiment import digest
+from grokjax.config.identity import digest
 from grokjax.engine import backend, caches, cost, plan
 from grokjax.engine.lanes import DEVICE_ERRORS, Lanes
 from grokjax.engine.plan import Program

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from grokjax.analysis.phase import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
-from grokjax.config.experiment import column
+from grokjax.config.identity import column
 from grokjax.figures import curves as by_step
 from grokjax.figures import maps, style, trends
 from grokjax.figures.axes import label, level_text

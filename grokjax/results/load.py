@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grokjax.config import ConfigError, Thresholds
-from grokjax.config.experiment import column
+from grokjax.config.identity import column
 from grokjax.config.fields import require
 from grokjax.results import manifest, snapshots
 from grokjax.results.files import read_metadata, read_table

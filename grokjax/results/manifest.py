@@ -14,8 +14,9 @@ from typing import Any
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
+from grokjax.config.identity import checksums, identity, sources
 from grokjax.results.files import write_json
-from grokjax.results.schema import READABLE, SCHEMA_VERSION
+from grokjax.results.schema import GROWABLE, READABLE, SCHEMA_VERSION
 
 NAME = "sweep.json"
 _PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
@@ -48,7 +49,7 @@ def write(folder: Path, manifest: Mapping[str, Any]) -> None:
 def base_of(experiment: Experiment) -> dict[str, Any]:
     """Dotted path → value of the base configuration, thresholds included."""
     own = ("sweep", "refine")
-    found = _plain(leaves(experiment))
+    found = _plain(leaves(experiment) | checksums(experiment))
     return {path: value for path, value in found.items() if path.split(".")[0] not in own}
 
 
@@ -60,6 +61,7 @@ def describe(experiment: Experiment, name: str) -> dict[str, Any]:
         "base": base_of(experiment),
         "axes": _plain(experiment.axes()),
         "thresholds": _plain(leaves(experiment.thresholds)),
+        "sources": sources([experiment, *experiment.runs()]),
     }
 
 
@@ -89,27 +91,38 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def check_same_base(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+def check_same_base(
+    old: Mapping[str, Any], new: Mapping[str, Any], experiment: Experiment, folder: Path
+) -> None:
     """Refuse to mix two base configurations, or two schemas, in one folder.
 
-    A field that either sweep has as an axis may differ: that is a grid that grew.
+    A field that either sweep has as an axis may differ: that is a grid that grew. A field that the
+    older grokjax did not have counts as being at its default there.
+
+    Args:
+      old: the manifest in the folder.
+      new: what `describe` says of the experiment.
+      experiment: to be trained there.
+      folder: of the results.
+
+    Raises:
+      ConfigError: what differs, or which version began the sweep.
     """
-    if old["schema_version"] != SCHEMA_VERSION:
+    if old["schema_version"] not in GROWABLE:
         raise ConfigError(
             f"{folder}: schema_version={old['schema_version']!r}, an older grokjax began this sweep; "
             "go on with that one, choose another --out, or start over with --overwrite."
         )
-    axes = set(old["axes"]) | set(new["axes"])
-    paths = sorted((set(old["base"]) | set(new["base"])) - axes)
-    changed = [
-        f"{path}: {old['base'].get(path)!r} → {new['base'].get(path)!r}"
-        for path in paths
-        if old["base"].get(path) != new["base"].get(path)
-    ]
-    if changed:
+    axes, told = set(old["axes"]) | set(new["axes"]), identity(experiment)
+    differing = []
+    for path in sorted((set(old["base"]) | set(new["base"])) - axes):
+        before, now = (base.get(path) for base in (old["base"], new["base"]))
+        if before != now and (path in old["base"] or path in told or path not in new["base"]):
+            differing.append(f"{path}: {before!r} → {now!r}")
+    if differing:
         raise ConfigError(
-            f"{folder}: the results there have another base configuration ({'; '.join(changed)}); "
-            "choose another --out, or replace them with --overwrite."
+            f"{folder}: the results there have another base configuration "
+            f"({'; '.join(differing)}); choose another --out, or replace them with --overwrite."
         )
 
 

@@ -12,13 +12,17 @@ import pandas as pd
 import pyarrow as pa
 
 from grokjax.config import Experiment, Thresholds
-from grokjax.config.experiment import OF_THE_SWEEP, column
+from grokjax.config.identity import column
+from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP, checksums
 from grokjax.config.fields import leaf_types
 
-SCHEMA_VERSION = 3
-READABLE = (1, 2, 3)
+SCHEMA_VERSION = 4
+READABLE = (1, 2, 3, 4)
 """Version 1 lacks some onset columns, which `analysis.onset` then computes from the curves;
-versions 1 and 2 lack `train_accuracy_true` and the columns of what came with it."""
+versions 1 and 2 lack `train_accuracy_true` and the columns of what came with it; up to version 3
+run ids were hashes of all fields, defaults included."""
+GROWABLE = (FORMER_IDS, SCHEMA_VERSION)
+"""Versions of folders that a sweep may add runs to, those of the first once it has finished."""
 METRICS = (
     "train_loss",
     "train_accuracy",
@@ -94,6 +98,7 @@ def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
         for path, annotation in leaf_types(run).items():
             if path.split(".")[0] not in OF_THE_SWEEP:
                 types_.setdefault(column(path), _arrow_type(annotation))
+        types_ |= dict.fromkeys(map(column, checksums(run)), pa.string())
         types_ |= {f"{name}_donor": pa.string() for name in ("start", "mask") if getattr(run, name)}
     return types_
 

@@ -1,0 +1,100 @@
+"""Values as the annotations of their fields have them, and how a value is refused."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+
+class ConfigError(ValueError):
+    """A value that the user can correct; the message is one sentence."""
+
+
+def require(condition: bool, field: str, value: object, remedy: str) -> None:
+    """Raise a one-sentence `ConfigError` that names field, value and remedy."""
+    if not condition:
+        raise ConfigError(f"{field}={value!r}: {remedy}.")
+
+
+def suggestion(name: str, known: typing.Iterable[str]) -> str:
+    """`did you mean 'width'?`, or the list of what there is."""
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
+
+
+def coerce(value: Any, kind: Any, name: str) -> Any:
+    """`value` as the annotation `kind` has it: 1 → 1.0 and NumPy scalars → Python's.
+
+    Normalising matters beyond tidiness: equal configurations must hash to the
+    same run id however they were written.
+
+    Args:
+      value: of a field.
+      kind: its annotation, resolved.
+      name: of the field, for the refusal.
+    """
+    return _coercer(kind)(value, name)
+
+
+@functools.cache
+def _coercer(kind: Any) -> Callable[[Any, str], Any]:
+    """The function that makes values what an annotation says; a sweep asks thousands of times."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (types.UnionType, typing.Union):
+        return functools.partial(_as_one_of, arguments)
+    if origin is Literal:
+        return functools.partial(_as_choice, arguments)
+    if origin is tuple:
+        return functools.partial(_as_tuple, _coercer(arguments[0]))
+    return functools.partial(_as_kind, kind)
+
+
+def _as_one_of(kinds: tuple, value: Any, name: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not type(None)]
+    fitting = [kind for kind in others if _fits(value, kind)]
+    return coerce(value, (fitting or others)[0], name)
+
+
+def _as_choice(choices: tuple, value: Any, name: str) -> Any:
+    if not (isinstance(value, str) and value in choices):
+        require(False, name, value, f"choose from {', '.join(map(repr, choices))}")
+    return value
+
+
+def _as_tuple(item: Callable[[Any, str], Any], value: Any, name: str) -> Any:
+    require(isinstance(value, (tuple, list)), name, value, "give a tuple")
+    return tuple(item(v, name) for v in value)
+
+
+def _as_kind(kind: Any, value: Any, name: str) -> Any:
+    if type(value) is kind and kind is not float:
+        return value
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():
+        value = value.item()
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        require(abs(value) < 2**1000, name, value, "give a number that a float can hold")
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        require(False, name, value, f"expected {_kind_name(kind)}, not {type(value).__name__}")
+    require(kind is not float or math.isfinite(value), name, value, "give a finite number")
+    return value
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether the value looks like this member of a union."""
+    if typing.get_origin(kind) is Literal:
+        return isinstance(value, str)
+    return isinstance(value, typing.get_origin(kind) or kind)
+
+
+def _kind_name(kind: type) -> str:
+    plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
+    return plain.get(kind, f"a {kind.__name__}")

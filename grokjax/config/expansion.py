@@ -1,0 +1,78 @@
+"""The runs of a sweep, their ids and its axes, worked out once and in time linear in the runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from grokjax.config.axes import Sweep
+from grokjax.config.fields import ConfigError, leaves_at, replace_paths, resolve_path
+from grokjax.config.identity import OF_THE_SWEEP, plain
+
+if TYPE_CHECKING:
+    from grokjax.config.experiment import Experiment
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Expansion:
+    """What a sweep comes to."""
+
+    runs: Mapping[str, Experiment]
+    """Run id → run, resolved and checked, in the sweep's order."""
+    axes: Mapping[str, list[Any]]
+    """Dotted path → the values that it takes, for the fields that the sweep names."""
+
+
+def expand(
+    experiment: Experiment, name: Callable[[Experiment], str] = lambda run: run.run_id
+) -> Expansion:
+    """The runs of an experiment's sweep.
+
+    Args:
+      experiment: with its sweep.
+      name: gives the id of a resolved run.
+
+    Raises:
+      ConfigError: a cell names what is no field, or makes a run that makes no sense.
+    """
+    names = dict.fromkeys(name for cell in experiment.sweep.cells for name in cell)
+    paths = {name: resolve_path(experiment, name) for name in names}
+    for path in paths.values():
+        if path.split(".")[0] in OF_THE_SWEEP:
+            raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
+    base = experiment.replaced(sweep=Sweep(), refine=None)
+    runs: dict[str, Experiment] = {}
+    for cell in experiment.sweep.cells:
+        values = {paths[name]: value for name, value in cell.items()}
+        if len(values) < len(cell):
+            raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
+        run = replace_paths(base, values).resolved()
+        vars(run)["run_id"] = name(run)  # as the property would, but by this rule
+        runs.setdefault(run.run_id, run)
+    return Expansion(runs, _axes(runs.values(), set(paths.values())))
+
+
+def _axes(runs: Iterable[Experiment], named: set[str]) -> dict[str, list[Any]]:
+    """The values that runs have at some paths and, where a path is a part, below it."""
+    heads = {path.split(".")[0] for path in named}
+    told: dict[Any, list[tuple[str, Any]]] = {}  # what a field says, by its value
+    axes: dict[str, dict[Any, None]] = {}
+    for run in runs:
+        for head in (head for head in run.values() if head in heads):
+            value = getattr(run, head)
+            if (head, value) not in told:
+                told[head, value] = _below(head, value, named)
+            for path, one in told[head, value]:
+                axes.setdefault(path, {})[one] = None
+    # What all values of a part have in common is no axis.
+    return {path: list(values) for path, values in axes.items() if len(values) > 1 or path in named}
+
+
+def _below(head: str, value: Any, named: set[str]) -> list[tuple[str, Any]]:
+    """Named paths that a field holds, and what is there."""
+    return [
+        (path, plain(one))
+        for path, one in leaves_at(head, value).items()
+        if any(path == name or path.startswith(f"{name}.") for name in named)
+    ]

@@ -1,0 +1,109 @@
+"""What a run is called: a hash of what its experiment says beyond the defaults.
+
+A field at its default is no part of an identity, so a field with a default can be added to any
+class without renaming a run. `docs/identity.md` says what else may change and what may not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import MISSING
+from typing import TYPE_CHECKING, Any
+
+from grokjax.config import source
+from grokjax.config.fields import Config, is_parts, leaves, parts
+
+if TYPE_CHECKING:
+    from grokjax.config.experiment import Experiment
+
+OF_THE_SWEEP = ("thresholds", "sweep", "refine", "instruments")
+"""Fields of an experiment that are no part of a run."""
+
+
+SECTIONS = ("task", "model", "optimizer", "loss")
+"""Parts whose fields have columns under their own names."""
+FORMER_IDS = 3
+"""The last schema version whose run ids were hashes of all fields."""
+
+
+def digest(value: Mapping[str, Any]) -> str:
+    """A short stable name for a mapping of plain values."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """Dotted path → value of every field that is not at its default, parts and lists included.
+
+    A part has its kind under its own path whether it is the default or not, and where it is a
+    user's own word the checksum of its source under `PATH_source`.
+    """
+    cls: Any = type(config)
+    known, derived = defaults(cls), config.derived()
+    told: dict[str, Any] = {}
+    for name, value in config.values().items():
+        if isinstance(value, Config):
+            told.update(_of_part(name, value))
+        elif is_parts(value):
+            told[name] = [part.kind for part in value]
+            for at, part in enumerate(value):
+                told.update(_of_part(f"{name}.{at}", part))
+        elif value not in (known.get(name, MISSING), derived.get(name, MISSING)):
+            told[name] = plain(value)
+    return told
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
+def _of_part(path: str, part: Config) -> Mapping[str, Any]:
+    told = {path: part.kind, **{f"{path}.{name}": v for name, v in identity(part).items()}}
+    checksum = source.checksum(type(part))
+    return told if checksum is None else {**told, f"{path}_source": checksum}
+
+
+def plain(value: Any) -> Any:
+    """A value as tables have it: lists in one string."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def checksums(config: Config) -> dict[str, str]:
+    """`PATH_source` → checksum of the source of every part that is a user's own word."""
+    told = {path: source.checksum(type(part)) for path, part in parts(config).items()}
+    return {f"{path}_source": checksum for path, checksum in told.items() if checksum is not None}
+
+
+@functools.cache
+def defaults(cls: Any) -> Mapping[str, Any]:
+    """Field → default of a class of configurations; fields without one are left out."""
+    fields = dataclasses.fields(cls)
+    return {f.name: f.default for f in fields if f.default is not MISSING}
+
+
+def sources(configs: Iterable[Config]) -> dict[str, str]:
+    """Kind → source of every user's own word among the parts of some configurations."""
+    words: set[Any] = {type(part) for config in configs for part in parts(config).values()}
+    own = [word for word in words if source.checksum(word) is not None]
+    return {word.kind: source.whole_text(word) for word in sorted(own, key=lambda word: word.kind)}
+
+
+def former_run_id(run: Experiment, unknown: Collection[str]) -> str:
+    """What a run was called up to schema version 3: a hash of all its columns, defaults included.
+
+    Args:
+      run: resolved.
+      unknown: dotted paths of fields that came later, and are at their defaults.
+    """
+    told = {path: plain(value) for path, value in leaves(run).items() if path not in unknown}
+    return digest({column(p): v for p, v in told.items() if p.split(".")[0] not in OF_THE_SWEEP})
+
+
+def column(path: str) -> str:
+    """The column of the `runs` table that a field has: dotted only in experiments.
+
+    `optimizer.b2` → `b2`, `modifiers.0.factor` → `modifiers_0_factor`.
+    """
+    head, _, rest = path.partition(".")
+    return rest if rest and head in SECTIONS else path.replace(".", "_")
