@@ -41,6 +41,8 @@ def find(run: Experiment) -> Found:
     Raises:
       ConfigError: there is no such sweep, run or snapshot, or more than one run fits.
     """
+    if run.start is None and run.mask is None:
+        return Found()
     row = run.row()
     return Found(
         _snapshot("start", run.start, row) if run.start else None,
@@ -66,6 +68,8 @@ def _is_word(part: object) -> bool:
 
 def check(spec: Spec, found: Found) -> None:
     """Refuse donors whose parameters are not those of the spec's network."""
+    if found == Found():
+        return
     state = state_shapes(spec)
     for name, snapshot in (("start", found.start), ("mask", found.mask)):
         if snapshot is None:
