@@ -27,6 +27,8 @@ A round without cells is the last, and `reason` says why."""
 
 def grown(experiment: Experiment, rounds: list[Round]) -> Experiment:
     """The experiment with the cells of these rounds beside its grid."""
+    if not rounds and experiment.refine is None:
+        return experiment
     cells = tuple(cell for of_round in rounds for cell in of_round["cells"])
     return dataclasses.replace(experiment, sweep=Sweep(experiment.sweep.cells + cells), refine=None)
 

@@ -1,0 +1,40 @@
+"""Makes `run_ids.json`: `PYTHONPATH=tests python -m golden.run_ids`.
+
+It is made anew only where words or experiments were added, and then nothing in it may change but
+what was added.
+"""
+
+import json
+from pathlib import Path
+
+from vocabulary import WORDS
+
+from grokjax import experiment_file
+from grokjax.config import source
+from grokjax.config.fields import parts
+from grokjax.config.identity import digest
+
+FILE = Path(__file__).with_suffix(".json")
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+
+
+def own(experiment):
+    """Whether it has words from elsewhere, whose ids go with their source."""
+    return any(source.checksum(type(part)) for part in parts(experiment).values())
+
+
+def ids():
+    """Ids of every word's run, and of the runs of every experiment file: how many, first, last, all."""
+    words = {
+        name: run.run_id for name, run in WORDS.items() if not own(run) and "mnist" not in name
+    }
+    experiments = {}
+    for path in sorted(EXPERIMENTS.glob("*.py")):
+        if path.stem != "tour" and not own(experiment := experiment_file.read(path)[0]):
+            found = list(experiment.expansion.runs)
+            experiments[path.stem] = [len(found), found[0], found[-1], digest({"ids": found})]
+    return {"words": words, "experiments": experiments}
+
+
+if __name__ == "__main__":
+    FILE.write_text(json.dumps(ids(), indent=1) + "\n")
