@@ -29,7 +29,10 @@ class Options:
     out: Path | None = None
     """Results folder; results/<file stem> when left out."""
     dry_run: bool = False
-    """Print what would be done, train nothing and write nothing."""
+    """Print what would be done; train nothing, compile nothing, write nothing."""
+    time: bool = False
+    """With --dry-run: compile the programs and time a few updates of each on this machine, instead
+    of counting what they must cost."""
     overwrite: bool = False
     """Remove the results in the folder first."""
     retry_failed: bool = False
@@ -86,7 +89,10 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
             raise ConfigError(_one_sentence(messages.getvalue())) from None
         raise
     flagged = [name for name, value in given.items() if _has_flags(name, value)]
-    changed = {name: getattr(parsed.experiment, name) for name in flagged}
+    values = {name: getattr(parsed.experiment, name) for name in flagged}
+    changed = {name: value for name, value in values.items() if value != given[name]}
+    if not changed:
+        return parsed.options, experiment
     overridden = dataclasses.replace(experiment, **changed)
     _refuse_axes(experiment, overridden)
     return parsed.options, overridden

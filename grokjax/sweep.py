@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from grokjax.overrides import Options
     from grokjax.results.load import Results
 
+MANY_CELLS = 3000
+"""Planning so many takes longer than a second, and nobody likes to wait in silence."""
+
 
 def main(arguments: list[str]) -> int:
     """Run the command; the exit status."""
@@ -41,8 +44,12 @@ def _main(arguments: list[str]) -> int:
     options, experiment = parse(experiment, rest)
     if options.quiet and options.json:
         raise ConfigError("quiet=True: it contradicts --json, give one of the two.")
-    if options.target is not None and not options.dry_run:
-        raise ConfigError(f"target={options.target!r}: it goes with --dry-run, give both.")
+    for name, given in (("target", options.target is not None), ("time", options.time)):
+        if given and not options.dry_run:
+            value = getattr(options, name)
+            raise ConfigError(f"{name}={value!r}: it goes with --dry-run, give both.")
+    if options.time and options.target is not None:
+        raise ConfigError("time=True: what is not there cannot be timed, leave --target out.")
     if options.out is not None and not experiment_file.NAME.fullmatch(options.out.name):
         raise ConfigError(
             f"out={str(options.out)!r}: name the folder with at most 64 of A-Z a-z 0-9 . _ -."
@@ -50,11 +57,22 @@ def _main(arguments: list[str]) -> int:
     folder = options.out or experiment_file.default_folder(path)
     if options.refine and experiment.refine is None:
         experiment = dataclasses.replace(experiment, refine=Refine())
+    if options.dry_run and len(experiment.sweep.cells) >= MANY_CELLS:
+        command.say(f"planning {len(experiment.sweep.cells)} cells")
     experiment.runs()  # a bad cell is refused before JAX is imported
     if options.dry_run:
-        from grokjax.engine.dry_run import describe
+        from grokjax.dry_run import describe
 
-        print(describe(experiment, folder, options.lanes, options.overwrite, options.target))
+        print(
+            describe(
+                experiment,
+                folder,
+                lanes=options.lanes,
+                overwrite=options.overwrite,
+                timed=options.time,
+                target=options.target,
+            )
+        )
         return 0
     words = shlex.join(["python", "-m", "grokjax.sweep", *arguments])
     return _train(experiment, folder, options, source, words)

@@ -27,8 +27,9 @@ FLOORS = {
     "grokjax.report": 4,
     "grokjax.closing": 5,
     "grokjax.engine": 5,
+    "grokjax.dry_run": 6,
     "grokjax.phase": 6,
-    "grokjax.sweep": 6,
+    "grokjax.sweep": 7,
     "grokjax.bench": 6,
 }
 """Every room imports from its own floor's room and from lower floors only."""

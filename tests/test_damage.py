@@ -20,8 +20,8 @@ from crashes import (
 )
 
 import grokjax
-from grokjax import ConfigError
-from grokjax.engine import dry_run, plan
+from grokjax import ConfigError, dry_run
+from grokjax.engine import plan
 from grokjax.engine.checkpoint import Checkpoints
 from grokjax.results import manifest
 from grokjax.results.store import Store
@@ -79,7 +79,7 @@ def test_lost_rows_of_an_unfinished_sweep_are_noticed_and_trained_again(unfinish
     for part in hurt:
         how(part)
     before = snapshot(folder)
-    for attempt in (grokjax.run, lambda e, f: dry_run.describe(e, f, None, False)):
+    for attempt in (grokjax.run, lambda e, f: dry_run.describe(e, f)):
         with pytest.raises(
             ConfigError, match=r"restore it from a copy.* --retry-failed"
         ) as refused:

@@ -20,8 +20,7 @@ from crashes import (
 )
 
 import grokjax
-from grokjax import ConfigError, Refine, SnapshotSchedule, Thresholds, grid
-from grokjax.engine import dry_run
+from grokjax import ConfigError, Refine, SnapshotSchedule, Thresholds, dry_run, grid
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine.checkpoint import Checkpoints
 
@@ -169,7 +168,7 @@ def test_what_a_start_leaves_before_its_manifest_locks_nobody_out(tiny, tmp_path
     folder = tmp_path / "sweep"
     folder.mkdir()
     leave(folder, *LEFT[:n])
-    assert "1 runs, 1 to do" in dry_run.describe(tiny, folder, None, overwrite)
+    assert "1 runs, 1 to do" in dry_run.describe(tiny, folder, overwrite=overwrite)
     assert len(grokjax.run(tiny, folder, overwrite=overwrite).runs) == 1
     assert not list(folder.rglob("*.tmp"))
 

@@ -108,15 +108,23 @@ def donor_shapes(spec: Spec) -> Donors:
     )
 
 
-@functools.cache
 def state_shapes(spec: Spec) -> training.State:
     """The shapes of a run's state."""
+    # They do not depend on the rows, in which alone most programs of a sweep differ.
+    rows = {"train_rows": (1, 1), "tiles": 1, "row_multiple": 1}
     words = dataclasses.replace(spec.words, mask=None)
-    fresh = dataclasses.replace(spec, donates=False, donates_optimizer=False, words=words)
+    state = _fresh_shapes(
+        dataclasses.replace(spec, donates=False, donates_optimizer=False, words=words, **rows)
+    )
+    return dataclasses.replace(state, mask=state.params if spec.words.mask else None)
+
+
+@functools.cache
+def _fresh_shapes(spec: Spec) -> training.State:
+    """The shapes of the state of runs that take over nothing."""
     with jax.enable_x64(spec.double):
-        state: Any = jax.eval_shape(partial(training.init, fresh), shapes(fresh))
-    mask = state.params if spec.words.mask else None
-    return dataclasses.replace(state, mask=mask)
+        state: Any = jax.eval_shape(partial(training.init, spec), shapes(spec))
+    return state
 
 
 def named(state: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ Legend: S stages of a run, one more than its changes.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
@@ -157,7 +158,7 @@ def spec_of(run: Experiment) -> Spec:
     rows = [row_bucket(stage.n_train, run.task.n_rows) for stage in run.stages()]
     return Spec(
         task=run.task,
-        words=jax.tree.map(lambda _: TRACED, words_of(run)),
+        words=_structure(words_of(run)),
         split=run.split,
         batch_size=run.batch_size,
         stages=len(rows),
@@ -173,6 +174,11 @@ def spec_of(run: Experiment) -> Spec:
     )
 
 
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most words in common
+def _structure(words: Words) -> Words:
+    return jax.tree.map(lambda _: TRACED, words)
+
+
 def _capture(run: Experiment) -> Capture | None:
     if run.snapshots is None:
         return None
@@ -185,6 +191,7 @@ def _capture(run: Experiment) -> Capture | None:
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def row_bucket(n_train: int, n_rows: int) -> tuple[int, int]:
     """The range of training-set sizes whose runs share a program.
 

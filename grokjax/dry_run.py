@@ -1,0 +1,179 @@
+"""What a sweep would do and cost, without doing it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from grokjax import command, display
+from grokjax.config import ConfigError, Experiment
+from grokjax.engine import backend, cost, folder, plan, roofline, standing, targets, tune
+from grokjax.engine.plan import Program
+from grokjax.engine.targets import Target
+
+BYTES_PER_CURVE_ROW = 22
+"""Compressed; the three sweeps under results/recorded have 20.4 to 22.1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Planned:
+    """A program as it would be trained, and how its time and memory are known."""
+
+    program: Program
+    time: str
+    """`nominal`, `timed`, …"""
+    memory: str
+
+
+def describe(
+    experiment: Experiment,
+    out: Path,
+    *,
+    lanes: int | None = None,
+    overwrite: bool = False,
+    timed: bool = False,
+    target: str | None = None,
+) -> str:
+    """The dry run as text. Nothing is trained, and nothing compiled that was not asked for.
+
+    Args:
+      experiment: what would be run.
+      out: results folder.
+      lanes: asked for by the user.
+      overwrite: whether what is in the folder would be removed first.
+      timed: whether to compile the programs and time a few updates of each, as a sweep does.
+      target: name of a device to plan and compile for that need not be there.
+    """
+    backend.prepare()
+    folder.check_free(out)
+    old = None if overwrite else folder.earlier_start(experiment, out)
+    experiment = folder.called_as_before(experiment, old)
+    recorded = old["programs"] if old else {}
+    ended = set() if overwrite else set(standing.read(out, old).ended()["run_id"])
+    if target is None:
+        device = jax.default_backend()
+        programs = plan.here(experiment, lanes, recorded, ended)
+        planned = _timed(programs, recorded, lanes) if timed else _nominal(programs, recorded)
+    else:
+        device = f"{target}, estimated without it"
+        planned = _on_target(experiment, lanes, ended, targets.target(target))
+    runs = [run for one in planned for run in one.program.runs]
+    ended &= {run.run_id for run in runs}
+    lines = [f"{out}: {len(runs)} runs, {len(runs) - len(ended)} to do, {len(ended)} done"]
+    lines += [f"  {path}: {_listed(values)}" for path, values in experiment.axes().items()]
+    lines.append(f"{len(planned)} compiled programs on {device}:")
+    lines += map(_line, planned)
+    lines += _times(experiment, planned, ended)
+    rows = sum(run.log_points for run in runs)
+    lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk at most")
+    return "\n".join(lines)
+
+
+def _nominal(programs: list[Program], recorded: Mapping[str, Any]) -> list[Planned]:
+    """The programs by count alone, or as an earlier start has timed them."""
+    return [
+        Planned(p, "as when the sweep was begun" if p.name in recorded else "nominal", _counted(p))
+        for p in programs
+    ]
+
+
+def _timed(
+    programs: list[Program], recorded: Mapping[str, Any], lanes: int | None
+) -> list[Planned]:
+    """The programs by a timing, in the lanes that are fastest or in those asked for."""
+    if lanes is None:
+        timed = tune.tuned(programs, recorded, command.say)
+        ways = ["nominal, too short to be timed" if p in programs else "timed" for p in timed]
+        known = _nominal(timed, recorded)
+        return [
+            one if one.program.name in recorded else dataclasses.replace(one, time=way)
+            for one, way in zip(known, ways, strict=True)
+        ]
+    planned = []
+    for program in programs:
+        command.say(f"timing {program.lanes} lanes of {program.name}")
+        seconds = tune.measure(program).run_step_seconds
+        program = plan.shaped(program.spec, program.runs, lanes, program.devices, seconds)
+        planned.append(Planned(program, "timed", _counted(program)))
+    return planned
+
+
+def _times(experiment: Experiment, planned: list[Planned], ended: Collection[str]) -> list[str]:
+    """How long all of it takes, in words."""
+    seconds = sum(
+        run.config.steps * one.program.run_step_seconds
+        for one in planned
+        for run in one.program.runs
+        if run.run_id not in ended
+    )
+    runs = [(run, one.program) for one in planned for run in one.program.runs]
+    early = any(run.config.settle_steps is not None for run, _ in runs)
+    ways = ", ".join(dict.fromkeys(one.time for one in planned))
+    guess = "; a nominal time is counted, and right to within a factor of a few: --time measures it"
+    lines = [
+        f"about {display.duration(seconds)} ({ways})"
+        + ", less what runs that settle save" * early
+        + guess * any(one.time == "nominal" for one in planned)
+    ]
+    refine = experiment.refine
+    if refine is not None:
+        more = max(run.config.steps * program.run_step_seconds for run, program in runs)
+        lines.append(
+            f"then up to {refine.runs} runs in {refine.rounds} rounds where the boundary is least "
+            f"certain, at most about {display.duration(refine.runs * more)} more"
+        )
+    return lines
+
+
+def _on_target(
+    experiment: Experiment, lanes: int | None, ended: Collection[str], target: Target
+) -> list[Planned]:
+    """The programs as a device would have them that is not there.
+
+    Programs that differ in their training rows alone are compiled once, the largest of them.
+    """
+    sharding = target.sharding()
+    planned = plan.make(
+        experiment, backend=target.backend, memory=target.memory, lanes=lanes, ended=ended
+    )
+    programs = []
+    for family in plan.families(planned):
+        found = roofline.most_lanes(family[0], target, sharding)
+        if lanes is not None and found.program.lanes < family[0].lanes:
+            raise ConfigError(
+                f"lanes={lanes}: {target.name} has memory for {found.program.lanes}, give as many "
+                "or leave --lanes out."
+            )
+        for program in family:
+            share = cost.run_step_flops(program.spec) / cost.run_step_flops(family[0].spec)
+            count, seconds = found.program.lanes, share * found.run_step_seconds
+            shaped = plan.shaped(program.spec, program.runs, count, 1, seconds)
+            memory = f"{found.memory / 2**30:.1f} of {target.memory / 2**30:.0f} GiB as compiled"
+            programs.append(Planned(shaped, "estimated from what was compiled", memory))
+    return programs
+
+
+def _line(planned: Planned) -> str:
+    program = planned.program
+    smallest, largest = program.spec.train_rows
+    tiles = f" in {program.spec.tiles} tiles" * (program.spec.tiles > 1)
+    return (
+        f"  {program.name}: {len(program.runs)} runs of {smallest}-{largest} training rows{tiles}, "
+        f"{program.lanes} lanes on {program.devices} devices, segments of {program.log_points} "
+        f"log points, {1e3 * program.run_step_seconds:.2g} ms a run-step ({planned.time}), "
+        f"{planned.memory}"
+    )
+
+
+def _counted(program: Program) -> str:
+    memory = program.lanes * cost.lane_bytes(program.spec) / 2**20
+    return f"about {memory:.0f} MiB of activations"
+
+
+def _listed(values: list) -> str:
+    shown = [str(value) for value in values]
+    return ", ".join(shown if len(shown) <= 8 else [*shown[:3], "…", shown[-1]])
