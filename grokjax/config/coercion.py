@@ -84,8 +84,10 @@ def _as_kind(kind: Any, value: Any, name: str) -> Any:
         value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         require(False, name, value, f"expected {_kind_name(kind)}, not {type(value).__name__}")
-    require(kind is not float or math.isfinite(value), name, value, "give a finite number")
-    return value
+    if kind is not float:
+        return value
+    require(math.isfinite(value), name, value, "give a finite number")
+    return value + 0.0  # -0.0 equals 0.0, but would be written and hashed otherwise
 
 
 def _fits(value: Any, kind: Any) -> bool:

@@ -202,8 +202,14 @@ class Experiment(Config):
     @functools.cached_property
     def run_id(self) -> str:
         """Hash of what the run says beyond the defaults: the same run in any grid has one id."""
-        told = identity(self)
-        return digest({p: v for p, v in told.items() if p.split(".")[0] not in OF_THE_SWEEP})
+        told = {p: v for p, v in identity(self).items() if p.split(".")[0] not in OF_THE_SWEEP}
+        for at, change in enumerate(self.changes):
+            # Under whole paths: a short name may not be the only one of its kind for ever.
+            del told[f"changes.{at}"]
+            new = {resolve_path(self, name): value for name, value in change.new}
+            told = {p: v for p, v in told.items() if not p.startswith(f"changes.{at}.")}
+            told[f"changes.{at}"] = {"step": change.step, **new}
+        return digest(told)
 
 
 def _changeable(experiment: Experiment, path: str) -> Any:

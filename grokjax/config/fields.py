@@ -39,6 +39,11 @@ def host(default: Any = dataclasses.MISSING) -> Any:
     return dataclasses.field(default=default, metadata={"host": True})
 
 
+def location() -> Any:
+    """A field that says where data lie which another field names by their checksum."""
+    return dataclasses.field(metadata={"location": True})
+
+
 def data() -> Any:
     """A field that holds bulky data, which another field names by its checksum."""
     return dataclasses.field(default=(), compare=False, repr=False, metadata={"data": True})

@@ -46,6 +46,8 @@ def identity(config: Config) -> dict[str, Any]:
     known, derived = defaults(cls), config.derived()
     told: dict[str, Any] = {}
     for name, value in config.values().items():
+        if name in _locations(cls):
+            continue
         if isinstance(value, Config):
             told.update(_of_part(name, value))
         elif is_parts(value):
@@ -73,6 +75,11 @@ def checksums(config: Config) -> dict[str, str]:
     """`PATH_source` → checksum of the source of every part that is a user's own word."""
     told = {path: source.checksum(type(part)) for path, part in parts(config).items()}
     return {f"{path}_source": checksum for path, checksum in told.items() if checksum is not None}
+
+
+@functools.cache
+def _locations(cls: Any) -> frozenset[str]:
+    return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("location"))
 
 
 @functools.cache

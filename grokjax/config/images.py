@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import ConfigError, require
+from grokjax.config.fields import ConfigError, location, require
 from grokjax.config.modular import check_table_seed
 from grokjax.config.parts import Task
 
@@ -61,7 +61,7 @@ class MNIST(Task):
     kind: ClassVar[str] = "mnist"
     encoding: ClassVar[Literal["tokens", "features"]] = "features"
 
-    folder: str
+    folder: str = location()
     """Where train-images-idx3-ubyte and train-labels-idx1-ubyte are, packed (.gz) or not."""
     limit: int | None = 2000
     """Pictures, drawn evenly; None: all, and then their number is filled in."""

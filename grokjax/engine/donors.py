@@ -111,10 +111,10 @@ def donor_shapes(spec: Spec) -> Donors:
 def state_shapes(spec: Spec) -> training.State:
     """The shapes of a run's state."""
     # They do not depend on the rows, in which alone most programs of a sweep differ.
-    rows = {"train_rows": (1, 1), "tiles": 1, "row_multiple": 1}
+    alike = dataclasses.replace(spec, train_rows=(1, 1), tiles=1, row_multiple=1)
     words = dataclasses.replace(spec.words, mask=None)
     state = _fresh_shapes(
-        dataclasses.replace(spec, donates=False, donates_optimizer=False, words=words, **rows)
+        dataclasses.replace(alike, donates=False, donates_optimizer=False, words=words)
     )
     return dataclasses.replace(state, mask=state.params if spec.words.mask else None)
 

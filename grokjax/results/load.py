@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.fields import require
-from grokjax.results import manifest, snapshots
-from grokjax.results.files import read_metadata, read_table
+from grokjax.results import manifest, parts, snapshots
+from grokjax.results.files import fingerprint, read_metadata, read_table
 from grokjax.results.snapshots import Snapshot
 
 
@@ -175,17 +175,22 @@ def load(path: str | Path, *more: str | Path) -> Results:
 
 
 def _parts(folder: Path, name: str) -> list[Path]:
-    """The files of a table; a finished sweep must have those that its manifest records."""
-    found = sorted((folder / name).glob("*.parquet"))
+    """The files of a table; a finished sweep must have those that its manifest records.
+
+    Pages have checksums, which are compared as they are read. Of runs, which are few, the columns'
+    descriptions are most of the file and have none, so their hash is compared.
+    """
+    paths = sorted((folder / name).glob("*.parquet"))
     if not (folder / WORK).exists():
-        there = {part.name for part in found}
-        for part in _manifest(folder).get("parts", {}).get(name, {}):
-            if part not in there:
-                raise ConfigError(
-                    f"{folder / name / part}: this part of the results is missing; restore it from "
-                    "a copy, or train again the runs that lost rows with --retry-failed."
-                )
-    return found
+        there = {path.name for path in paths}
+        for part, recorded in _manifest(folder).get("parts", {}).get(name, {}).items():
+            path = folder / name / part
+            whole = part in there
+            if whole and name == "runs":
+                whole = fingerprint(path) == recorded["blake2b"]
+            if not whole:
+                raise parts.refusal([path])
+    return paths
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
