@@ -75,9 +75,9 @@ class Experiment(Config):
     """Changes to gradients, updates or weights beside the optimiser's own step, in this order."""
     groups: ParameterGroups | None = None
     """Factors on learning rate and decay of groups of parameters; None: all factors are 1."""
-    # What reaches the compiled program is no fraction but a number of rows, `n_train`, an input. Only
-    # the smallest and largest such number of a program are compiled in, as `Spec.train_rows`: so
-    # training sets of similar sizes share a compilation.
+    # The compiled program knows no fraction, only the number of rows that it comes to, `n_train`,
+    # and as an input. Compiled in are the smallest and largest such number of all runs that share
+    # the program, `Spec.train_rows`.
     train_fraction: float = traced(0.5)
     """Share of the table's rows in the training set; all other rows are the test set."""
     split: Literal["random", "rows", "columns", "balanced"] = "random"
