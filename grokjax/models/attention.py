@@ -23,7 +23,7 @@ from grokjax.models.attention_kernel import Read
 from grokjax.models.layers import Affine, Linear
 from grokjax.models.layout import Level
 from grokjax.models.roles import score_scale
-from grokjax.models.stream import Map, Places, Stream, chosen, row_places
+from grokjax.models.stream import Map, Places, Stream, row_places, take
 
 
 class Askers(NamedTuple):
@@ -82,34 +82,34 @@ class Attention(nn.Module):
         model = self.model
         if model.attention == "uniform":
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, None, values)
+            mixed = self._mix(askers, None, values)
         elif askers.ask_the_same and x.nodes is not None:
             scores = askers.seen.slots(Stream(self._scores_of_nodes(x.nodes, askers), None))
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, scores, values)
+            mixed = self._mix(askers, scores, values)
         else:
-            mixed = self._attended(self._read(x, askers), askers)
+            mixed = self._attend(self._read(x, askers), askers)
         return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
 
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
         """Where one query is asked at each position, its scores of all nodes, `[M, Q, H]`."""
         starts = askers.asked.starts
-        queries = self._heads("query")(chosen(nodes, starts.tolist()))[:, 0]
-        queries = self._turned(queries, askers.node_positions[starts])  # [Q, H, E]
-        keys = self._turned(self._heads("key")(nodes)[:, 0], askers.node_positions)
+        queries = self._heads("query")(take(nodes, starts.tolist()))[:, 0]
+        queries = self._rotate(queries, askers.node_positions[starts])  # [Q, H, E]
+        keys = self._rotate(self._heads("key")(nodes)[:, 0], askers.node_positions)
         return score_scale(self.model) * _products(queries, keys[:, None])
 
     def _read(self, x: Stream, askers: Askers) -> Read:
         """Queries, keys and values; those of the same positions by one product."""
         asked, seen = askers.asked, askers.seen
         if (asked.spans, asked.own) == (seen.spans, seen.own):
-            queries, found = None, seen.mapped(x, self._heads("query", "key", "value"))
+            queries, found = None, seen.compute(x, self._heads("query", "key", "value"))
         else:
             queries = asked.read(x, self._heads("query"))
-            found = seen.mapped(x, self._heads("key", "value"))
+            found = seen.compute(x, self._heads("key", "value"))
         return Read(queries, found.nodes, None if found.nodes is None else seen.index, found.own)
 
-    def _attended(self, read: Read, askers: Askers) -> jax.Array:
+    def _attend(self, read: Read, askers: Askers) -> jax.Array:
         """The values seen, weighted by each row's own scores, `[n, Q, H, E]`."""
         model = self.model
 
@@ -125,16 +125,16 @@ class Attention(nn.Module):
                 queries = jnp.concatenate(part(0), axis=1)
             else:
                 queries = read.queries[:, :, 0]
-            queries = self._turned(queries, askers.asked_positions)
+            queries = self._rotate(queries, askers.asked_positions)
             keys, values = (
                 [piece[:, t] for piece in part(at) for t in range(piece.shape[1])]
                 for at in (-2, -1)
             )
             scores = []
             for position, key in zip(askers.seen_positions, keys, strict=True):
-                turned = self._turned(key[:, None], np.array([position]))  # [n, 1, H, E]
+                turned = self._rotate(key[:, None], np.array([position]))  # [n, 1, H, E]
                 scores.append(score_scale(model) * _products(queries, turned))
-            return self._mixed(askers, scores, values)
+            return self._mix(askers, scores, values)
 
         plain = model.positions != "rotary" and model.attention_rate is None
         if not plain or not attention_kernel.takes(askers.visible, read):
@@ -144,7 +144,7 @@ class Attention(nn.Module):
         by_kernel = partial(attention_kernel.attend, shape)
         return jax.lax.platform_dependent(read, cuda=by_kernel, default=written_out)
 
-    def _mixed(
+    def _mix(
         self,
         askers: Askers,
         scores: list[jax.Array] | None,
@@ -165,7 +165,7 @@ class Attention(nn.Module):
         parts = [w[..., None] * v[:, None] for w, v in zip(weights, values, strict=True)]
         return functools.reduce(jnp.add, parts)  # [n, Q, H, E]
 
-    def _turned(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
+    def _rotate(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
         """Queries or keys at positions, where those turn them."""
         return _rotated(x, positions) if self.model.positions == "rotary" else x
 
@@ -174,7 +174,7 @@ class Attention(nn.Module):
         model = self.model
         heads = (model.heads, model.size)
         maps = [Linear(model, (model.width,), heads, name=name).affine() for name in names]
-        together = Affine.joined(maps)
+        together = Affine.join(maps)
         return lambda x: together(x).reshape(*x.shape[:-1], len(names), *heads)
 
 

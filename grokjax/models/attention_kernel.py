@@ -20,7 +20,7 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from grokjax.models.stream import Span, summed
+from grokjax.models.stream import Span, sum_by_node
 
 ROWS = 16
 """Rows of a block: with width 128 and 4 positions all of it is in registers."""
@@ -83,7 +83,9 @@ def _attend_backward(shape: Shape, read: Read, gradient: jax.Array) -> tuple[Rea
     of_table = None
     if read.table is not None:
         slots = [next(found).reshape(_rows(read), -1) for _ in of_slots]
-        of_table = summed(len(read.table), slots, read.index, shape.spans).reshape(read.table.shape)
+        of_table = sum_by_node(len(read.table), slots, read.index, shape.spans).reshape(
+            read.table.shape
+        )
     of_queries = None if read.queries is None else next(found)
     return (Read(of_queries, of_table, None, None if read.own is None else next(found)),)
 

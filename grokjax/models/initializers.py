@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from grokjax.config import Network
-from grokjax.models.roles import Role, widened
+from grokjax.models.roles import Role, init_factor
 
 Init = Callable[[jax.Array, Sequence[int]], jax.Array]
 
@@ -58,10 +58,10 @@ def family(model: Network) -> Family:
     """The family that `model.init` names."""
     if model.scaling == "mean_field":
         return Family(lambda fan_in, role: _normal(1.0), lambda fan_in: _zeros, _normal(1.0))
-    embedding = _normal(widened(model, "embed") / math.sqrt(model.width))
+    embedding = _normal(init_factor(model, "embed") / math.sqrt(model.width))
 
     def deviation(fan_in: int, role: Role) -> float:
-        return widened(model, role) / math.sqrt(fan_in)
+        return init_factor(model, role) / math.sqrt(fan_in)
 
     def by_width(fan_in: int, role: Role) -> Init:
         return _normal(deviation(model.width if model.residual else fan_in, role))

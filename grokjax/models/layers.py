@@ -71,20 +71,20 @@ class Affine:
         """X `[..., I]` → `[..., O]`."""
         flat = x.reshape(-1, len(self.weight))
         if self.bias is None or len(self.weight) > FEW_INPUTS:
-            y = _added(flat, self)
+            y = _add_bias(flat, self)
         else:
-            y = jax.lax.platform_dependent(flat, self, cpu=_by_one_product, default=_added)
+            y = jax.lax.platform_dependent(flat, self, cpu=_by_one_product, default=_add_bias)
         return y.reshape(*x.shape[:-1], -1)
 
     @classmethod
-    def joined(cls, maps: Sequence[Affine]) -> Affine:
+    def join(cls, maps: Sequence[Affine]) -> Affine:
         """Several maps of the same vectors as one, their outputs one after another."""
         biases = [one.bias for one in maps if one.bias is not None]
         bias = jnp.concatenate(biases) if biases else None
         return cls(jnp.concatenate([one.weight for one in maps], axis=1), bias, maps[0].factor)
 
 
-def _added(x: jax.Array, map_: Affine) -> jax.Array:
+def _add_bias(x: jax.Array, map_: Affine) -> jax.Array:
     """The bias added to the product."""
     y = product(x, map_.weight)
     y = y if map_.factor == 1 else map_.factor * y

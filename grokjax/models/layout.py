@@ -49,14 +49,14 @@ class Layout:
     """None for an MLP, whose hidden layers see whole rows."""
 
 
-def plain(tokens: np.ndarray, layers: int, readout: Sequence[int]) -> Layout:
+def layout_by_rows(tokens: np.ndarray, layers: int, readout: Sequence[int]) -> Layout:
     """Every position of every row for itself: the layout in which nothing repeats."""
     every = range(tokens.shape[1])
     wanted = [*[every] * layers, readout]
     return Layout(tokens, tuple(_level(tokens, positions, {}, ()) for positions in wanted))
 
 
-def factorised(
+def layout_by_nodes(
     tokens: np.ndarray, layers: int, readout: Sequence[int], causal: bool, rows: int
 ) -> Layout:
     """Each node once, where that pays.

@@ -17,7 +17,7 @@ import numpy as np
 
 from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.fields import blamed, require
-from grokjax.models.layout import Layout, factorised
+from grokjax.models.layout import Layout, layout_by_nodes
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role
 from grokjax.models.transformer import TransformerNetwork
@@ -98,7 +98,7 @@ def _layout_of_transformer(
     positions = range(inputs.shape[1])
     readout = positions[-1:] if model.readout == "last" else positions
     shares = 0 if model.dropout is not None else rows  # every row draws for itself
-    return factorised(inputs, model.layers, answers or readout, model.causal, shares)
+    return layout_by_nodes(inputs, model.layers, answers or readout, model.causal, shares)
 
 
 def init(model: Model, dataset: Dataset, layout: Layout, key: jax.Array) -> dict:

@@ -42,7 +42,7 @@ class TokenLayer(nn.Module):
         fan_in = positions * self.vocabulary
         shape = (positions, self.vocabulary, self.units)
         table = self.param("weight", init.linear(fan_in, self.role), shape)
-        y = multiplier(self.model, self.role, fan_in) * _summed(table, tokens)
+        y = multiplier(self.model, self.role, fan_in) * _sum_over_positions(table, tokens)
         if self.model.biases:
             y = y + self.param("bias", init.bias(fan_in), (self.units,))
         return y
@@ -64,7 +64,7 @@ class EmbeddedLayer(nn.Module):
         table = jnp.einsum("vd,tdf->tvf", embed, weight)
         if not listed:
             table = jnp.broadcast_to(table, (positions, *table.shape[1:]))
-        y = multiplier(model, "body", fan_in) * _summed(table, tokens)
+        y = multiplier(model, "body", fan_in) * _sum_over_positions(table, tokens)
         if model.biases:
             y = y + self.param("bias", init.bias(fan_in), (model.mlp_width,))
         return y
@@ -112,7 +112,7 @@ class MLPNetwork(nn.Module):
         return TokenLayer(self.model, self.vocabulary, units, role, name=name)(x)
 
 
-def _summed(table: jax.Array, tokens: jax.Array) -> jax.Array:
+def _sum_over_positions(table: jax.Array, tokens: jax.Array) -> jax.Array:
     """Table `[T, V, F]`, tokens `[N, T]` → the sum over positions `[N, F]`."""
     positions, vocabulary, units = table.shape
     if positions <= FEW_POSITIONS:

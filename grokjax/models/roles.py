@@ -51,7 +51,7 @@ def multiplier(model: Network, of: Role, fan_in: int) -> float:
     return 1 / model.width_ratio if of == "unembed" else 1.0
 
 
-def widened(model: Network, of: Role) -> float:
+def init_factor(model: Network, of: Role) -> float:
     """Factor on the deviation that the family of initial weights has."""
     embeds = of == "embed" and model.residual and model.init != "torch"
     return math.sqrt(model.width_ratio) if embeds or of == "unembed" else 1.0

@@ -49,15 +49,15 @@ class Places:
 
     def read(self, x: Stream, function: Map = lambda x: x) -> jax.Array:
         """The function of the inputs, `[n, S + R, ...]`."""
-        parts = self.parts(self.mapped(x, function))
+        parts = self.parts(self.compute(x, function))
         return parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=1)
 
     def slots(self, x: Stream, function: Map = lambda x: x) -> list[jax.Array]:
         """The same for each position by itself, each `[n, ...]`: nothing is put together for it."""
-        parts = self.parts(self.mapped(x, function))
+        parts = self.parts(self.compute(x, function))
         return [part[:, at] for part in parts for at in range(part.shape[1])]
 
-    def mapped(self, x: Stream, function: Map) -> Stream:
+    def compute(self, x: Stream, function: Map) -> Stream:
         """The function of what is read, of nodes once each: `[M, ...]` and `[n, R, ...]`."""
         nodes = own = None
         if self.spans:
@@ -66,17 +66,17 @@ class Places:
         if self.own:
             assert x.own is not None
             everything = self.own == tuple(range(x.own.shape[1]))
-            own = function(x.own if everything else chosen(x.own, self.own, axis=1))
+            own = function(x.own if everything else take(x.own, self.own, axis=1))
         return Stream(nodes, own)
 
-    def looked_up(self, table: jax.Array) -> jax.Array:
+    def look_up(self, table: jax.Array) -> jax.Array:
         """Of a table of nodes `[M, ...]` those at the shared positions, `[n, S, ...]`."""
         found = lookup(table.reshape(len(table), -1), self.index, self.spans)
         return found.reshape(*self.index.shape, *table.shape[1:])
 
     def parts(self, y: Stream) -> list[jax.Array]:
         """What is looked up `[n, S, ...]` and what askers have for themselves `[n, R, ...]`."""
-        shared = [] if y.nodes is None else [self.looked_up(y.nodes)]
+        shared = [] if y.nodes is None else [self.look_up(y.nodes)]
         return shared + ([] if y.own is None else [y.own])
 
 
@@ -88,7 +88,7 @@ def row_places(level: Level, positions: tuple[int, ...], rows: jax.Array) -> Pla
     return Places(index, level.spans(columns), own)
 
 
-def chosen(x: jax.Array, places: Sequence[int], axis: int = 0) -> jax.Array:
+def take(x: jax.Array, places: Sequence[int], axis: int = 0) -> jax.Array:
     """Some places of an axis, each a slice: the gradient of an index array is a scatter."""
     parts = [jax.lax.slice_in_dim(x, at, at + 1, axis=axis) for at in places]
     return jnp.concatenate(parts, axis=axis)
@@ -103,7 +103,7 @@ def lookup(table: jax.Array, index: jax.Array, spans: tuple[Span, ...]) -> jax.A
     """
     if all(count == 1 for _, count in spans):  # every row finds the same
         starts = [start for start, _ in spans]
-        return jnp.broadcast_to(chosen(table, starts), (len(index), len(starts), table.shape[1]))
+        return jnp.broadcast_to(take(table, starts), (len(index), len(starts), table.shape[1]))
     # Both branches take every traced value as an argument: one that they closed over could be
     # lowered for no platform but the host's.
     by_products = partial(_by_products, spans)
@@ -133,7 +133,7 @@ def _by_products_jvp(
     return table[index], jnp.stack(slots, axis=1)
 
 
-def summed(
+def sum_by_node(
     nodes: int, slots: Sequence[jax.Array], index: jax.Array, spans: tuple[Span, ...]
 ) -> jax.Array:
     """The gradient `[M, F]` of a table that was looked up, from that of each slot `[n, F]`."""

@@ -22,7 +22,7 @@ from grokjax.models.attention import Askers, Attention, nodes_between, rows_betw
 from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
 from grokjax.models.layout import Layout, Level
-from grokjax.models.stream import Map, Stream, chosen, lookup, row_places
+from grokjax.models.stream import Map, Stream, lookup, row_places, take
 
 
 class MLPBlock(nn.Module):
@@ -73,7 +73,7 @@ class TransformerNetwork(nn.Module):
             shape = (layout.inputs.shape[1], model.width)
             places = self.param("position", init.embedding, shape)
         drop = Dropout(model.dropout, name="dropout")
-        x = _embedded(embed, places, layout, rows).map(drop)
+        x = _embed(embed, places, layout, rows).map(drop)
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
             x = self.block(depth, x, here, there, rows)
         last = layout.levels[-1]
@@ -82,7 +82,7 @@ class TransformerNetwork(nn.Module):
         if model.final_norm:
             y = Norm(model, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
-        y = y.mean(axis=1) if self.answers is None else chosen(y, np.argsort(read).tolist(), axis=1)
+        y = y.mean(axis=1) if self.answers is None else take(y, np.argsort(read).tolist(), axis=1)
         if model.tied:
             return y @ embed[: self.n_classes].T / model.width_ratio
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
@@ -108,9 +108,7 @@ class TransformerNetwork(nn.Module):
         return Stream(nodes, own)
 
 
-def _embedded(
-    embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array
-) -> Stream:
+def _embed(embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array) -> Stream:
     """The stream at the first level."""
     level, tokens = layout.levels[0], layout.inputs
     vocabulary = (0, len(embed))
@@ -126,5 +124,5 @@ def _embedded(
     if level.own:
         token = jnp.asarray(tokens[:, level.own])[rows]
         own = lookup(embed, token, (vocabulary,) * len(level.own))
-        own = own if places is None else own + chosen(places, level.own)
+        own = own if places is None else own + take(places, level.own)
     return Stream(nodes, own)

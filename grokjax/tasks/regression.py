@@ -1,6 +1,6 @@
 """Numbers to learn from Gaussian inputs.
 
-Legend: N rows, F features, J components or units.
+Legend: N rows, F features, J components of a polynomial or units of a teacher.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ def teacher_weights(task: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
 
 
 def real_table(task: GaussianInputs, inputs: np.ndarray, targets: np.ndarray) -> Dataset:
-    """The table of inputs [N, F] and numbers [N]."""
+    """The table of a regression task.
+
+    Args:
+      task: says which errors are tolerated.
+      inputs: features [N, F].
+      targets: numbers [N].
+    """
     return Dataset(inputs, targets, vocabulary=0, n_classes=1, tolerance=task.tolerance)
 
 

@@ -43,9 +43,9 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
     table = tasks.build(spec.task)
     n_rows, n_train, seed = len(table.targets), hp.n_train[stage], hp.split_seed[stage]
     truth = jnp.asarray(table.targets.astype(spec.loss_dtype) if table.real else table.targets)
-    order = ordered(spec, seed)
+    order = row_order(spec, seed)
     noise = hp.label_noise[stage]
-    labels = corrupted(truth, noise, seed)
+    labels = noisy_labels(truth, noise, seed)
     smallest, largest = spec.train_rows
 
     def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
@@ -67,7 +67,7 @@ def splits(spec: Spec, hp: Hparams) -> tuple[Rows, Rows]:
     return jax.tree.map(lambda *rows: jnp.stack(rows), *each)
 
 
-def ordered(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
+def row_order(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
     """Order `[N]` in which rows enter the training set, as the split has it."""
     table = tasks.build(spec.task)
     always, n_rows = spec.task.n_always, len(table.targets)
@@ -99,7 +99,7 @@ def permutation(split_seed: jax.Array | int, n_rows: int) -> jax.Array:
     return jax.random.permutation(stream(split_seed, SPLIT), np.arange(n_rows, dtype=np.int32))
 
 
-def corrupted(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:
+def noisy_labels(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:
     """Labels of which a share is that of a random row; a larger share holds a smaller one."""
     which, whose = jax.random.split(stream(split_seed, LABELS))
     others = truth[jax.random.randint(whose, (len(truth),), 0, len(truth))]

@@ -60,7 +60,7 @@ def _from_logs(logs: jax.Array, targets: jax.Array) -> jax.Array:
     Its gradient is written out: it needs nothing of the loss itself, which is left out of an
     update that nobody looks at.
     """
-    return jax.nn.logsumexp(logs, axis=-1) - picked(logs, targets)
+    return jax.nn.logsumexp(logs, axis=-1) - output_of_target(logs, targets)
 
 
 def _from_logs_forward(logs: jax.Array, targets: jax.Array) -> tuple[jax.Array, tuple]:
@@ -122,7 +122,9 @@ def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.relu(margin + best_other - right)
 
 
-def weighted(loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+def weighted_loss(
+    loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array
+) -> jax.Array:
     """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
     Args:
@@ -135,7 +137,9 @@ def weighted(loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Ar
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
-def hits(outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float) -> jax.Array:
+def count_right(
+    outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
+) -> jax.Array:
     """How many of the rows with a weight are right, at every one of their answers.
 
     A number is right within the tolerance. A class is right if its output is the largest, and of
@@ -154,14 +158,14 @@ def _is_largest(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     It is not asked: comparing every output with the target's took a processor a third of the
     time (6,586 × 97 outputs, one core).
     """
-    its_own = picked(outputs, targets)[..., None]
+    its_own = output_of_target(outputs, targets)[..., None]
     before = jnp.arange(outputs.shape[-1]) < targets[..., None]
     is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
     below = jnp.where(before, outputs < its_own, (outputs <= its_own) | is_target)
     return below.all(axis=-1) & ~jnp.isnan(its_own[..., 0])
 
 
-def picked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def output_of_target(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """The output of each target: `[..., C]` and `[...]` → `[...]`.
 
     By comparison, whose gradient is one too: a gather's is a scatter, which accelerators do in

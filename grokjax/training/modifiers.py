@@ -171,15 +171,15 @@ def _decay_to_start(modifier: DecayToStart) -> Transformation:
 
 @transformation.register
 def _norm_projection(modifier: NormProjection) -> Transformation:
-    return _norm_held(modifier.norm_ratio, lambda factor: factor)
+    return _hold_norm(modifier.norm_ratio, lambda factor: factor)
 
 
 @transformation.register
 def _norm_clamp(modifier: NormClamp) -> Transformation:
-    return _norm_held(modifier.largest_ratio, lambda factor: jnp.minimum(1, factor))
+    return _hold_norm(modifier.largest_ratio, lambda factor: jnp.minimum(1, factor))
 
 
-def _norm_held(ratio: Any, allowed: Callable[[jax.Array], jax.Array]) -> Transformation:
+def _hold_norm(ratio: Any, allowed: Callable[[jax.Array], jax.Array]) -> Transformation:
     """After an update all weights together are scaled by what is allowed of a factor.
 
     With that factor their norm is `ratio` times what it was before the first update.

@@ -210,7 +210,7 @@ def segment(
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,
-            measures=_measured(spec, words, state.params, train, stage),
+            measures=_measure(spec, words, state.params, train, stage),
         )
         if captured is not None:
             seen, captured = _capture(spec, hp, state, metrics, captured)
@@ -222,7 +222,7 @@ def segment(
     return state, metrics, captured
 
 
-def _measured(
+def _measure(
     spec: Spec, words: Words, params: dict, train: Rows, stage: jax.Array
 ) -> instruments.Measures:
     """What the instruments measure, apart from the update: they must not change its bits."""
@@ -243,9 +243,9 @@ def _score(
     """What a tile `[N]` adds to the loss, and to the scores."""
     dataset = tasks.build(spec.task)
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
-    loss = losses.weighted(words.loss, outputs, tile.targets, tile.weights)
+    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights)
     hits = (
-        losses.hits(outputs, targets, tile.weights, dataset.tolerance)
+        losses.count_right(outputs, targets, tile.weights, dataset.tolerance)
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)
@@ -284,11 +284,11 @@ def _nothing_captured(spec: Spec, log_points: int, state: State) -> Captured | N
     if spec.capture is None:
         return None
     places = 1 + min(log_points, spec.capture.steps + len(state.seen))
-    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), kept(spec, state))
+    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), _snapshot(spec, state))
     return Captured(jnp.full(places, -1, jnp.int32), jnp.zeros((), jnp.int32), empty)
 
 
-def kept(spec: Spec, state: State) -> dict[str, Any]:
+def _snapshot(spec: Spec, state: State) -> dict[str, Any]:
     """What a snapshot is made of."""
     assert spec.capture is not None  # asked for by captures only
     optimizer = {"optimizer": state.optimizer} if spec.capture.optimizer else {}
@@ -308,5 +308,7 @@ def _capture(
         seen[moment] |= reached
     place = jnp.where(wanted, captured.count, len(captured.step) - 1)
     step = captured.step.at[place].set(state.step)
-    both = jax.tree.map(lambda all, one: all.at[place].set(one), captured.kept, kept(spec, state))
+    both = jax.tree.map(
+        lambda all, one: all.at[place].set(one), captured.kept, _snapshot(spec, state)
+    )
     return seen, Captured(step, captured.count + wanted, both)
