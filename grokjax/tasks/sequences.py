@@ -1,7 +1,6 @@
 """Small algorithms on tokens: rearranged strings, paths, programs, chains of facts.
 
-Legend: N rows, T positions, L symbols of a string, n nodes of a graph, J entities, R relations
-that each entity has a fact for.
+Legend: N rows, T positions, L symbols of a string, n nodes of a graph.
 """
 
 from __future__ import annotations
@@ -179,10 +178,15 @@ def program(task: RegisterProgram) -> Dataset:
 
 
 def facts(task: TwoHop) -> tuple[np.ndarray, np.ndarray]:
-    """Relations [J, R] that each entity has a fact for, in order, and the facts' targets [J, R]."""
+    """The facts of a random graph, in two arrays [entities, edges].
+
+    Returns:
+      The relations that each entity has a fact for, in order, and the targets of these facts.
+    """
     rng = np.random.default_rng(task.table_seed)
     shuffled = rng.permuted(np.tile(np.arange(task.relations), (task.entities, 1)), axis=1)
     relations = np.sort(shuffled[:, : task.edges], axis=1)
+    # Drawn from one entity less and moved up past the entity itself, which is never its own target.
     other = rng.integers(task.entities - 1, size=relations.shape)
     return relations, other + (other >= np.arange(task.entities)[:, None])
 
