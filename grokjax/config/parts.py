@@ -61,7 +61,7 @@ class Task(Config):
         return None
 
     def dataset(self) -> Any:
-        """Every row and its target, a `grokjax.tasks.Dataset`; for tasks from elsewhere."""
+        """Every row and its target, a `grokjax.tasks.Dataset`; a task of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `dataset`")
 
 
@@ -99,7 +99,7 @@ class Model(Config):
         """Raise `ConfigError` where the model cannot learn a task."""
 
     def network(self, dataset: Any) -> Any:
-        """The Flax module that makes logits of rows; for models from elsewhere.
+        """The Flax module that makes logits of rows; a model of your own defines it.
 
         Args:
           dataset: the `grokjax.tasks.Dataset` to learn, with its numbers of tokens and classes.
@@ -148,9 +148,9 @@ class Optimizer(Config):
         require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "give a share in [0, 1]")
 
     def direction(self) -> Any:
-        """The `optax.GradientTransformation` that gives a direction; for optimisers from elsewhere.
+        """The `optax.GradientTransformation` of a gradient into a direction of descent.
 
-        Weights descend along it, so it has no learning rate, decay or sign of its own:
+        An optimiser of your own defines it. It has no learning rate, decay or sign of its own:
         `optax.scale_by_adam()`, not `optax.adam(...)`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `direction`")
@@ -164,7 +164,7 @@ class Loss(Config):
     """Whether the loss is defined for targets that are numbers instead of classes."""
 
     def per_target(self, outputs: Any, targets: Any) -> Any:
-        """A loss for every target, `[...]`; for losses from elsewhere.
+        """A loss for every target, `[...]`; a loss of your own defines it.
 
         Args:
           outputs: what the network gives, `[..., C]` for C classes.
@@ -188,7 +188,7 @@ class GradientModifier(Modifier):
     """Changes the gradient before the optimiser sees it."""
 
     def transformation(self) -> Any:
-        """The `optax.GradientTransformation` of gradients; for modifiers from elsewhere."""
+        """The `optax.GradientTransformation` of gradients; a modifier of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
 
 
@@ -197,16 +197,16 @@ class UpdateModifier(Modifier):
     """Changes the update that the optimiser has made, learning rate and sign included."""
 
     def transformation(self) -> Any:
-        """The `optax.GradientTransformation` of updates; for modifiers from elsewhere."""
+        """The `optax.GradientTransformation` of updates; a modifier of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PerturbingModifier(Modifier):
-    """Takes the gradient elsewhere than at the weights; an experiment has one at most."""
+    """Takes the gradient at another point than the weights; an experiment has one at most."""
 
     def gradient_at(self, score: Any, params: Any, key: Any) -> Any:
-        """What is scored at the weights, and the gradient to use; for modifiers from elsewhere.
+        """Scores at the weights, and the gradient to use; a modifier of your own defines it.
 
         Args:
           score: parameters → scores and gradient there.

@@ -73,7 +73,12 @@ def checksum(cls: type) -> str | None:
 
 
 def blame(cls: type, error: Exception) -> str:
-    """What went wrong in a word from elsewhere, and where in its file."""
+    """A sentence on what went wrong in a user's class or function, and where in its file.
+
+    Args:
+      cls: class that the user has written, or that was made of a function.
+      error: raised by it.
+    """
     reason = str(error).strip().splitlines() or ["no message"]
     told = f"{type(error).__name__}: {reason[0].rstrip('.')}"
     files = {inspect.getsourcefile(part) for part in parts_of(cls)}

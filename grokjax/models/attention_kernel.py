@@ -37,12 +37,12 @@ class Read(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What the kernels know beforehand."""
+    """The constants of a kernel: what it must know when it is compiled."""
 
     visible: tuple[tuple[bool, ...], ...]
     """Whether each asking position sees each of the others."""
     scale: float
-    """Of scores."""
+    """Factor on the products of queries and keys."""
     spans: tuple[Span, ...]
     """Where the nodes of each shared position lie."""
     interpret: bool = False

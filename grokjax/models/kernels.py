@@ -31,21 +31,21 @@ PRODUCTS = {"mlp_forward": 2, "mlp_backward_rows": 3, "mlp_backward_units": 4}
 
 
 class Hidden(NamedTuple):
-    """What happens to a row on its way through the hidden layer."""
+    """The functions that a row passes on its way through the hidden layer."""
 
     activation: Callable[[jax.Array], jax.Array]
     normalise: Normalise | None = None
-    """Of the inputs."""
+    """Normalisation of the inputs; None: there is none."""
     interpret: bool = False
     """Run the kernels as plain JAX, on any device and in any dtype."""
 
     def normalised(self, x: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
-        """Rows as the first map takes them."""
+        """Rows as inputs of the first map: normalised, where there is a normalisation."""
         return x if self.normalise is None else self.normalise(x, gain, shift)
 
 
 class Weights(NamedTuple):
-    """The numbers of a block; a map without a bias has one of zeros."""
+    """The parameters of an MLP block; a map without a bias has a bias of zeros."""
 
     gain: Any  # [D]
     shift: Any  # [D]
@@ -70,9 +70,9 @@ def mlp_block(
     """`x + out(activation(into(normalise(x))))`, x `[..., D]` → `[..., D]`.
 
     Args:
-      hidden: what is done between the maps.
-      x: inputs.
-      gain_and_shift: of the normalisation, each `[D]`.
+      hidden: normalisation of the inputs, and activation between the maps.
+      x: inputs, `[..., D]`.
+      gain_and_shift: parameters of the normalisation, each `[D]`; None: there is none.
       into: the map from D to F.
       out: the map from F to D.
     """
@@ -142,7 +142,7 @@ _block.defvjp(_block_forward, _block_backward)
 
 
 def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """A block of rows, to which blocks of hidden units add what they give."""
+    """The outputs of a block of rows: a sum over blocks of hidden units."""
     weights, y = Weights(*refs[:-1]), refs[-1]
     rows = hidden.normalised(x[...], weights.gain[...], weights.shift[...])
 
@@ -155,7 +155,7 @@ def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 
 def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """The gradient of a block of rows, and its part in those of gain and shift."""
+    """The gradient of a block of rows, and the block's part of the gradients of gain and shift."""
     weights, (of_y, of_x, of_gain, of_shift) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     rows, back = jax.vjp(hidden.normalised, x[...], *vectors)
@@ -175,7 +175,11 @@ def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 
 def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """The gradients of the weights of a block of hidden units, rows from the first to the last."""
+    """The gradients of the weights of a block of hidden units.
+
+    One program goes through all rows, from the first to the last: programs that shared the sum
+    would need atomics, and would add up in another order every time.
+    """
     weights, (of_y, *outs) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     into, bias, back = weights.into[...], weights.bias[...], weights.out[...].T
@@ -196,7 +200,7 @@ def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 
 def _dot(hidden: Hidden, a: jax.Array, b: jax.Array) -> jax.Array:
-    """A product as precise as JAX is set to make them."""
+    """A matrix product in the precision that JAX is set to."""
     settings: Any = jax.config  # whose attributes no stub declares
     precision = settings.jax_default_matmul_precision
     if precision == "high" and not hidden.interpret:
@@ -229,7 +233,16 @@ def _call(
     outs: Sequence[tuple[Any, pl.BlockSpec]],
     interpret: bool,
 ) -> Callable[..., Sequence[jax.Array]]:
-    """A kernel over a grid of programs; `outs` has for each result something of its shape."""
+    """A kernel over a grid of programs.
+
+    Args:
+      name: of the kernel, for profiles and for counting its arithmetic.
+      kernel: body of a program, which takes references to inputs and then outputs.
+      programs: number of programs in the grid.
+      in_specs: which block of each input a program sees.
+      outs: for each output an array of its shape and dtype, and which block a program writes.
+      interpret: run as plain JAX.
+    """
     return pl.pallas_call(
         kernel,
         grid=(programs,),

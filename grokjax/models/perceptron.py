@@ -24,8 +24,9 @@ from grokjax.models.roles import GATE, Role, multiplier
 from grokjax.models.stream import lookup
 
 FEW_POSITIONS = 4
-"""Positions up to which each is looked up by itself: a processor then adds one gradient to each
-table instead of a copy of it for each position, 0.05 ms instead of 0.16 for two of 6,737 rows."""
+"""Number of positions up to which each is looked up in its own table. The gradient of each table is
+then added up by itself, where one table for all makes a copy of its gradient for each position:
+0.05 ms instead of 0.16 on a processor, for two positions and 6,737 rows."""
 
 
 class TokenLayer(nn.Module):
@@ -113,7 +114,7 @@ class MLPNetwork(nn.Module):
 
 
 def _sum_over_positions(table: jax.Array, tokens: jax.Array) -> jax.Array:
-    """Table `[T, V, F]`, tokens `[N, T]` → the sum over positions `[N, F]`."""
+    """The sum over positions `[N, F]` of rows of a table `[T, V, F]`, chosen by tokens `[N, T]`."""
     positions, vocabulary, units = table.shape
     if positions <= FEW_POSITIONS:
         span = ((0, vocabulary),)

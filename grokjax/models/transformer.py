@@ -1,8 +1,8 @@
 """The transformer, its options as fields of one module.
 
-It computes what a layout lists: each distinct activation once, where that pays.
+It computes the activations that a layout lists: each distinct one once, where that pays.
 
-Legend: N rows, Q positions read, A answers, M nodes, C classes, D residual width, F hidden units.
+Legend: N rows, A answers, C classes, D residual width.
 """
 
 from __future__ import annotations
@@ -89,7 +89,15 @@ class TransformerNetwork(nn.Module):
         return last_map(y)
 
     def block(self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array) -> Stream:
-        """Attention and MLP of a layer: the stream at its level → at the next."""
+        """Attention and MLP of a layer: the stream at its level → at the next.
+
+        Args:
+          depth: number of the layer, from 0.
+          x: the stream at the layer's level.
+          here: that level.
+          there: the next level.
+          rows: numbers of the rows in the dataset `[N]`.
+        """
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
         attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
         drops = [Dropout(model.dropout, name=f"dropout_{name}") for name in names]
@@ -109,7 +117,7 @@ class TransformerNetwork(nn.Module):
 
 
 def _embed(embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array) -> Stream:
-    """The stream at the first level."""
+    """The stream at the first level: embeddings of tokens, and of positions if they are learned."""
     level, tokens = layout.levels[0], layout.inputs
     vocabulary = (0, len(embed))
     nodes = own = None

@@ -60,7 +60,7 @@ class Dataset:
 def make_dataset(task: Task) -> Dataset:
     """The dataset of a task, made anew: each file of this package registers its own tasks.
 
-    A task from elsewhere says it by its method `dataset`.
+    A user's task is asked through its method `dataset`.
     """
     with blamed(task):
         return task.dataset()
