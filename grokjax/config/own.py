@@ -82,7 +82,7 @@ def update_modifier(function: Callable) -> Decorated:
 def model(function: Callable) -> Decorated:
     """A network from a function of the `Dataset` that returns a `flax.linen.Module`.
 
-    The module takes tokens `[N, T]` or features `[N, F]` to logits `[N, C]`.
+    The module takes tokens `[N, T]` or features `[N, I]` to logits `[N, C]`.
     """
     return _word(Model, "network", function, 1)
 

@@ -113,7 +113,7 @@ class Attention(nn.Module):
         return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
 
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
-        """Scores of all nodes `[M, Q, H]` for the query at each position, the same of all askers."""
+        """Scores of all nodes `[M, Q, H]` for the query that all askers share at a position."""
         starts = askers.asked.starts
         queries = self._heads("query")(take(nodes, starts.tolist()))[:, 0]
         queries = self._rotate(queries, askers.node_positions[starts])  # [Q, H, E]

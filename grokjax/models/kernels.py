@@ -1,11 +1,11 @@
 """The MLP block of a transformer as kernels for GPUs, in which hidden layers never reach memory.
 
-What bounds a step of these small networks on a GPU is not arithmetic but the hidden layer `[R, F]`,
+What bounds a step of these small networks on a GPU is not arithmetic but the hidden layer `[N, F]`,
 which compilers write once and read seven times. Here a program of the grid makes a block of it at
 a time, from inputs and weights that its processor's cache holds, and makes it again for the
 gradient. Sums run in one order: no atomics.
 
-Legend: R rows, D width, F hidden units, B blocks of rows.
+Legend: N rows, D width, F hidden units, B blocks of rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ a multiprocessor of an A100 or H100 has, so that two programs share it."""
 WIDTHS = (16, 32, 64, 128, 256)
 """Blocks are as wide as the network, and their sides are powers of two."""
 PRODUCTS = {"mlp_forward": 2, "mlp_backward_rows": 3, "mlp_backward_units": 4}
-"""Name of a kernel → products of `R·D·F` multiplications that it makes."""
+"""Name of a kernel → products of `N·D·F` multiplications that it makes."""
 
 
 class Hidden(NamedTuple):
@@ -91,7 +91,7 @@ def mlp_block(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _block(hidden: Hidden, x: jax.Array, weights: Weights) -> jax.Array:
-    """Rows `[R, D]` → `[R, D]`, without the last bias."""
+    """Rows `[N, D]` → `[N, D]`, without the last bias."""
     padded = _padded(x)
     (y,) = _call(
         "mlp_forward",
@@ -210,7 +210,7 @@ def _dot(hidden: Hidden, a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _padded(x: jax.Array) -> jax.Array:
-    """Rows `[R, D]` with zeros up to whole blocks; where gradients are zero they add nothing."""
+    """Rows `[N, D]` with zeros up to whole blocks; where gradients are zero they add nothing."""
     more = -len(x) % ROWS
     return jnp.pad(x, ((0, more), (0, 0))) if more else x
 

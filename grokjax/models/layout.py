@@ -47,7 +47,7 @@ class Level:
 class Layout:
     """The levels of a network on one table: one before each layer, and one for the readout."""
 
-    inputs: np.ndarray  # tokens [N, T] int32, or features [N, F]
+    inputs: np.ndarray  # tokens [N, T] int32, or features [N, I]
     levels: tuple[Level, ...]
     """Empty for an MLP, whose hidden layers see whole rows."""
 

@@ -2,7 +2,7 @@
 
 Other packages use these functions and never Flax itself.
 
-Legend: N rows, T positions, F features, C classes, A answers.
+Legend: N rows, T positions, I features, C classes, A answers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def network(model: Model, dataset: Dataset) -> nn.Module:
     """The module of a model: a layout and rows `[N]` → logits `[N, C]`, or `[N, A, C]`.
 
     A user's model is asked through its method `network`, whose module takes inputs, tokens
-    `[N, T]` or features `[N, F]`, to logits.
+    `[N, T]` or features `[N, I]`, to logits.
     """
     with blamed(model):
         inner = model.network(dataset)
@@ -87,7 +87,7 @@ def layout(model: Model, inputs: np.ndarray, answers: tuple[int, ...] | None, ro
 
     Args:
       model: the network's configuration.
-      inputs: all rows of the dataset, tokens `[N, T]` or features `[N, F]`.
+      inputs: all rows of the dataset, tokens `[N, T]` or features `[N, I]`.
       answers: positions that the logits are read from; None: the model decides.
       rows: how many rows are evaluated at a time.
     """

@@ -4,7 +4,8 @@
 nodes. Each asker reads inputs at some positions of this level, by looking up shared ones in the
 table and by taking its own ones as they are.
 
-Legend: N rows, n askers, S shared and R own positions, M nodes, D residual width, F features.
+Legend: N rows, n askers, S shared and R own positions, M nodes, D residual width, F width of a
+table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The dataset of a task: every row of a finite table, and its target.
 
-Legend: N rows of the table, T positions, F features, A answers of a row.
+Legend: N rows of the table, T positions, I features, A answers of a row.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Dataset:
     (3, 3, 0.33)
     """
 
-    inputs: np.ndarray  # tokens [N, T] int32, or features [N, F] float64
+    inputs: np.ndarray  # tokens [N, T] int32, or features [N, I] float64
     targets: np.ndarray  # classes [N] or [N, A] int32, or numbers [N] float64
     vocabulary: int
     """Number of different tokens; 0 where inputs are features."""

@@ -16,7 +16,7 @@ def picture_table(
 
     Args:
       task: says how many to draw, and the seed.
-      pixels: of all pictures [N, F], in 0 … brightest.
+      pixels: of all pictures [N, I], in 0 … brightest.
       digits: that the pictures show [N].
       brightest: value of a white pixel, which becomes 1.0.
     """

@@ -84,7 +84,7 @@ def _muon(optimizer: Muon) -> optax.GradientTransformation:
 
 
 def _matrix(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers:
-    """Which axes of a weight are inputs: the first of queries, keys and values, else all but one."""
+    """Which axes of a weight are inputs: of queries, keys, values the first, else all but one."""
     axes = tuple(range(leaf.ndim))
     makes_heads = path[-2].key in ("query", "key", "value")
     inputs = axes[:1] if makes_heads else axes[:-1]

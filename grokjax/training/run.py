@@ -1,6 +1,6 @@
 """One run: `init`, `step`, and `segment`, a scan of steps with a row of metrics now and then.
 
-Legend: K log points of a segment, P snapshots that it can hold, N rows.
+Legend: K log points of a segment, N rows.
 """
 
 from __future__ import annotations
@@ -102,15 +102,15 @@ class Metrics:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Captured:
-    """Snapshots that a segment has taken, in P places and one more that is never read.
+    """Snapshots that a segment has taken, and one more place that is never read.
 
     Every log point writes somewhere, for whether it is wanted is a number in the program and not a
     branch: a snapshot that is not wanted goes to the last place.
     """
 
-    step: jax.Array  # [P + 1], step of each snapshot, -1 where there is none
+    step: jax.Array  # [places + 1], step of each snapshot, -1 where there is none
     count: jax.Array  # places that are taken
-    kept: dict  # [P + 1, ...], parameters, and the optimiser's state where it is asked for
+    kept: dict  # [places + 1, ...], parameters, and the optimiser's state where it is asked for
 
 
 @functools.cache
@@ -160,8 +160,9 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
     stage, words = hp.at(state.step)
     train = jax.tree.map(lambda rows: rows[stage], train)
     rows = batch(spec, hp, stage, state.step, train)
-    places, drops, changes = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
-    dropout = drops if words.model.dropout is not None else None
+    keys = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
+    point_key, dropout_key, update_key = keys
+    dropout = dropout_key if words.model.dropout is not None else None
 
     def score(params: dict) -> tuple[Scores, dict]:
         def loss(params: dict, tile: Rows, key: jax.Array | None) -> tuple[jax.Array, Scores]:
@@ -171,9 +172,9 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
         grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
         return scores, grads
 
-    scores, grads = modifiers.gradient(words.modifiers, score, state.params, places)
+    scores, grads = modifiers.gradient(words.modifiers, score, state.params, point_key)
     changed, optimizer = update.update(
-        words, grads, state.optimizer, state.params, state.mask, state.step, changes
+        words, grads, state.optimizer, state.params, state.mask, state.step, update_key
     )
     norms = (optax.tree.norm(tree) for tree in (state.params, grads, changed))
     params = optax.apply_updates(state.params, changed)
