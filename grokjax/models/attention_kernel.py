@@ -117,7 +117,7 @@ class _Block:
         """Values of a position, `[rows, H, E]`."""
         return self._part(position, -1)
 
-    # Keys and values are the last two parts, whether or not queries stand before them. The remainder
+    # Keys and values are the last two parts, whether or not queries stand before them. A remainder
     # makes of -2 and -1 the indices that references in kernels take, which may not be negative.
     def _part(self, position: int, part: int) -> jax.Array:
         if position >= self.shared:
