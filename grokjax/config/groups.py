@@ -29,9 +29,9 @@ def group_factors(name: str) -> tuple[tuple[str, int], ...]:
 
 
 def _factor(name: str, word: str) -> tuple[str, int]:
-    found = re.fullmatch(r"([CDSA])([1-9][0-9]*)", word, re.ASCII)
+    match = re.fullmatch(r"([CDSA])([1-9][0-9]*)", word, re.ASCII)
     # A longer number is too large for every family, and would be slow to take a factorial of.
-    family, n = (found[1], int(found[2][:4])) if found else ("", 0)
+    family, n = (match[1], int(match[2][:4])) if match else ("", 0)
     if n < {"C": 2, "D": 3, "S": 3, "A": 4}.get(family, 1):
         raise ConfigError(
             f"group={name!r}: {word!r} is no group, write C2, D3, S3, A4 or higher, "

@@ -75,12 +75,12 @@ class MNIST(Task):
     def check(self) -> None:
         check_table_seed(self.table_seed)
         paths = tuple(idx_path(self.folder, name) for name in MNIST_FILES)
-        n, found = _facts(paths, tuple(path.stat().st_mtime_ns for path in paths))
-        remedy = f"the files in {self.folder!r} have {found}, give their folder or leave it out"
-        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
+        n, checksum = _facts(paths, tuple(path.stat().st_mtime_ns for path in paths))
+        remedy = f"the files in {self.folder!r} have {checksum}, give their folder or leave it out"
+        require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
         limit = n if self.limit is None else self.limit
         require(2 <= limit <= n, "limit", self.limit, f"give 2 to {n} pictures")
-        object.__setattr__(self, "sha256", found)
+        object.__setattr__(self, "sha256", checksum)
         object.__setattr__(self, "limit", limit)
 
     @property

@@ -62,12 +62,12 @@ def check_numbers(name: str, given: Any, *, wide: bool) -> Numbers:
         _refuse(name, items, f"give a list of 2 or more {'rows' if wide else 'numbers'}")
     width = _width(name, items) if wide else 0
     flat = _flat(name, list(itertools.chain.from_iterable(items) if wide else items), width)
-    found = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
-    found.whole, found.largest, found.width = isinstance(flat[0], int), max(flat), width
-    content = array("q" if found.whole else "d", flat)
-    shape = f"{content.typecode} {len(found)} {width} ".encode()
-    found.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
-    return found
+    numbers = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
+    numbers.whole, numbers.largest, numbers.width = isinstance(flat[0], int), max(flat), width
+    content = array("q" if numbers.whole else "d", flat)
+    shape = f"{content.typecode} {len(numbers)} {width} ".encode()
+    numbers.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
+    return numbers
 
 
 def _width(name: str, rows: tuple[Any, ...]) -> int:
@@ -84,7 +84,7 @@ def _flat(name: str, flat: list[Any], width: int) -> list[Any]:
     """The numbers as whole ones if all are, else as floats."""
 
     def stop(wrong: Iterable[bool], remedy: str) -> None:
-        at = next((at for at, found in enumerate(wrong) if found), None)
+        at = next((at for at, is_wrong in enumerate(wrong) if is_wrong), None)
         if at is not None:
             place = f"[{at // width}][{at % width}]" if width else f"[{at}]"
             _refuse(name + place, flat[at], remedy)
@@ -142,10 +142,10 @@ class Table(Task):
         if n != m:
             raise ConfigError(f"targets: {m} of them for {n} rows of inputs, give one each.")
         both = self.inputs.checksum + self.targets.checksum
-        found = hashlib.sha256(both.encode()).hexdigest()
-        remedy = f"these rows have {found}, look whether they are the right ones or leave it out"
-        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
-        object.__setattr__(self, "sha256", found)
+        checksum = hashlib.sha256(both.encode()).hexdigest()
+        remedy = f"these rows have {checksum}, look whether they are the right ones or leave it out"
+        require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
+        object.__setattr__(self, "sha256", checksum)
         require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
 
     @property

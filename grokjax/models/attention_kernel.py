@@ -74,21 +74,21 @@ def _attend_forward(shape: Shape, read: Read) -> tuple[jax.Array, Read]:
 def _attend_backward(shape: Shape, read: Read, gradient: jax.Array) -> tuple[Read]:
     # The kernel gives each row's gradient of what it looked up, an array for each shared position.
     # They are summed by node outside: that is a matrix product, and the kernel needs no atomics.
-    of_slots = []
+    slot_grads = []
     if read.table is not None:
         slot = jax.ShapeDtypeStruct((_rows(read), *read.table.shape[1:]), gradient.dtype)
-        of_slots = [slot] * len(shape.spans)
-    outs = (*of_slots, *(x for x in (read.queries, read.own) if x is not None))
+        slot_grads = [slot] * len(shape.spans)
+    outs = (*slot_grads, *(x for x in (read.queries, read.own) if x is not None))
     kernel = partial(_backward, shape)
-    found = iter(_call("attention_backward", kernel, read, (gradient,), outs, shape))
-    of_table = None
+    results = iter(_call("attention_backward", kernel, read, (gradient,), outs, shape))
+    table_grad = None
     if read.table is not None:
-        slots = [next(found).reshape(_rows(read), -1) for _ in of_slots]
-        of_table = sum_by_node(len(read.table), slots, read.index, shape.spans).reshape(
+        slots = [next(results).reshape(_rows(read), -1) for _ in slot_grads]
+        table_grad = sum_by_node(len(read.table), slots, read.index, shape.spans).reshape(
             read.table.shape
         )
-    of_queries = None if read.queries is None else next(found)
-    return (Read(of_queries, of_table, None, None if read.own is None else next(found)),)
+    query_grads = None if read.queries is None else next(results)
+    return (Read(query_grads, table_grad, None, None if read.own is None else next(results)),)
 
 
 attend.defvjp(_attend_forward, _attend_backward)
@@ -148,38 +148,38 @@ def _backward(shape: Shape, read: Read, gradient: Any, *outs: Any) -> None:
       outs: to be written: an array for each shared position, then queries and own inputs, if any.
     """
     block, refs = _Block(read), iter(outs)
-    of_slots = [next(refs) for _ in range(block.shared)]
-    of_queries = None if read.queries is None else next(refs)
-    of_own = None if read.own is None else next(refs)
+    slot_grads = [next(refs) for _ in range(block.shared)]
+    query_grads = None if read.queries is None else next(refs)
+    own_grads = None if read.own is None else next(refs)
     nothing = jnp.zeros(gradient.shape[:1] + gradient.shape[2:], gradient.dtype)
-    of_keys, of_values = ([nothing for _ in block.positions] for _ in range(2))
+    key_grads, value_grads = ([nothing for _ in block.positions] for _ in range(2))
 
     def put(position: int, part: int, value: jax.Array) -> None:
         if position < block.shared:
-            slot = of_slots[position]
+            slot = slot_grads[position]
             slot[:, part % slot.shape[1]] = value
         else:
-            assert of_own is not None
-            of_own[:, position - block.shared, part % of_own.shape[2]] = value
+            assert own_grads is not None
+            own_grads[:, position - block.shared, part % own_grads.shape[2]] = value
 
     for asking, sees in enumerate(shape.visible):
         seen = [position for position in block.positions if sees[position]]
-        weights, of_mixed = _weights(shape, block, asking, seen), gradient[:, asking]
-        of_weights = [jnp.sum(of_mixed * block.value(at), axis=-1) for at in seen]
-        mean = _sum(w * of_w for w, of_w in zip(weights, of_weights, strict=True))
-        query, of_query = block.query(asking), nothing
-        for at, weight, of_weight in zip(seen, weights, of_weights, strict=True):
-            of_score = (shape.scale * weight * (of_weight - mean))[..., None]
-            of_query = of_query + of_score * block.key(at)
-            of_keys[at] = of_keys[at] + of_score * query
-            of_values[at] = of_values[at] + weight[..., None] * of_mixed
-        if of_queries is None:
-            put(asking, 0, of_query)
+        weights, mixed_grad = _weights(shape, block, asking, seen), gradient[:, asking]
+        weight_grads = [jnp.sum(mixed_grad * block.value(at), axis=-1) for at in seen]
+        mean = _sum(w * w_grad for w, w_grad in zip(weights, weight_grads, strict=True))
+        query, query_grad = block.query(asking), nothing
+        for at, weight, weight_grad in zip(seen, weights, weight_grads, strict=True):
+            score_grad = (shape.scale * weight * (weight_grad - mean))[..., None]
+            query_grad = query_grad + score_grad * block.key(at)
+            key_grads[at] = key_grads[at] + score_grad * query
+            value_grads[at] = value_grads[at] + weight[..., None] * mixed_grad
+        if query_grads is None:
+            put(asking, 0, query_grad)
         else:
-            of_queries[:, asking, 0] = of_query
+            query_grads[:, asking, 0] = query_grad
     for position in block.positions:
-        put(position, -2, of_keys[position])
-        put(position, -1, of_values[position])
+        put(position, -2, key_grads[position])
+        put(position, -1, value_grads[position])
 
 
 def _weights(shape: Shape, block: _Block, asking: int, seen: Sequence[int]) -> list[jax.Array]:

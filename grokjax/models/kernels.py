@@ -97,8 +97,8 @@ def _block(hidden: Hidden, x: jax.Array, weights: Weights) -> jax.Array:
         "mlp_forward",
         partial(_forward, hidden),
         len(padded) // ROWS,
-        [_of_rows(padded), *map(_whole, weights)],
-        [(padded, _of_rows(padded))],
+        [_row_block(padded), *map(_whole, weights)],
+        [(padded, _row_block(padded))],
         hidden.interpret,
     )(padded, *weights)
     return y[: len(x)]
@@ -110,32 +110,32 @@ def _block_forward(hidden: Hidden, x: jax.Array, weights: Weights) -> tuple[jax.
 
 def _block_backward(hidden: Hidden, saved: tuple, gradient: jax.Array) -> tuple:
     x, weights = saved
-    rows, of_y = _padded(x), _padded(gradient)
+    rows, y_grad = _padded(x), _padded(gradient)
     blocks, width = len(rows) // ROWS, rows.shape[1]
-    of_blocks = jax.ShapeDtypeStruct((blocks, width), x.dtype)
+    per_block = jax.ShapeDtypeStruct((blocks, width), x.dtype)
     one_block = pl.BlockSpec((None, width), lambda block: (block, 0))
-    of_x, of_gain, of_shift = _call(
+    x_grad, gain_grad, shift_grad = _call(
         "mlp_backward_rows",
         partial(_backward_rows, hidden),
         blocks,
-        [_of_rows(rows), *map(_whole, weights), _of_rows(of_y)],
-        [(rows, _of_rows(rows)), (of_blocks, one_block), (of_blocks, one_block)],
+        [_row_block(rows), *map(_whole, weights), _row_block(y_grad)],
+        [(rows, _row_block(rows)), (per_block, one_block), (per_block, one_block)],
         hidden.interpret,
-    )(rows, *weights, of_y)
+    )(rows, *weights, y_grad)
     maps = [
         (weights.into, pl.BlockSpec((width, HIDDEN), lambda unit: (0, unit))),
         (weights.bias, pl.BlockSpec((HIDDEN,), lambda unit: (unit,))),
         (weights.out, pl.BlockSpec((HIDDEN, width), lambda unit: (unit, 0))),
     ]
-    of_maps = _call(
+    map_grads = _call(
         "mlp_backward_units",
         partial(_backward_units, hidden),
         len(weights.bias) // HIDDEN,
-        [_whole(x) for x in (rows, *weights[:2])] + [spec for _, spec in maps] + [_whole(of_y)],
+        [_whole(x) for x in (rows, *weights[:2])] + [spec for _, spec in maps] + [_whole(y_grad)],
         maps,
         hidden.interpret,
-    )(rows, *weights, of_y)
-    return of_x[: len(x)], Weights(of_gain.sum(axis=0), of_shift.sum(axis=0), *of_maps)
+    )(rows, *weights, y_grad)
+    return x_grad[: len(x)], Weights(gain_grad.sum(axis=0), shift_grad.sum(axis=0), *map_grads)
 
 
 _block.defvjp(_block_forward, _block_backward)
@@ -156,22 +156,22 @@ def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
     """The gradient of a block of rows, and the block's part of the gradients of gain and shift."""
-    weights, (of_y, of_x, of_gain, of_shift) = Weights(*refs[:-4]), refs[-4:]
+    weights, (y_grad, x_grad, gain_grad, shift_grad) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     rows, back = jax.vjp(hidden.normalised, x[...], *vectors)
-    of_sum = of_y[...]
+    sum_grad = y_grad[...]
 
     def add(at: jax.Array, total: jax.Array) -> jax.Array:
         units = pl.ds(at * HIDDEN, HIDDEN)
         into = weights.into[:, units]
         _, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + weights.bias[units])
-        (of_before,) = pull(_dot(hidden, of_sum, weights.out[units, :].T))
-        return total + _dot(hidden, of_before, into.T)
+        (before_grad,) = pull(_dot(hidden, sum_grad, weights.out[units, :].T))
+        return total + _dot(hidden, before_grad, into.T)
 
     blocks = len(weights.bias) // HIDDEN
-    of_rows = jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(of_sum))
-    beside, of_gain[...], of_shift[...] = back(of_rows)
-    of_x[...] = of_sum + beside
+    row_grads = jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(sum_grad))
+    beside, gain_grad[...], shift_grad[...] = back(row_grads)
+    x_grad[...] = sum_grad + beside
 
 
 def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
@@ -180,18 +180,18 @@ def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
     One program goes through all rows, from the first to the last: programs that shared the sum
     would need atomics, and would add up in another order every time.
     """
-    weights, (of_y, *outs) = Weights(*refs[:-4]), refs[-4:]
+    weights, (y_grad, *outs) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     into, bias, back = weights.into[...], weights.bias[...], weights.out[...].T
 
     def add(at: jax.Array, totals: tuple) -> tuple:
         block = pl.ds(at * ROWS, ROWS)
-        rows, of_sum = hidden.normalised(x[block, :], *vectors), of_y[block, :]
+        rows, sum_grad = hidden.normalised(x[block, :], *vectors), y_grad[block, :]
         units, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + bias)
-        (of_before,) = pull(_dot(hidden, of_sum, back))
-        of_into = totals[0] + _dot(hidden, rows.T, of_before)
-        of_out = totals[2] + _dot(hidden, units.T, of_sum)
-        return of_into, totals[1] + jnp.sum(of_before, axis=0), of_out
+        (before_grad,) = pull(_dot(hidden, sum_grad, back))
+        into_grad = totals[0] + _dot(hidden, rows.T, before_grad)
+        out_grad = totals[2] + _dot(hidden, units.T, sum_grad)
+        return into_grad, totals[1] + jnp.sum(before_grad, axis=0), out_grad
 
     zeros = jnp.zeros_like(into), jnp.zeros_like(bias), jnp.zeros_like(back.T)
     totals = jax.lax.fori_loop(0, len(x) // ROWS, add, zeros)
@@ -215,7 +215,7 @@ def _padded(x: jax.Array) -> jax.Array:
     return jnp.pad(x, ((0, more), (0, 0))) if more else x
 
 
-def _of_rows(x: jax.Array) -> pl.BlockSpec:
+def _row_block(x: jax.Array) -> pl.BlockSpec:
     """A block of rows for each program of the grid."""
     return pl.BlockSpec((ROWS, x.shape[1]), lambda block: (block, 0))
 

@@ -138,9 +138,9 @@ class Dropout(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         if not self.has_rng("dropout"):
             return x
-        kept = 1 - jnp.asarray(self.rate, x.dtype)
+        share = 1 - jnp.asarray(self.rate, x.dtype)
         draws = jax.random.uniform(self.make_rng("dropout"), x.shape, x.dtype)
-        return jnp.where(draws < kept, x / kept, 0)
+        return jnp.where(draws < share, x / share, 0)
 
 
 def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:

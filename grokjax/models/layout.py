@@ -84,10 +84,10 @@ def layout_by_nodes(
         nodes = {}
         for position in positions:
             # The tokens that the activation depends on; equal ones make a node.
-            seen = tokens[:, [position]]
+            context = tokens[:, [position]]
             if depth:
-                seen = tokens[:, : position + 1] if causal else tokens
-            _, example, index = np.unique(seen, axis=0, return_index=True, return_inverse=True)
+                context = tokens[:, : position + 1] if causal else tokens
+            _, example, index = np.unique(context, axis=0, return_index=True, return_inverse=True)
             if len(example) <= SHARING_PAYS * rows:
                 nodes[position] = example, index.reshape(-1)
         levels.append(_level(tokens, positions, nodes, levels[-1].own if levels else ()))

@@ -80,8 +80,8 @@ class Places:
 
     def look_up(self, table: jax.Array) -> jax.Array:
         """The nodes of a table `[M, ...]` at the shared positions, `[n, S, ...]`."""
-        found = lookup(table.reshape(len(table), -1), self.index, self.spans)
-        return found.reshape(*self.index.shape, *table.shape[1:])
+        values = lookup(table.reshape(len(table), -1), self.index, self.spans)
+        return values.reshape(*self.index.shape, *table.shape[1:])
 
     def parts(self, y: Stream) -> list[jax.Array]:
         """Inputs that are looked up `[n, S, ...]`, and askers' own `[n, R, ...]`, if any."""

@@ -103,10 +103,10 @@ class TransformerNetwork(nn.Module):
         drops = [Dropout(model.dropout, name=f"dropout_{name}") for name in names]
         norms = [None if model.norm == "none" else Norm(model, name=f"norm_{n}") for n in names]
         before, after = (norms, [None] * 2)[:: -1 if model.norm == "post" else 1]
-        seen = x if before[0] is None else x.map(before[0])
+        inputs = x if before[0] is None else x.map(before[0])
 
         def advance(askers: Askers) -> jax.Array:
-            y = askers.asked.read(x) + drops[0](attention(seen, askers))
+            y = askers.asked.read(x) + drops[0](attention(inputs, askers))
             y = y if after[0] is None else after[0](y)
             y = mlp(y, before[1], drops[1])
             return y if after[1] is None else after[1](y)

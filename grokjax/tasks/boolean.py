@@ -43,12 +43,12 @@ def draw_distinct(
         rows = every_row(sizes)
         rows = rows if keep is None else rows[keep(rows)]
         return rng.permutation(rows)[:samples]
-    found: dict[bytes, None] = {}
-    while len(found) < samples:
+    unique: dict[bytes, None] = {}
+    while len(unique) < samples:
         rows = rng.integers(sizes, size=(samples, len(sizes)), dtype=np.int32)
         rows = rows if keep is None else rows[keep(rows)]
-        found |= dict.fromkeys(map(bytes, rows))
-    return np.frombuffer(b"".join(list(found)[:samples]), np.int32).reshape(samples, -1)
+        unique |= dict.fromkeys(map(bytes, rows))
+    return np.frombuffer(b"".join(list(unique)[:samples]), np.int32).reshape(samples, -1)
 
 
 def bit_rows(task: Bits, rng: np.random.Generator) -> np.ndarray:

@@ -75,10 +75,10 @@ def _from_logs_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, N
     arrays = logs, targets, gradient
     if not loss_kernel.takes(logs):
         return _gradient_of_logs(*arrays), None
-    of_logs = jax.lax.platform_dependent(
+    log_grads = jax.lax.platform_dependent(
         *arrays, cuda=loss_kernel.gradient, default=_gradient_of_logs
     )
-    return of_logs, None
+    return log_grads, None
 
 
 _from_logs.defvjp(_from_logs_forward, _from_logs_backward)

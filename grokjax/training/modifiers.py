@@ -137,8 +137,8 @@ def _ortho_grad(modifier: OrthoGrad) -> Transformation:
         along = jnp.sum(gradient * weight) / jnp.maximum(jnp.sum(weight * weight), tiny)
         rest = gradient - along * weight
         lengths = (jnp.sqrt(jnp.sum(jnp.square(x))) for x in (gradient, rest))
-        length, of_rest = lengths
-        return rest * (length / jnp.maximum(of_rest, tiny))
+        length, rest_length = lengths
+        return rest * (length / jnp.maximum(rest_length, tiny))
 
     return _stateless(lambda grads, params, key: jax.tree.map(across, grads, params))
 

@@ -141,9 +141,9 @@ def factors(
         "bias": groups.bias_decay,
     }
 
-    def times(factors: Any, of_groups: dict[str, Any]) -> Any:
+    def times(factors: Any, by_group: dict[str, Any]) -> Any:
         return jax.tree_util.tree_map_with_path(
-            lambda path, factor: factor * of_groups[models.group(path)], factors
+            lambda path, factor: factor * by_group[models.group(path)], factors
         )
 
     return times(rates, rates_of_groups), times(decays, decays_of_groups)
