@@ -92,7 +92,7 @@ class Model(Config):
 
     @property
     def width_ratio(self) -> float:
-        """How much wider the network is than the one that µP takes its rates from; 1 without µP."""
+        """Width of the network over `base_width`, which µP scales by; 1 without µP."""
         return 1.0
 
     def check_task(self, task: Task) -> None:
@@ -120,7 +120,7 @@ class Optimizer(Config):
     coupled: ClassVar[bool] = False
     """Whether weight decay is part of the gradient."""
     scales_with_width: ClassVar[bool] = True
-    """Whether µP says what its rates are for a wider network."""
+    """Whether µP has a rule for the optimiser's learning rates in wider networks."""
 
     learning_rate: float = traced(1e-3)
     """Step size of an update, before warmup and schedule."""
@@ -158,7 +158,7 @@ class Optimizer(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loss(Config):
-    """What training makes small, a mean over rows and their answers."""
+    """A function that training makes small: a mean over rows and their answers."""
 
     real: ClassVar[bool] = False
     """Whether the loss is defined for targets that are numbers instead of classes."""
@@ -175,12 +175,12 @@ class Loss(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Modifier(Config):
-    """What is done to gradients, updates or weights beside the optimiser's own step."""
+    """A change to gradients, updates or weights beside the optimiser's own step."""
 
     gradients_per_update: ClassVar[int] = 1
-    """How often an update takes the gradient, which is what it costs."""
+    """Number of gradients that an update needs, to which its cost is proportional."""
     moves_the_network: ClassVar[bool] = False
-    """Whether the loss that an update sees is not that of the network itself."""
+    """Whether an update's loss is that of a network with other weights than the run's own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -218,7 +218,7 @@ class PerturbingModifier(Modifier):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Instrument(Config):
-    """What is measured of a network at every log point, beside the columns of the curves.
+    """A measurement of the network at every log point, beside the columns of the curves.
 
     It looks and changes nothing, so it is no part of a run: a run has the same id and the same bits
     whatever is measured of it.

@@ -91,7 +91,7 @@ INSTRUCTIONS = ("a+=b", "b+=a", "a-=b", "b-=a", "a*=b", "swap", "a+=1", "b+=1")
 
 @dataclasses.dataclass(frozen=True)
 class RegisterProgram(Task):
-    """What register a holds after a program on two registers a and b modulo m.
+    """The content of register a after a program on two registers a and b modulo m.
 
     A row holds the registers at the start, the instructions, each one of
     `a+=b, b+=a, a-=b, b-=a, a*=b, swap, a+=1, b+=1`, and the sign =; the answer is a at the end.

@@ -124,11 +124,11 @@ class Attention(nn.Module):
         """Queries, keys and values, by one product where they are of the same positions."""
         asked, seen = askers.asked, askers.seen
         if (asked.spans, asked.own) == (seen.spans, seen.own):
-            queries, found = None, seen.compute(x, self._heads("query", "key", "value"))
+            queries, read = None, seen.compute(x, self._heads("query", "key", "value"))
         else:
             queries = asked.read(x, self._heads("query"))
-            found = seen.compute(x, self._heads("key", "value"))
-        return Read(queries, found.nodes, None if found.nodes is None else seen.index, found.own)
+            read = seen.compute(x, self._heads("key", "value"))
+        return Read(queries, read.nodes, None if read.nodes is None else seen.index, read.own)
 
     def _attend(self, read: Read, askers: Askers) -> jax.Array:
         """The mean of the values seen `[n, Q, H, E]`, weighted by the scores of each asker."""
@@ -216,9 +216,9 @@ def _products(query: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
-    """X `[..., P, H, E]` at positions `[..., P]`, turned by position · 10000^(−2i/E).
+    """X `[..., T, H, E]` at positions `[..., T]`, rotated by position · 10000^(−2i/E).
 
-    The two halves of a head make the pairs.
+    Entry i of a head's first half and entry i of its second half are a pair.
     """
     half = x.shape[-1] // 2
     angles = positions[..., None] * 10_000.0 ** (-np.arange(half) / half)
@@ -228,12 +228,12 @@ def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
 
 
 def _softmax(scores: Sequence[jax.Array], visible: np.ndarray) -> list[jax.Array]:
-    """Weights of what is visible, each `[n, Q, H]`, one for each position seen."""
-    seen = [
+    """Softmax weights `[n, Q, H]`, an array for each position seen; 0 where it is invisible."""
+    masked = [
         score if sees.all() else jnp.where(sees, score, -jnp.inf)
         for score, sees in zip(scores, _slots(visible), strict=True)
     ]
-    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
-    powers = [jnp.exp(score - largest) for score in seen]
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, masked))
+    powers = [jnp.exp(score - largest) for score in masked]
     total = functools.reduce(jnp.add, powers)
     return [power / total for power in powers]

@@ -29,11 +29,14 @@ Init = Callable[[jax.Array, Sequence[int]], jax.Array]
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Makes the initialiser of each role of parameter."""
+    """A rule for drawing initial parameters."""
 
-    linear: Callable[[int, Role], Init]  # fan_in, role → weights
-    bias: Callable[[int], Init]  # fan_in of the map it belongs to → biases
+    linear: Callable[[int, Role], Init]
+    """Number of inputs and role of a linear map → how its weights are drawn."""
+    bias: Callable[[int], Init]
+    """Number of inputs of a linear map → how its biases are drawn."""
     embedding: Init
+    """How embeddings of tokens and positions are drawn."""
 
 
 def _normal(deviation: float) -> Init:

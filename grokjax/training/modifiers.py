@@ -220,13 +220,13 @@ def _sam(modifier: SAM, score: Scored, params: Tree, key: jax.Array) -> tuple:
 def gradient(
     modifiers: tuple[Modifier, ...], score: Scored, params: Tree, key: jax.Array
 ) -> tuple[Any, Tree]:
-    """What is scored at the parameters, and the gradient from where the modifiers want it.
+    """Scores of the network, and the gradient at its parameters or at a modifier's point.
 
     Args:
-      modifiers: all of them; one at most says where.
-      score: gives scores and gradient at any parameters.
-      params: of the network.
-      key: of the update's random numbers.
+      modifiers: all modifiers of the experiment; at most one chooses another point.
+      score: parameters → scores and gradient there.
+      params: the network's parameters.
+      key: key of the update's random numbers.
     """
     for modifier in modifiers:
         if isinstance(modifier, PerturbingModifier):
