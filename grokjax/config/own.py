@@ -44,6 +44,7 @@ Decorated = type[Any]
 def loss(function: Callable) -> Decorated:
     """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`.
 
+    >>> __name__ = "mine"  # as in a file mine.py of yours
     >>> import jax
     >>> from grokjax import Experiment, grid, own, traced
     >>> @own.loss
@@ -102,6 +103,7 @@ def operation(function: Callable) -> Decorated:
     The class has the fields `p`, how many values there are, and `format`, the tokens of a row. A
     function with an argument `p`, by name only, is given it.
 
+    >>> __name__ = "mine"  # as in a file mine.py of yours
     >>> from grokjax import own, tasks
     >>> @own.operation
     ... def cube_sum(a, b, *, p: int):

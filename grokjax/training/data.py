@@ -83,16 +83,7 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
 
 
 def splits(spec: Spec, hp: Hparams) -> tuple[Rows, Rows]:
-    """Training and test rows of all stages of a run, with a leading axis `[G]`.
-
-    >>> from grokjax import Experiment, ModularArithmetic
-    >>> from grokjax.training.data import splits
-    >>> from grokjax.training.spec import hparams, spec_of
-    >>> run = Experiment(task=ModularArithmetic(p=5), train_fraction=0.4)
-    >>> train, test = splits(spec_of(run), hparams(run))
-    >>> [int((rows.weights > 0).sum()) for rows in (train, test)]
-    [10, 15]
-    """
+    """Training and test rows of all stages of a run, with a leading axis `[G]`."""
     each = [split(spec, hp, stage) for stage in range(spec.stages)]
     return jax.tree.map(lambda *rows: jnp.stack(rows), *each)
 

@@ -119,7 +119,17 @@ class Hparams:
 
 
 def hparams(run: Experiment) -> Hparams:
-    """The numbers of a run, as NumPy arrays of the program's dtype."""
+    """The numbers of a run, as NumPy arrays of the program's dtype.
+
+    >>> from grokjax import Experiment, ModularArithmetic
+    >>> from grokjax.training.spec import hparams, spec_of
+    >>> run = Experiment(task=ModularArithmetic(p=11), train_fraction=0.4)  # of 121 rows
+    >>> hparams(run).n_train.tolist()  # an input of the program
+    [48]
+    >>> low, high = spec_of(run).train_rows  # compiled in, the same for runs of similar sizes
+    >>> low <= 48 <= high
+    True
+    """
     real: Any = np.dtype(run.dtype).type
     stages = run.stages()
 
