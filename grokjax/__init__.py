@@ -26,11 +26,13 @@ _LATE = {
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, now that it is: a command is in its own hands by then."""
-    import importlib
+    import importlib.util
 
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
-    if name.startswith("__") and name != "__all__":
+    # Asked for a module of its own, the package is about to import that and nothing else.
+    its_module = importlib.util.find_spec(f"grokjax.{name}") is not None
+    if its_module or (name.startswith("__") and name != "__all__"):
         raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
     config = importlib.import_module("grokjax.config")
     if name == "__all__":

@@ -12,7 +12,7 @@ from vocabulary import BASE
 
 import grokjax
 from grokjax import Change, ModularArithmetic, tasks
-from grokjax.training.data import batch, ordered, split, splits
+from grokjax.training.data import batch, row_order, split, splits
 from grokjax.training.spec import spec_of
 
 TABLE = ModularArithmetic("div", p=7, format="a b")
@@ -118,4 +118,4 @@ def test_the_last_rows_of_an_epoch_that_fill_no_batch_are_left_out():
 def test_order_is_one_of_all_rows_whatever_the_split():
     for kind in ("random", "rows", "columns", "balanced"):
         spec = spec_of(dataclasses.replace(BASE, task=TABLE, split=kind))
-        assert sorted(np.asarray(ordered(spec, 3)).tolist()) == list(range(TABLE.n_rows))
+        assert sorted(np.asarray(row_order(spec, 3)).tolist()) == list(range(TABLE.n_rows))

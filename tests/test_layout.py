@@ -29,7 +29,7 @@ def plain_layout(spec):
     tokens = tasks.build(spec.task).inputs
     every = range(tokens.shape[1])
     readout = every[-1:] if spec.words.model.readout == "last" else every
-    return models.plain(tokens, spec.words.model.layers, readout)
+    return models.layout_by_rows(tokens, spec.words.model.layers, readout)
 
 
 def asked(spec):
@@ -63,7 +63,7 @@ def loss_and_gradient(spec, layout, rows):
     def loss(params):
         weights = jnp.full(len(rows), 1 / len(rows), jax.tree.leaves(params)[0].dtype)
         logits = models.apply(asked(spec), tasks.build(spec.task), layout, params, rows)
-        return losses.weighted(grokjax.CrossEntropy(), logits, targets, weights)
+        return losses.weighted_loss(grokjax.CrossEntropy(), logits, targets, weights)
 
     def both(params):
         value, gradient = jax.value_and_grad(loss)(params)
@@ -138,7 +138,7 @@ tables = st.integers(2, 4).flatmap(
 def test_nodes_are_what_rows_have_in_common(rows, layers, causal, at_a_time):
     tokens = np.array(rows, np.int32)
     last = tokens.shape[1] - 1
-    layout = models.factorised(tokens, layers, [last], causal, at_a_time)
+    layout = models.layout_by_nodes(tokens, layers, [last], causal, at_a_time)
     assert len(layout.levels) == layers + 1
     for depth, level in enumerate(layout.levels):
         wanted = range(last + 1) if depth < layers else [last]
@@ -168,8 +168,8 @@ def test_any_table_of_tokens_is_computed_right(tiny):
         readout = [2] if model.readout == "last" else [0, 1, 2]
         dataset = tasks.Dataset(tokens, tokens[:, 0], 60, 60)
         layouts = [
-            models.factorised(tokens, 2, readout, model.causal, 80),
-            models.plain(tokens, 2, readout),
+            models.layout_by_nodes(tokens, 2, readout, model.causal, 80),
+            models.layout_by_rows(tokens, 2, readout),
         ]
         assert layouts[0].levels[0].shared == (1,)
         with jax.enable_x64(True):
@@ -207,7 +207,7 @@ def test_gradients_can_be_differentiated_once_more(tiny):
         def loss(params):
             layout = training.layout(spec)
             logits = models.apply(asked(spec), tasks.build(spec.task), layout, params, rows)
-            return losses.weighted(grokjax.CrossEntropy(), logits, targets, jnp.full(20, 0.05))
+            return losses.weighted_loss(grokjax.CrossEntropy(), logits, targets, jnp.full(20, 0.05))
 
         return jax.grad(loss)(params)
 

@@ -26,7 +26,7 @@ def random_logits(shape, scale, seed=0):
 def right(outputs, targets):
     """Of each row by itself, whether `hits` counts it."""
     one = jnp.ones(1, np.float32)
-    return jax.vmap(lambda z, t: losses.hits(z[None], t[None], one, 0.0))(outputs, targets)
+    return jax.vmap(lambda z, t: losses.count_right(z[None], t[None], one, 0.0))(outputs, targets)
 
 
 # Without subnormal numbers: processors take them for zeros in one program and not in the other.
@@ -69,13 +69,13 @@ def test_only_rows_with_a_weight_count_and_only_with_all_their_answers():
     outputs, targets = random_logits((50, 3, 2), 1.0)
     weights = (np.arange(50) % 3 > 0) / 10
     all_right = (outputs.argmax(axis=-1) == targets).all(axis=1)
-    found = losses.hits(jnp.asarray(outputs), targets, jnp.asarray(weights), 0.0)
+    found = losses.count_right(jnp.asarray(outputs), targets, jnp.asarray(weights), 0.0)
     assert 0 < found == (all_right & (weights > 0)).sum() < all_right.sum()
 
 
 def test_numbers_are_right_within_the_tolerance():
     outputs = np.array([[0.0], [0.5], [0.51], [-0.5], [np.nan]], np.float32)
-    found = losses.hits(outputs, np.zeros(5, np.float32), np.ones(5, np.float32), 0.5)
+    found = losses.count_right(outputs, np.zeros(5, np.float32), np.ones(5, np.float32), 0.5)
     assert found == 3
 
 
@@ -83,10 +83,10 @@ def test_picked_is_the_output_of_the_target_whatever_stands_beside_it():
     outputs, targets = random_logits((4, 5, 7), 3.0)
     expected = np.take_along_axis(outputs, targets[..., None], axis=-1)[..., 0]
     with jax.enable_x64(True):
-        np.testing.assert_array_equal(losses.picked(outputs, targets), expected)
+        np.testing.assert_array_equal(losses.output_of_target(outputs, targets), expected)
         infinite = np.where(np.arange(7) == targets[..., None], outputs, -np.inf)
-        np.testing.assert_array_equal(losses.picked(infinite, targets), expected)
-        slope = jax.grad(lambda z: (losses.picked(z, targets) * expected).sum())(outputs)
+        np.testing.assert_array_equal(losses.output_of_target(infinite, targets), expected)
+        slope = jax.grad(lambda z: (losses.output_of_target(z, targets) * expected).sum())(outputs)
     hot = np.arange(7) == targets[..., None]
     np.testing.assert_array_equal(slope, hot * expected[..., None])
 

@@ -171,10 +171,10 @@ def test_what_is_hidden_does_not_depend_on_the_number_of_rows():
 
 
 def test_long_rows_are_drawn_evenly_and_without_repetition():
-    rows = boolean.distinct(np.random.default_rng(0), [2] * 100, 4000)
+    rows = boolean.draw_distinct(np.random.default_rng(0), [2] * 100, 4000)
     assert len(np.unique(rows, axis=0)) == 4000
     np.testing.assert_allclose(rows.mean(axis=0), 0.5, atol=5 * 0.5 / np.sqrt(4000))
-    crowded = boolean.distinct(np.random.default_rng(0), [600, 600], 150_000)
+    crowded = boolean.draw_distinct(np.random.default_rng(0), [600, 600], 150_000)
     assert len(np.unique(crowded @ [600, 1])) == 150_000
 
 

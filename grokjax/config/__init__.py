@@ -1,9 +1,9 @@
-"""What an experiment is: frozen dataclasses, checked when they are built.
+"""The configuration of an experiment: frozen dataclasses, checked when they are built.
 
-Everything else imports this package and it imports nothing of grokjax, nor JAX, nor NumPy, so that
-looking at results or asking for help takes no time. A file has the name of the one in `tasks`,
-`models`, `training` or `engine` that gives its words their meaning. The public names of grokjax
-are those in the `__all__` of each file here, and are written nowhere else.
+Every other package imports this one, and this one imports no other of grokjax, nor JAX, nor NumPy,
+so that looking at results or asking for help takes no time. A file here has the same name as the
+one in `tasks`, `models`, `training` or `engine` that does what it configures. The public names of
+grokjax are those in the `__all__` of each file here, and are written nowhere else.
 """
 
 from typing import Any
@@ -89,7 +89,7 @@ RENAMED = {
     "Snapshot": "StartFrom",
     "Snapshots": "SnapshotSchedule",
 }
-"""Public name of an older grokjax → what it is called now."""
+"""Public names of older versions of grokjax → what they are called now."""
 
 
 def __getattr__(name: str) -> Any:

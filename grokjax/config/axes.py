@@ -1,8 +1,6 @@
-"""Sweeps: which cells of an experiment to run.
+"""Sweeps: which combinations of values an experiment runs.
 
-`grid(weight_decay=[0.1, 1], seed=range(5))` is a product, `zipped(width=[64, 128],
-heads=[2, 4])` walks its axes in step, `a + b` is the union of two sweeps and `a * b`
-their product. Names are those of fields; `resolve_path` says how they are looked up.
+Axes have the names of fields; `config.fields.resolve_path` says how they are looked up.
 """
 
 from __future__ import annotations
@@ -19,9 +17,24 @@ __all__ = ["Sweep", "grid", "zipped"]
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """An ordered set of cells, each a mapping from field name to value."""
+    """The cells to run in order, each a mapping from names of fields to values.
+
+    `a + b` runs the cells of both, `a * b` every pair of a cell of a and one of b.
+
+    >>> from grokjax import grid, zipped
+    >>> sizes = zipped(width=[64, 128], heads=[2, 4])
+    >>> for cell in (sizes * grid(seed=range(2))).cells:
+    ...     print(cell)
+    {'width': 64, 'heads': 2, 'seed': 0}
+    {'width': 64, 'heads': 2, 'seed': 1}
+    {'width': 128, 'heads': 4, 'seed': 0}
+    {'width': 128, 'heads': 4, 'seed': 1}
+    >>> len((sizes + grid(width=[256])).cells)
+    3
+    """
 
     cells: tuple[Mapping[str, Any], ...] = ({},)
+    """Names of fields → values, one mapping for each run."""
 
     def __post_init__(self) -> None:
         cells = tuple(self.cells) if isinstance(self.cells, (list, tuple)) else None
@@ -39,7 +52,18 @@ class Sweep:
 
 
 def grid(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]) -> Sweep:
-    """The product of the axes, the last one fastest. Dotted names go in the mapping."""
+    """Every combination of values: the product of the axes, the last one fastest.
+
+    >>> from grokjax import grid
+    >>> grid(weight_decay=[0.1, 1.0], seed=range(2)).cells[1]
+    {'weight_decay': 0.1, 'seed': 1}
+    >>> grid({"modifiers.0.factor": [1.0, 2.0]}, seed=[0]).cells[0]
+    {'modifiers.0.factor': 1.0, 'seed': 0}
+
+    Args:
+      axes: dotted names of fields, which cannot be keywords, each with its list of values.
+      named: names of fields, each with its list of values.
+    """
     values = _values({**(axes or {}), **named})
     return Sweep(
         tuple(dict(zip(values, cell, strict=True)) for cell in itertools.product(*values.values()))
@@ -47,7 +71,16 @@ def grid(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]
 
 
 def zipped(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]) -> Sweep:
-    """The axes taken in step, all of the same length."""
+    """Axes walked together: the first value of each, then the second of each, and so on.
+
+    >>> from grokjax import zipped
+    >>> zipped(width=[64, 128], heads=[2, 4]).cells
+    ({'width': 64, 'heads': 2}, {'width': 128, 'heads': 4})
+
+    Args:
+      axes: dotted names of fields, which cannot be keywords, each with its list of values.
+      named: names of fields, each with its list of values; all lists have the same length.
+    """
     values = _values({**(axes or {}), **named})
     lengths = {name: len(axis) for name, axis in values.items()}
     if len(set(lengths.values())) > 1:

@@ -1,4 +1,4 @@
-"""Tables of functions of bits."""
+"""The configuration of tasks that are functions of bits."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from grokjax.config.parts import Task
 __all__ = ["Conjunction", "Majority", "SparseParity"]
 
 MOST_ROWS = 200_000
-"""Of a table that is drawn or listed; larger ones are for algebra only."""
+"""Largest number of rows in a table that is drawn or listed in full. Tables of two operands may
+be larger, for they are computed and not drawn."""
 MOST_BITS = 16
-"""Of a table with every row."""
+"""Largest number of bits in a table of all rows."""
 
 
 def check_samples(samples: int | None, every: int) -> None:
@@ -32,14 +33,14 @@ class Bits(Task):
     """A function of a row of bits that a network sees as two tokens, or as (−1)^bit."""
 
     n_bits: int = 40
-    """Bits of a row."""
+    """Number of bits in a row."""
     _: dataclasses.KW_ONLY
     samples: int | None = 2000
-    """Distinct rows, drawn evenly; None: all 2^n_bits."""
+    """Number of distinct rows in the table, drawn uniformly; None: all 2^n_bits rows."""
     bits: Literal["tokens", "signs"] = "signs"
-    """How a bit is written: tokens 0 and 1, or numbers 1.0 and −1.0."""
+    """How the network sees a bit: as a token 0 or 1, or as a number, 1.0 for 0 and −1.0 for 1."""
     table_seed: int = 0
-    """Which rows, and what is hidden."""
+    """Seed of the rows that are drawn and of the function's hidden bits."""
 
     def check(self) -> None:
         require(1 <= self.n_bits <= 1000, "n_bits", self.n_bits, "give 1 to 1000 bits")
@@ -51,12 +52,12 @@ class Bits(Task):
 
     @property
     def encoding(self) -> Literal["tokens", "features"]:
-        """Tokens or numbers, as `bits` says."""
+        """Whether the inputs are tokens or numbers, as `bits` says."""
         return "tokens" if self.bits == "tokens" else "features"
 
     @property
     def n_rows(self) -> int:
-        """Rows drawn, or all there are."""
+        """Number of rows in the table."""
         return self.samples or 2**self.n_bits
 
 
@@ -67,7 +68,7 @@ class SparseParity(Bits):
     kind: ClassVar[str] = "sparse_parity"
 
     k_bits: int = 3
-    """Bits that count."""
+    """Number k of hidden bits whose parity is the target."""
 
     def check(self) -> None:
         super().check()
@@ -82,7 +83,7 @@ class Majority(Bits):
     kind: ClassVar[str] = "majority"
 
     n_bits: int = 41
-    """Bits of a row, an odd number."""
+    """Number of bits in a row, odd so that there is no tie."""
 
     def check(self) -> None:
         super().check()
@@ -100,7 +101,7 @@ class Conjunction(Bits):
     kind: ClassVar[str] = "conjunction"
 
     k_bits: int = 3
-    """Literals that must hold."""
+    """Number k of hidden literals that must all hold."""
 
     def check(self) -> None:
         super().check()

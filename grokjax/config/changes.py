@@ -1,4 +1,4 @@
-"""Numbers that change while a run is trained."""
+"""Interventions: numbers that change while a run is trained."""
 
 from __future__ import annotations
 
@@ -18,13 +18,19 @@ class Change(Config):
     Names are those of the experiment's fields; dotted ones go in with `**{"modifiers.0.factor":
     2.0}`. `train_fraction` and `split_seed` are among them: data can be added, removed, swapped.
     Test rows are then those outside the new training set, though the network may have seen them.
+
+    >>> from grokjax import Change, Experiment
+    >>> experiment = Experiment(changes=[Change(500, weight_decay=0.1)])
+    >>> [stage.optimizer.weight_decay for stage in experiment.stages()]
+    [1.0, 0.1]
     """
 
     kind: ClassVar[str] = "change"
 
     step: int
+    """Number of updates before the change."""
     new: tuple[tuple[str, float], ...]
-    """Name of a field → its value from then on."""
+    """Names of fields, each with its value from that step on."""
 
     def __init__(self, step: int, **new: float) -> None:
         object.__setattr__(self, "step", step)

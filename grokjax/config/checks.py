@@ -1,4 +1,4 @@
-"""What of an experiment contradicts what, each refused in one sentence."""
+"""Fields of an experiment that contradict each other, each refused in one sentence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
 
 MOST_ROWS = 2**22
-"""Of a table: more would not fit where hundreds of runs should."""
+"""Largest number of rows in a table: with more, hundreds of runs would not fit a device."""
 
 
 def check_experiment(experiment: Experiment) -> None:

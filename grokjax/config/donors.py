@@ -1,4 +1,4 @@
-"""Parameters that are taken over from a run of an earlier sweep."""
+"""Parameters that come from a run of an earlier sweep, the donor."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ __all__ = ["StartFrom"]
 
 @dataclasses.dataclass(frozen=True)
 class Donor(Config):
-    """Where parameters of an earlier sweep come from."""
+    """Which snapshot of which run of an earlier sweep parameters come from."""
 
     path: str = host()
-    """Results folder of the sweep."""
+    """Results folder of the earlier sweep."""
     step: int | Moment = host()
-    """Which of its snapshots."""
+    """Snapshot to take: its step in updates, or its moment, 't_mem', 't_grok' or 'end'."""
     run_id: str | None = host(None)
-    """Which run; left out, the one that has this run's values of the fields in `match`."""
+    """Id of the donor run; None: the run that agrees with this one in the columns `match`."""
     match: tuple[str, ...] | None = host(None)
-    """Columns of its runs table; left out, the axes of its sweep."""
+    """Columns of the runs table in which donor and run must agree; None: the axes of the earlier
+    sweep."""
 
     def check(self) -> None:
         step = self.step
@@ -38,4 +39,4 @@ class StartFrom(Donor):
     kind: ClassVar[str] = "snapshot"
 
     optimizer_state: bool = False
-    """Also go on with its optimiser's state; the snapshot must have it."""
+    """Whether to take over the optimiser's state too, which the snapshot must then hold."""

@@ -1,4 +1,4 @@
-"""The whole of an experiment: base configuration, sweep and thresholds."""
+"""The experiment: a base configuration, the sweep over it, and the thresholds of its results."""
 
 from __future__ import annotations
 
@@ -53,61 +53,78 @@ SEEDS = ("seed", "split_seed")
 class Experiment(Config):
     """A base configuration and the sweep over it.
 
-    With an empty sweep it is a single run, and each cell of a sweep is one.
+    `task` is the table of rows to learn, `model` the network, `optimizer` and `loss` what trains
+    it, and `thresholds` say what counts as grokked. Every cell of the sweep is a run: the base
+    configuration with some fields replaced. An empty sweep is a single run.
+
+    >>> from grokjax import AdamW, Experiment, grid
+    >>> experiment = Experiment(
+    ...     optimizer=AdamW(learning_rate=1e-2),
+    ...     sweep=grid(weight_decay=[0.1, 1.0], seed=range(2)),
+    ... )
+    >>> [(run.optimizer.weight_decay, run.seed) for run in experiment.runs()]
+    [(0.1, 0), (0.1, 1), (1.0, 0), (1.0, 1)]
     """
 
+    # No docstrings here: the flags of these parts stand in `--help` below those of their classes.
     task: Task = ModularArithmetic()
     model: Model = Transformer()
     optimizer: Optimizer = AdamW()
     loss: Loss = CrossEntropy()
     modifiers: tuple[Modifier, ...] = ()
-    """What is done to gradients, updates and weights beside the optimiser's step, in this order."""
+    """Changes to gradients, updates or weights beside the optimiser's own step, in this order."""
     groups: ParameterGroups | None = None
-    """Learning rates and decays of groups of parameters."""
+    """Factors on learning rate and decay of groups of parameters; None: all factors are 1."""
+    # The compiled program knows no fraction, only the number of rows that it comes to, `n_train`,
+    # and as an input. Compiled in are the smallest and largest such number of all runs that share
+    # the program, `Spec.train_rows`.
     train_fraction: float = traced(0.5)
-    """Share of the table's rows to train on; the rest is the test set."""
+    """Share of the table's rows in the training set; all other rows are the test set."""
     split: Literal["random", "rows", "columns", "balanced"] = "random"
-    """Which rows: any; all rows with some values of the first operand, or of the second; any, but
-    as many of each class."""
+    """How training rows are chosen. random: any rows; rows (columns): every row of the table
+    whose first (second) operand is one of some random values; balanced: random, but equally many
+    rows of each class."""
     label_noise: float = traced(0.0)
-    """Share of training rows whose label is that of a random row of the table (Zhang et al. 2017);
-    at 1 there is nothing left to learn."""
+    """Share of the training rows whose label is replaced with that of a random row of the table
+    (Zhang et al. 2017). 0: all labels are true; 1: nothing is left to learn."""
     batch_size: int | None = None
-    """Rows of an update, reshuffled every epoch, the last part of which is left out; all training
-    rows when left out."""
+    """Training rows in each update. They are reshuffled every epoch, and rows that do not fill a
+    batch sit the epoch out. None: every update uses all training rows (full batch)."""
     seed: int = traced(0, at_start=True)
-    """Of the initial weights, and of noise and batches."""
+    """Seed of the initial weights, of the order of batches, and of dropout and other noise."""
     split_seed: int | None = traced(None)
-    """Of the train/test split and of label noise; the seed when left out."""
+    """Seed of the train/test split and of the label noise; None: the same number as `seed`."""
     changes: tuple[Change, ...] = ()
-    """Numbers that change at some step, in the order of their steps."""
+    """Interventions during a run: fields that take another value at some step, in order of step."""
     start: StartFrom | None = None
-    """Parameters to start from; fresh ones when left out."""
+    """An earlier run's parameters to start from; None: start from freshly drawn ones."""
     mask: Mask | None = None
-    """Which weights to train; all when left out."""
+    """Lottery ticket: which weights are trained, the others being 0; None: train all weights."""
     snapshots: SnapshotSchedule | None = None
-    """Which parameters to keep on disk."""
+    """When to store the parameters of a run on disk; None: never."""
     instruments: tuple[Instrument, ...] = ()
-    """What is measured of every network at every log point; see `results.measures`."""
+    """Further measurements of the network at every log point, stored in `results.measures`."""
     steps: int = 20_000
-    """Budget of a run, in optimiser updates."""
+    """Budget of a run: the largest number of optimiser updates it may take."""
     settle_steps: int | None = 2000
-    """A run ends early once train and test accuracy have been at or above the thresholds
-    `memorised` and `grokked` at every log point of so many updates, and of `settle` log points
-    at least, all of them after the last of the changes; None: never early."""
+    """Early stopping: a run ends once train accuracy has stayed at or above
+    `thresholds.memorised`, and test accuracy at or above `thresholds.grokked`, for this many
+    updates, for at least `thresholds.settle` log points, and after the last of the changes.
+    None: every run uses its whole budget."""
     log_every: int = 10
-    """Updates between two rows of the curves."""
+    """Number of updates from one log point (a row of the curves) to the next."""
     dtype: Literal["float32", "float64"] = "float32"
-    """Of parameters, activations and optimiser."""
+    """Floating-point type of parameters, activations and optimiser state."""
     loss_dtype: Literal["float32", "float64"] | None = None
-    """Of the softmax and the loss; `dtype` when left out."""
+    """Floating-point type in which softmax and loss are computed; None: the same as `dtype`."""
     matmul_precision: Literal["highest", "high", "default"] = "highest"
-    """Of matrix products, as JAX names them: on recent GPUs `highest` is float32, `high` three
-    passes and `default` one pass of a shorter format (TF32). Processors always do `highest`."""
+    """Precision of matrix products, as JAX names it. On recent GPUs `highest` is float32, `high`
+    three passes and `default` one pass of a shorter format (TF32); CPUs always do `highest`."""
     thresholds: Thresholds = Thresholds()
     sweep: Sweep = Sweep()
+    """The cells to run, from `grid` and `zipped`."""
     refine: Refine | None = None
-    """Further runs between the cells of the grid, chosen by what the grid has shown."""
+    """Further runs after the grid, close to the boundary of grokking; None: the grid alone."""
 
     def __post_init__(self) -> None:
         if isinstance(self.sweep, (list, tuple)):

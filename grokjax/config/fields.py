@@ -24,12 +24,13 @@ __all__ = ["Config", "ConfigError", "traced"]
 def traced(default: Any, *, at_start: bool = False) -> Any:
     """A dataclass field whose value is an input of the compiled program.
 
-    Where the default is None, so is the part of the program that would use the number:
-    whether there is one is static, what it is is not.
+    Runs that differ only in such numbers share a compilation. A field may be None, which leaves
+    out the part of the program that would use the number: whether there is a number is static,
+    which number it is is traced.
 
     Args:
-      default: of the field.
-      at_start: whether only the start of a run looks at it, so that no change can reach it.
+      default: default value of the field.
+      at_start: whether the number is used only when a run starts, so that no `Change` can set it.
     """
     return dataclasses.field(default=default, metadata={"traced": True, "at_start": at_start})
 

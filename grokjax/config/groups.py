@@ -1,4 +1,10 @@
-"""Multiplication tables of finite groups."""
+"""The configuration of multiplication tables of finite groups.
+
+>>> from grokjax import FiniteGroup
+>>> task = FiniteGroup("C2xS3")
+>>> task.order, task.n_rows
+(12, 144)
+"""
 
 from __future__ import annotations
 
@@ -18,14 +24,14 @@ LARGEST_GROUP = 720
 
 
 def group_factors(name: str) -> tuple[tuple[str, int], ...]:
-    """`"C2xS3"` → `(("C", 2), ("S", 3))`, strictly."""
+    """Families and numbers of a direct product: `"C2xS3"` → `(("C", 2), ("S", 3))`."""
     return tuple(_factor(name, word) for word in name.split("x"))
 
 
 def _factor(name: str, word: str) -> tuple[str, int]:
-    found = re.fullmatch(r"([CDSA])([1-9][0-9]*)", word, re.ASCII)
+    match = re.fullmatch(r"([CDSA])([1-9][0-9]*)", word, re.ASCII)
     # A longer number is too large for every family, and would be slow to take a factorial of.
-    family, n = (found[1], int(found[2][:4])) if found else ("", 0)
+    family, n = (match[1], int(match[2][:4])) if match else ("", 0)
     if n < {"C": 2, "D": 3, "S": 3, "A": 4}.get(family, 1):
         raise ConfigError(
             f"group={name!r}: {word!r} is no group, write C2, D3, S3, A4 or higher, "
@@ -35,7 +41,7 @@ def _factor(name: str, word: str) -> tuple[str, int]:
 
 
 def group_order(name: str) -> int:
-    """Elements: n of C_n, 2n of D_n, n! of S_n, n!/2 of A_n, and of a product the product."""
+    """Number of elements: n for Cn, 2n for Dn, n! for Sn, n!/2 for An; factors multiply."""
     orders = {
         "C": lambda n: n,
         "D": lambda n: 2 * n,
@@ -56,12 +62,12 @@ class FiniteGroup(Task):
     kind: ClassVar[str] = "group"
 
     group: str = "S5"
-    """C_n is cyclic, D_n dihedral of order 2n, S_n symmetric, A_n alternating; `C2xC2xS3` is a
-    direct product."""
+    """Name of the group: Cn is cyclic, Dn dihedral of order 2n, Sn symmetric, An alternating, and
+    `C2xC2xS3` a direct product."""
     product: Literal["ab", "ab^-1", "aba^-1", "aba"] = "ab"
-    """What is asked for a and b."""
+    """The product of the elements a and b that is the answer of their row."""
     format: Format = "a b ="
-    """The tokens of a row."""
+    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
 
     def check(self) -> None:
         remedy = f"its table is too large, choose a group of at most {LARGEST_GROUP} elements"
@@ -79,5 +85,5 @@ class FiniteGroup(Task):
 
     @property
     def operands(self) -> tuple[int, int]:
-        """Values of a and of b."""
+        """How many values a and b take."""
         return self.order, self.order

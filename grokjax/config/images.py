@@ -1,4 +1,4 @@
-"""Pictures of handwritten digits."""
+"""The configuration of tasks on pictures of handwritten digits."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Digits(Task):
     encoding: ClassVar[Literal["tokens", "features"]] = "features"
 
     limit: int | None = None
-    """Pictures, the first of an order that is drawn; None: all 1797."""
+    """Number of pictures in the table, drawn at random; None: all 1797."""
     table_seed: int = 0
-    """Which order."""
+    """Seed of which pictures are drawn, and of their order."""
 
     def check(self) -> None:
         limit = DIGITS if self.limit is None else self.limit
@@ -46,7 +46,7 @@ class Digits(Task):
 
     @property
     def n_rows(self) -> int:
-        """Pictures."""
+        """Number of pictures in the table."""
         return DIGITS if self.limit is None else self.limit
 
 
@@ -62,28 +62,30 @@ class MNIST(Task):
     encoding: ClassVar[Literal["tokens", "features"]] = "features"
 
     folder: str = location()
-    """Where train-images-idx3-ubyte and train-labels-idx1-ubyte are, packed (.gz) or not."""
+    """Folder that holds the files train-images-idx3-ubyte and train-labels-idx1-ubyte, packed
+    (.gz) or not."""
     limit: int | None = 2000
-    """Pictures, drawn evenly; None: all, and then their number is filled in."""
+    """Number of pictures in the table, drawn uniformly; None: all, their number is filled in."""
     table_seed: int = 0
-    """Which pictures, and their order."""
+    """Seed of which pictures are drawn, and of their order."""
     sha256: str = ""
-    """Checksum of both files' contents, unpacked; filled in, and compared where it is given."""
+    """Checksum of both files' unpacked contents. It is filled in; where you give one, the files
+    must have it."""
 
     def check(self) -> None:
         check_table_seed(self.table_seed)
         paths = tuple(idx_path(self.folder, name) for name in MNIST_FILES)
-        n, found = _facts(paths, tuple(path.stat().st_mtime_ns for path in paths))
-        remedy = f"the files in {self.folder!r} have {found}, give their folder or leave it out"
-        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
+        n, checksum = _facts(paths, tuple(path.stat().st_mtime_ns for path in paths))
+        remedy = f"the files in {self.folder!r} have {checksum}, give their folder or leave it out"
+        require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
         limit = n if self.limit is None else self.limit
         require(2 <= limit <= n, "limit", self.limit, f"give 2 to {n} pictures")
-        object.__setattr__(self, "sha256", found)
+        object.__setattr__(self, "sha256", checksum)
         object.__setattr__(self, "limit", limit)
 
     @property
     def n_rows(self) -> int:
-        """Pictures."""
+        """Number of pictures in the table."""
         return self.limit or 0
 
 

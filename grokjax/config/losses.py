@@ -1,4 +1,4 @@
-"""Losses."""
+"""The configuration of losses."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Hinge(Loss):
     kind: ClassVar[str] = "hinge"
 
     margin: float = traced(1.0)
+    """How far the right class's logit must lie above all others for the loss to be 0."""
 
     def check(self) -> None:
         require(self.margin > 0, "margin", self.margin, "give a positive number")

@@ -1,4 +1,4 @@
-"""Lottery tickets: which weights a run trains."""
+"""The configuration of lottery tickets: which weights a run trains."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ class Mask(Donor):
     kind: ClassVar[str] = "mask"
 
     keep: float = traced(0.4, at_start=True)
-    """Share of the weights that are kept."""
+    """Share of the weights that are trained."""
     rule: Literal["magnitude", "random", "random_by_layer"] = "magnitude"
-    """The donor's largest weights; as many at random (control); at random, as many in each array
-    as the donor's largest are (control)."""
+    """Which weights are trained. magnitude: the donor's largest; random: as many at random, a
+    control; random_by_layer: random ones, but in each array as many as the donor's largest are,
+    another control."""
     by_layer: bool = False
-    """Keep the share in every array, instead of in all together."""
+    """Whether every array keeps the share `keep` of its weights, instead of all arrays together."""
 
     def check(self) -> None:
         super().check()

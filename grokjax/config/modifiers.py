@@ -1,4 +1,4 @@
-"""What is done to gradients, updates and weights beside the optimiser's own step."""
+"""Modifiers: changes to gradients, updates and weights beside the optimiser's own step."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ class GrokfastEMA(GradientModifier):
     kind: ClassVar[str] = "grokfast_ema"
 
     factor: float = traced(2.0)
+    """How strongly the slow part of the gradient is amplified (λ in the paper)."""
     memory: float = traced(0.98)
-    """Share of the average that an update keeps; the first gradient starts it."""
+    """Decay of the exponential moving average of gradients (α in the paper): the share of the old
+    average in the new one. The average starts as the first gradient."""
 
     def check(self) -> None:
         require(0 <= self.memory < 1, "memory", self.memory, "give a number in [0, 1)")
@@ -46,7 +48,9 @@ class GrokfastMA(GradientModifier):
     kind: ClassVar[str] = "grokfast_ma"
 
     factor: float = traced(5.0)
+    """How strongly the mean of the last gradients is amplified (λ in the paper)."""
     window: int = 100
+    """Number of gradients in the moving average."""
 
     def check(self) -> None:
         require(1 <= self.window <= 1000, "window", self.window, "give 1 to 1000 gradients")
@@ -66,6 +70,7 @@ class GradientNoise(GradientModifier):
     kind: ClassVar[str] = "gradient_noise"
 
     gradient_std: float = traced(1e-3)
+    """Standard deviation of the Gaussian noise that is added to every entry of the gradient."""
 
     def check(self) -> None:
         require(self.gradient_std >= 0, "gradient_std", self.gradient_std, "give 0 or more")
@@ -79,6 +84,7 @@ class WeightNoise(PerturbingModifier):
     moves_the_network: ClassVar[bool] = True
 
     weight_std: float = traced(1e-2)
+    """Standard deviation of the Gaussian noise on every weight where the gradient is taken."""
 
     def check(self) -> None:
         require(self.weight_std >= 0, "weight_std", self.weight_std, "give 0 or more")
@@ -92,6 +98,7 @@ class SAM(PerturbingModifier):
     gradients_per_update: ClassVar[int] = 2
 
     radius: float = traced(0.05)
+    """Euclidean length of the step uphill to where the gradient is taken (ρ in the paper)."""
 
     def check(self) -> None:
         require(self.radius >= 0, "radius", self.radius, "give 0 or more")
@@ -104,6 +111,7 @@ class L1(GradientModifier):
     kind: ClassVar[str] = "l1"
 
     l1_strength: float = traced(1e-4)
+    """Factor on the sum of absolute weights in the loss."""
 
     def check(self) -> None:
         require(self.l1_strength >= 0, "l1_strength", self.l1_strength, "give 0 or more")
@@ -116,6 +124,8 @@ class DecayToStart(UpdateModifier):
     kind: ClassVar[str] = "decay_to_start"
 
     start_decay: float = traced(1.0)
+    """Strength of the decay: every update takes learning rate · start_decay off the distance of a
+    weight from its initial value."""
 
     def check(self) -> None:
         require(self.start_decay >= 0, "start_decay", self.start_decay, "give 0 or more")
@@ -131,6 +141,7 @@ class NormProjection(UpdateModifier):
     kind: ClassVar[str] = "norm_projection"
 
     norm_ratio: float = traced(1.0)
+    """Norm of all weights after every update, as a multiple of the initial norm."""
 
     def check(self) -> None:
         require(self.norm_ratio > 0, "norm_ratio", self.norm_ratio, "give a positive number")
@@ -146,6 +157,7 @@ class NormClamp(UpdateModifier):
     kind: ClassVar[str] = "norm_clamp"
 
     largest_ratio: float = traced(1.0)
+    """Largest norm of all weights after an update, as a multiple of the initial norm."""
 
     def check(self) -> None:
         remedy = "give a positive number"

@@ -1,4 +1,10 @@
-"""Tables of binary operations on integers modulo p."""
+"""The configuration of tables of binary operations on integers modulo p.
+
+>>> from grokjax import ModularArithmetic, tasks
+>>> table = tasks.build(ModularArithmetic("sub", p=5))
+>>> table.inputs[7].tolist(), int(table.targets[7])  # 1 - 2 = 4 modulo 5; the token 5 is "="
+([1, 2, 5], 4)
+"""
 
 from __future__ import annotations
 
@@ -33,7 +39,7 @@ Format = Literal["a b", "a b =", "a op b ="]
 
 
 def check_table_seed(seed: int) -> None:
-    """Refuse what is no seed."""
+    """Refuse a seed that NumPy's generators do not take."""
     remedy = "give a seed between 0 and 2**32 - 1"
     require(0 <= seed < 2**32, "table_seed", seed, remedy)
 
@@ -50,15 +56,18 @@ class ModularArithmetic(Task):
     kind: ClassVar[str] = "modular_arithmetic"
 
     op: Operation = "add"
-    """The operation on x, y. The conditional ones look at the parity of y."""
+    """The operation on the operands a and b, which names of formulas call x and y. Conditional
+    ones, such as div_odd_sub_even, choose by whether y is odd; random is a table of independent
+    random results, a control with nothing to generalise to."""
     p: int = 97
-    """The modulus; prime where the operation divides."""
+    """Modulus: operands and results are 0 … p − 1. It must be prime where the operation divides."""
     format: Format = "a b ="
-    """The tokens of a row."""
+    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
     table_seed: int = 0
-    """Which random table; only `op='random'` looks at it."""
+    """Seed of the table of op='random'; other operations have no use for it."""
     halve: bool = False
-    """Leave the rows with a > b out, which a commutative operation gives away for free."""
+    """Whether to leave out the rows with a > b, whose answers a commutative operation gives away
+    where the row with the operands exchanged is in the training set."""
 
     def check(self) -> None:
         require(2 <= self.p <= 1000, "p", self.p, "the modulus must lie between 2 and 1000")
@@ -78,5 +87,5 @@ class ModularArithmetic(Task):
 
     @property
     def operands(self) -> tuple[int, int] | None:
-        """Values of a and of b, unless half of the pairs are missing."""
+        """How many values a and b take; None where half of the pairs are missing."""
         return None if self.halve else (self.p, self.p - (self.op == "div"))

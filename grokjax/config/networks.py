@@ -1,4 +1,4 @@
-"""What the transformer and the multilayer perceptron have in common."""
+"""Fields that the transformer and the multilayer perceptron have in common."""
 
 from __future__ import annotations
 
@@ -13,29 +13,32 @@ __all__ = ["Network"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network(Model):
-    """What both kinds of networks have."""
+    """Fields that both kinds of networks have."""
 
     residual: ClassVar[bool] = False
-    """Whether activations are a residual stream of `width`, which initial weights go by."""
+    """Whether layers add to a residual stream of `width`, whose size initial weights go by."""
 
     width: int = 128
-    """Residual stream of a transformer, embeddings of an MLP; D."""
+    """Width D of a transformer's residual stream (d_model), or of an MLP's token embeddings."""
     mlp_width: int = 512
-    """Hidden units, F."""
+    """Hidden units F in each hidden layer of an MLP, or in each of a transformer's MLP blocks."""
     layers: int = 1
+    """Number of transformer blocks, or of an MLP's hidden layers."""
     activation: Literal["relu", "gelu", "silu", "square"] = "relu"
-    """`gelu` is the exact one, `square` is x²."""
+    """Nonlinearity of the hidden units; gelu is the exact one (with erf), square is x²."""
     biases: bool = False
-    """Biases in every linear map and every LayerNorm."""
+    """Whether every linear map and every LayerNorm has a bias."""
     init: Literal["normal", "lecun", "torch"] = "normal"
-    """normal: N(0, 1/width) everywhere; lecun: truncated N(0, 1/fan_in);
-    torch: U(±1/√fan_in) with N(0, 1) embeddings."""
+    """Distribution of the initial weights. normal: N(0, 1/width) everywhere; lecun: truncated
+    N(0, 1/fan_in); torch: U(±1/√fan_in), embeddings N(0, 1)."""
     scaling: Literal["standard", "mup", "mean_field"] = "standard"
-    """mup: rates, multipliers and scores as in Yang et al. 2022, which is `standard` at
-    `base_width`; mean_field: weights N(0, 1), maps divided by √fan_in and the last by fan_in
-    (Gromov 2023), MLPs only."""
+    """Parametrisation: how scales and learning rates depend on the width. standard: they do not,
+    beyond `init`; mup: maximal update parametrisation µP (Yang et al. 2022), which agrees with
+    standard at `base_width`; mean_field: weights N(0, 1), every linear map divided by √fan_in and
+    the last by fan_in (Gromov 2023), MLPs only."""
     base_width: int = 64
-    """At which µP changes nothing but scores."""
+    """With scaling='mup', the width at which learning rates and initial weights are those of the
+    standard parametrisation; other widths are scaled relative to it."""
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""Optimisers, and rates and decays of groups of parameters."""
+"""Optimisers, and factors on the learning rates and decays of groups of parameters."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ __all__ = ["SGD", "Adam", "AdamW", "Lion", "Muon", "ParameterGroups", "RMSProp"]
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Adaptive(Optimizer):
     b1: float = traced(0.9)
+    """Decay β₁ of the running mean of gradients (the first moment)."""
     b2: float = traced(0.98)
+    """Decay β₂ of the running mean of squared gradients (the second moment)."""
     eps: float = traced(1e-8)
+    """Number ε that is added to the root of the second moment, against division by zero."""
 
     def check(self) -> None:
         super().check()
@@ -49,10 +52,14 @@ class SGD(Optimizer):
     adaptive: ClassVar[bool] = False
 
     learning_rate: float = traced(1e-1)
+    """Step size of an update, before warmup and schedule."""
     momentum: float = traced(0.0)
+    """Share of the last velocity in the next; 0: plain gradient descent."""
     nesterov: bool = False
+    """Whether to use Nesterov's momentum, g + momentum · v, instead of v."""
     decay: Literal["coupled", "decoupled"] = "coupled"
-    """Decay as part of the gradient, so that momentum smooths it, or beside it."""
+    """Where weight decay acts: on the gradient, so that momentum smooths it (coupled), or on the
+    weights, beside the update (decoupled)."""
 
     @property
     def coupled(self) -> bool:  # type: ignore[override]  # a fact of other classes, a choice here
@@ -76,7 +83,9 @@ class Muon(_Adaptive):
     scales_with_width: ClassVar[bool] = False
 
     learning_rate: float = traced(1e-2)
+    """Step size of an update, before warmup and schedule."""
     momentum: float = traced(0.95)
+    """Decay of the running mean of gradients of the matrices in the body."""
 
     def check(self) -> None:
         super().check()
@@ -90,8 +99,11 @@ class Lion(Optimizer):
     kind: ClassVar[str] = "lion"
 
     learning_rate: float = traced(1e-4)
+    """Step size of an update, before warmup and schedule."""
     b1: float = traced(0.9)
+    """Share β₁ of the momentum, not the gradient, in the sign that an update takes."""
     b2: float = traced(0.99)
+    """Decay β₂ of the momentum, a running mean of gradients."""
 
     def check(self) -> None:
         super().check()
@@ -107,7 +119,9 @@ class RMSProp(Optimizer):
     coupled: ClassVar[bool] = True
 
     b2: float = traced(0.99)
+    """Decay of the running mean of squared gradients."""
     eps: float = traced(1e-8)
+    """Number ε that is added to the root of that mean, against division by zero."""
 
     def check(self) -> None:
         super().check()
@@ -131,14 +145,23 @@ class ParameterGroups(Config):
     kind: ClassVar[str] = "groups"
 
     embed_learning_rate: float = traced(1.0)
+    """Factor on the learning rate of the embeddings; 0 freezes them."""
     body_learning_rate: float = traced(1.0)
+    """Factor on the learning rate of the weights between embeddings and last layer; 0 freezes
+    them."""
     unembed_learning_rate: float = traced(1.0)
+    """Factor on the learning rate of the last layer; 0 freezes it."""
     bias_learning_rate: float = traced(1.0)
+    """Factor on the learning rate of biases and gains of norms; 0 freezes them."""
     embed_decay: float = traced(1.0)
-    """Decay of a group is this times its learning rate's factor, where decay is decoupled."""
+    """Factor on the weight decay of the embeddings. Decoupled decay is multiplied by the group's
+    learning rate too, and so by its factor."""
     body_decay: float = traced(1.0)
+    """Factor on the weight decay of the weights between embeddings and last layer."""
     unembed_decay: float = traced(1.0)
+    """Factor on the weight decay of the last layer."""
     bias_decay: float = traced(1.0)
+    """Factor on the weight decay of biases and gains of norms."""
 
     def check(self) -> None:
         for name, value in self.traced_values().items():

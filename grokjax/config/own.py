@@ -1,8 +1,8 @@
-"""Words of your own from plain functions.
+"""Tasks, models, optimisers, losses, modifiers and instruments of your own, from plain functions.
 
-A decorator makes a class of a function, to be used as grokjax's own words are. Arguments that can
-only be given by name are its fields: `traced(...)` marks a number that is an input of the compiled
-program, and so an axis that needs no compilation.
+A decorator makes a class of a function, and the class is used as those of grokjax are. Arguments
+that can only be given by name are its fields: `traced(...)` marks a number that is an input of the
+compiled program, and so an axis that needs no compilation.
 
     @own.loss
     def focal(logits, targets, *, gamma: float = traced(2.0)):
@@ -10,8 +10,8 @@ program, and so an axis that needs no compilation.
 
     Experiment(loss=focal(), sweep=grid(gamma=[0.0, 1.0, 2.0]))
 
-Its name and the hash of its source are part of the identity of a run: another function is another
-run. What the function calls is not hashed. Where more is to be said than a function can, write a
+The function's name and the hash of its source are part of the identity of a run: another function
+is another run. Functions that it calls are not hashed. Where one function is not enough, write a
 subclass of `Task`, `Model`, `Optimizer`, `Loss` or one of the modifiers, and define its method.
 """
 
@@ -42,42 +42,57 @@ Decorated = type[Any]
 
 
 def loss(function: Callable) -> Decorated:
-    """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`."""
+    """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`.
+
+    >>> __name__ = "mine"  # as in a file mine.py of yours
+    >>> import jax
+    >>> from grokjax import Experiment, grid, own, traced
+    >>> @own.loss
+    ... def focal(logits, targets, *, gamma: float = traced(2.0)):
+    ...     one_hot = jax.nn.one_hot(targets, logits.shape[-1])
+    ...     log_right = (one_hot * jax.nn.log_softmax(logits)).sum(axis=-1)
+    ...     return -((1 - jax.numpy.exp(log_right)) ** gamma) * log_right
+    >>> experiment = Experiment(loss=focal(), sweep=grid(gamma=[0.0, 1.0, 2.0]))
+    >>> [run.loss.gamma for run in experiment.runs()]
+    [0.0, 1.0, 2.0]
+    """
     return _word(Loss, "per_target", function, 2)
 
 
 def optimizer(function: Callable) -> Decorated:
     """An optimiser from a function that returns an `optax.GradientTransformation`.
 
-    Its output is what weights descend along, as that of `optax.scale_by_adam` is: learning rate,
-    schedule and decoupled weight decay are fields of every optimiser. One that points downhill
-    already, such as `optax.adamw(1.0)`, is turned round: `optax.chain(..., optax.scale(-1.0))`.
+    The transformation gives the direction to subtract from the weights, as `optax.scale_by_adam`
+    does: learning rate, schedule and decoupled weight decay are fields of every optimiser. One that
+    gives the update to add, such as `optax.adamw(1.0)`, needs its sign turned:
+    `optax.chain(..., optax.scale(-1.0))`.
     """
     return _word(Optimizer, "direction", function, 0)
 
 
 def gradient_modifier(function: Callable) -> Decorated:
-    """A modifier from a function that returns an `optax.GradientTransformation` of gradients."""
+    """A modifier of gradients from a function that returns an `optax.GradientTransformation`."""
     return _word(GradientModifier, "transformation", function, 0)
 
 
 def update_modifier(function: Callable) -> Decorated:
-    """A modifier from a function that returns an `optax.GradientTransformation` of updates."""
+    """A modifier of updates from a function that returns an `optax.GradientTransformation`."""
     return _word(UpdateModifier, "transformation", function, 0)
 
 
 def model(function: Callable) -> Decorated:
     """A network from a function of the `Dataset` that returns a `flax.linen.Module`.
 
-    The module takes tokens `[N, T]` or features `[N, F]` to logits `[N, C]`.
+    The module takes tokens `[N, T]` or features `[N, I]` to logits `[N, C]`.
     """
     return _word(Model, "network", function, 1)
 
 
 def instrument(function: Callable) -> Decorated:
-    """An instrument from a function of what is observed at a log point.
+    """An instrument from a function of a `grokjax.training.instruments.Observed`.
 
-    It returns a number, an array, or a dictionary of them: the rows of `results.measures`.
+    The function is called with the network at every log point and returns a number, an array, or a
+    dictionary of them; `results.measures` holds these.
     """
     return _word(Instrument, "measure", function, 1)
 
@@ -87,18 +102,27 @@ def operation(function: Callable) -> Decorated:
 
     The class has the fields `p`, how many values there are, and `format`, the tokens of a row. A
     function with an argument `p`, by name only, is given it.
+
+    >>> __name__ = "mine"  # as in a file mine.py of yours
+    >>> from grokjax import own, tasks
+    >>> @own.operation
+    ... def cube_sum(a, b, *, p: int):
+    ...     return (a**3 + b**3) % p
+    >>> table = tasks.build(cube_sum(p=7))
+    >>> table.inputs[9].tolist(), int(table.targets[9])  # 1³ + 2³ = 2 modulo 7; the token 7 is "="
+    ([1, 2, 7], 2)
     """
     return _word(BinaryOperation, "results", function, 2)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BinaryOperation(Task):
-    """The table of an operation on two of p values; `operation` makes these of functions."""
+    """The table of an operation on operands of p values; `operation` makes one of a function."""
 
     p: int = 97
-    """How many values the operands have, and the results."""
+    """Number of values that operands and results have: 0 … p − 1."""
     format: Format = "a b ="
-    """The tokens of a row."""
+    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
 
     def check(self) -> None:
         require(2 <= self.p <= 1000, "p", self.p, "give 2 to 1000 values")
@@ -117,7 +141,14 @@ class BinaryOperation(Task):
 
 
 def _word(base: type[Config], method: str, function: Callable, arguments: int) -> Decorated:
-    """A class of words whose method is the function, with the fields as arguments by name."""
+    """A subclass of `base` whose method calls the function.
+
+    Args:
+      base: Task, Loss or another base class of parts.
+      method: name of the method that the function becomes.
+      function: the user's function; its keyword-only arguments become fields.
+      arguments: how many positional arguments the method is called with.
+    """
     parameters = inspect.signature(function).parameters.values()
     by_name = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
     name = getattr(function, "__name__", repr(function))
@@ -133,7 +164,7 @@ def _word(base: type[Config], method: str, function: Callable, arguments: int) -
     fields = []
     for parameter in (p for p in parameters if p.name in by_name):
         if parameter.name in known and parameter.default is parameter.empty:
-            continue  # it is given the field that every such word has
+            continue  # it is given the field that the base class has
         if parameter.name not in hints or parameter.default is parameter.empty:
             raise ConfigError(
                 f"{name}, {parameter.name}: a field has a type and a default, write "
@@ -166,15 +197,15 @@ DECORATORS: dict[str, tuple[type[Config], Callable[[Callable], Decorated]]] = {
     "modifiers": (Modifier, gradient_modifier),
     "instruments": (Instrument, instrument),
 }
-"""Field of an experiment → what it holds, and what makes one of a plain function."""
+"""Field of an experiment → its base class, and the decorator that makes one of a function."""
 
 
 def as_word(field: str, value: Any) -> Any:
-    """The word that a class or a plain function stands for; anything else as it is.
+    """The part of an experiment that a class or a plain function stands for; others as they are.
 
     Args:
-      field: of the experiment.
-      value: a word, a class of words, a function, or a list of such for modifiers.
+      field: name of the experiment's field, such as `loss`.
+      value: a part, its class, a function, or a list of these for modifiers and instruments.
     """
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         return tuple(as_word(field, one) for one in value)

@@ -1,8 +1,9 @@
-"""What every task, model, optimiser, loss and modifier is to the rest of an experiment.
+"""Base classes of the parts of an experiment: tasks, models, optimisers, losses, modifiers.
 
-The meaning of grokjax's own words is registered where it needs NumPy or JAX: see `tasks.dataset`,
-`models.networks`, `training.optimizers`, `training.losses` and `training.modifiers`. A word from
-elsewhere is a subclass of one of these with a method of its own, or a function: see `config.own`.
+The configuration of a part stands here and in the files beside this one; what it computes is
+registered where NumPy or JAX are at hand: see `tasks.dataset`, `models.networks`,
+`training.optimizers`, `training.losses` and `training.modifiers`. A part that a user defines is a
+subclass of one of these with a method of its own, or a plain function: see `config.own`.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Task(Config):
 
     @property
     def target_kind(self) -> Literal["classes", "sequence", "real"]:
-        """One class a row, a class at each of its answer positions, or a number."""
+        """What a row asks for: one class, a class at each of its answer positions, or a number."""
         return "classes"
 
     @property
@@ -51,7 +52,7 @@ class Task(Config):
 
     @property
     def n_always(self) -> int:
-        """Rows, the table's first, that are in every training set."""
+        """How many rows, the first of the table, are in every training set."""
         return 0
 
     @property
@@ -60,7 +61,7 @@ class Task(Config):
         return None
 
     def dataset(self) -> Any:
-        """Every row and its target, a `grokjax.tasks.Dataset`; for tasks from elsewhere."""
+        """Every row and its target, a `grokjax.tasks.Dataset`; a task of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `dataset`")
 
 
@@ -69,17 +70,17 @@ class Model(Config):
     """A network, and the scales that it starts from."""
 
     init_scale: float = traced(1.0, at_start=True)
-    """Factor on every initial weight and bias, norm gains excepted."""
+    """Factor on every initial weight and bias; the gains of norms are left at 1."""
     embed_init_scale: float = traced(1.0, at_start=True)
-    """Further factor on the initial embeddings, or the first layer where there are none."""
+    """Further factor on the initial embeddings, or on the first layer of a network without any."""
     body_init_scale: float = traced(1.0, at_start=True)
-    """Further factor on what lies between embeddings and unembedding."""
+    """Further factor on the initial weights between embeddings and last layer."""
     unembed_init_scale: float = traced(1.0, at_start=True)
-    """Further factor on the last layer."""
+    """Further factor on the initial weights of the last layer (the unembedding)."""
     output_scale: float | None = traced(None)
-    """Factor on the logits, an inverse temperature; Kumar et al. 2023 call it α."""
+    """Factor on the logits, an inverse temperature (α in Kumar et al. 2023); None: no factor."""
     dropout: float | None = traced(None)
-    """Share of activations set to zero while training."""
+    """Probability that dropout sets an activation to zero while training; None: no dropout."""
 
     def check(self) -> None:
         for name in ("init_scale", "embed_init_scale", "body_init_scale", "unembed_init_scale"):
@@ -91,14 +92,14 @@ class Model(Config):
 
     @property
     def width_ratio(self) -> float:
-        """How much wider the network is than the one that µP takes its rates from; 1 without µP."""
+        """Width of the network over `base_width`, which µP scales by; 1 without µP."""
         return 1.0
 
     def check_task(self, task: Task) -> None:
         """Raise `ConfigError` where the model cannot learn a task."""
 
     def network(self, dataset: Any) -> Any:
-        """The Flax module that makes logits of rows; for models from elsewhere.
+        """The Flax module that makes logits of rows; a model of your own defines it.
 
         Args:
           dataset: the `grokjax.tasks.Dataset` to learn, with its numbers of tokens and classes.
@@ -119,20 +120,25 @@ class Optimizer(Config):
     coupled: ClassVar[bool] = False
     """Whether weight decay is part of the gradient."""
     scales_with_width: ClassVar[bool] = True
-    """Whether µP says what its rates are for a wider network."""
+    """Whether µP has a rule for the optimiser's learning rates in wider networks."""
 
     learning_rate: float = traced(1e-3)
+    """Step size of an update, before warmup and schedule."""
     weight_decay: float = traced(0.0)
-    """Decoupled: `learning_rate · weight_decay` of a weight is taken off at every update
-    (Loshchilov & Hutter 2019; PyTorch and optax do the same). Coupled: it is added to the
-    gradient, `weight_decay · weight`, before anything else is done with that."""
+    """Strength of weight decay. Decoupled (AdamW, Lion, Muon): every update takes the share
+    `learning_rate · weight_decay` off each weight (Loshchilov & Hutter 2019; PyTorch and optax do
+    the same). Coupled (Adam, RMSProp, SGD by default): L2, `weight_decay · weight` is added to
+    the gradient."""
     warmup_steps: int = traced(0)
-    """Updates over which the learning rate rises linearly; the first uses 1/warmup_steps of it."""
+    """Number of updates over which the learning rate rises linearly to its full value; the first
+    uses 1/warmup_steps of it. 0: no warmup."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """How the rate falls from 1 to `final_rate` over `schedule_steps`, where it stays."""
+    """Shape in which the learning rate falls, from its full value at the first update to the
+    share `final_rate` of it after `schedule_steps` updates, where it stays."""
     schedule_steps: int = traced(10_000)
+    """Number of updates over which a linear or cosine schedule falls."""
     final_rate: float = traced(0.0)
-    """Share of the learning rate at the end of the schedule."""
+    """Share of the learning rate that is left at the end of a linear or cosine schedule."""
 
     def check(self) -> None:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "give a positive one")
@@ -142,9 +148,9 @@ class Optimizer(Config):
         require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "give a share in [0, 1]")
 
     def direction(self) -> Any:
-        """The `optax.GradientTransformation` that gives a direction; for optimisers from elsewhere.
+        """The `optax.GradientTransformation` of a gradient into a direction of descent.
 
-        Weights descend along it, so it has no learning rate, decay or sign of its own:
+        An optimiser of your own defines it. It has no learning rate, decay or sign of its own:
         `optax.scale_by_adam()`, not `optax.adam(...)`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `direction`")
@@ -152,29 +158,29 @@ class Optimizer(Config):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Loss(Config):
-    """What training makes small, a mean over rows and their answers."""
+    """A function that training makes small: a mean over rows and their answers."""
 
     real: ClassVar[bool] = False
-    """Whether it can be computed for targets that are numbers instead of classes."""
+    """Whether the loss is defined for targets that are numbers instead of classes."""
 
     def per_target(self, outputs: Any, targets: Any) -> Any:
-        """A loss for every target, `[...]`; for losses from elsewhere.
+        """A loss for every target, `[...]`; a loss of your own defines it.
 
         Args:
-          outputs: of the network, `[..., C]`.
-          targets: classes or numbers, `[...]`.
+          outputs: what the network gives, `[..., C]` for C classes.
+          targets: the right classes or numbers, `[...]`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `per_target`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Modifier(Config):
-    """What is done to gradients, updates or weights beside the optimiser's own step."""
+    """A change to gradients, updates or weights beside the optimiser's own step."""
 
     gradients_per_update: ClassVar[int] = 1
-    """How often an update takes the gradient, which is what it costs."""
+    """Number of gradients that an update needs, to which its cost is proportional."""
     moves_the_network: ClassVar[bool] = False
-    """Whether the loss that an update sees is not that of the network itself."""
+    """Whether an update's loss is that of a network with other weights than the run's own."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,7 +188,7 @@ class GradientModifier(Modifier):
     """Changes the gradient before the optimiser sees it."""
 
     def transformation(self) -> Any:
-        """The `optax.GradientTransformation` of gradients; for modifiers from elsewhere."""
+        """The `optax.GradientTransformation` of gradients; a modifier of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
 
 
@@ -191,28 +197,28 @@ class UpdateModifier(Modifier):
     """Changes the update that the optimiser has made, learning rate and sign included."""
 
     def transformation(self) -> Any:
-        """The `optax.GradientTransformation` of updates; for modifiers from elsewhere."""
+        """The `optax.GradientTransformation` of updates; a modifier of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `transformation`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PerturbingModifier(Modifier):
-    """Takes the gradient elsewhere than at the weights; an experiment has one at most."""
+    """Takes the gradient at another point than the weights; an experiment has one at most."""
 
     def gradient_at(self, score: Any, params: Any, key: Any) -> Any:
-        """What is scored at the weights, and the gradient to use; for modifiers from elsewhere.
+        """Scores at the weights, and the gradient to use; a modifier of your own defines it.
 
         Args:
           score: parameters → scores and gradient there.
-          params: the weights.
-          key: of random numbers, another one at every update.
+          params: parameters of the network before the update.
+          key: key of random numbers, another one at every update.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `gradient_at`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Instrument(Config):
-    """What is measured of a network at every log point, beside the columns of the curves.
+    """A measurement of the network at every log point, beside the columns of the curves.
 
     It looks and changes nothing, so it is no part of a run: a run has the same id and the same bits
     whatever is measured of it.

@@ -1,4 +1,4 @@
-"""Multilayer perceptrons."""
+"""The configuration of multilayer perceptrons."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ class MLP(Network):
     kind: ClassVar[str] = "mlp"
 
     token_inputs: Literal["one_hot", "sum", "concatenate"] = "concatenate"
-    """What the first layer sees of tokens: themselves, or the sum or list of their embeddings."""
+    """How tokens enter the first layer: as one-hot vectors, as the sum of their embeddings, or as
+    their embeddings one after another."""
     gated: bool = False
-    """Every hidden layer is φ(x W) ⊙ (x V); with activation 'identity' that is bilinear."""
+    """Whether every hidden layer is gated, φ(x W) ⊙ (x V), a gated linear unit (GLU); with
+    activation='identity' the layer is bilinear."""
     # One choice more than other networks have, which a type checker cannot know to be harmless.
     activation: Literal["relu", "gelu", "silu", "square", "identity"] = "relu"  # type: ignore[assignment]
+    """Nonlinearity φ of the hidden units; gelu is the exact one (with erf), square is x²."""
 
     def check(self) -> None:
         super().check()

@@ -1,4 +1,4 @@
-"""How a sweep refines itself."""
+"""Adaptive refinement: further runs near the boundary of grokking."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ class Refine(Config):
     """
 
     rounds: int = 4
-    """Times that the boundary is fitted anew and runs are chosen."""
+    """Number of times that the boundary is fitted anew and runs are chosen."""
     runs: int = 100
-    """Beyond the grid, in all rounds together."""
+    """Largest number of runs beyond the grid, in all rounds together."""
     halvings: int = 1
-    """How often the distance between neighbouring levels is halved."""
+    """How often the distance between neighbouring levels of the grid's axes is halved."""
     seeds: int = 5
-    """So many seeds, 0 and up, may be used in every cell beside the grid's own."""
+    """Seeds that a cell may be run with beside the grid's own: 0 … seeds − 1."""
     band: float | None = None
-    """Stop once the 95 % band of the boundary covers less than this share of the map."""
+    """Share of the map below which the 95 % band around the boundary is narrow enough to stop;
+    None: go on until all rounds are done."""
 
     def check(self) -> None:
         for name in ("rounds", "runs", "seeds"):

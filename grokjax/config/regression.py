@@ -1,4 +1,4 @@
-"""Tables of numbers to learn from Gaussian inputs."""
+"""The configuration of regression tasks: numbers to learn from Gaussian inputs."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class GaussianInputs(Task):
     encoding: ClassVar[Literal["tokens", "features"]] = "features"
 
     n_inputs: int = 10
-    """Numbers of a row."""
+    """Number of inputs in a row."""
     samples: int | None = 2000
-    """Rows."""
+    """Number of rows in the table."""
     tolerance: float = 0.1
-    """A prediction further than this from its target is wrong."""
+    """Largest distance from its target at which a prediction counts as right in accuracies."""
     table_seed: int = 0
-    """Which rows, and which function."""
+    """Seed of the rows and of the random function."""
 
     def check(self) -> None:
         require(1 <= self.n_inputs <= 10_000, "n_inputs", self.n_inputs, "give 1 to 10000")
@@ -55,9 +55,9 @@ class PolynomialRegression(GaussianInputs):
     kind: ClassVar[str] = "polynomial_regression"
 
     degree: int = 2
-    """Of the highest component."""
+    """Largest degree of a component."""
     noise_std: float = 0.0
-    """Standard deviation of what is added to every target."""
+    """Standard deviation of the Gaussian noise on every target."""
 
     def check(self) -> None:
         super().check()
@@ -76,9 +76,9 @@ class TeacherStudent(GaussianInputs):
     kind: ClassVar[str] = "teacher_student"
 
     teacher: Literal["linear", "relu"] = "relu"
-    """The activation σ."""
+    """Activation σ of the teacher's hidden units."""
     teacher_units: int = 4
-    """Hidden units of the teacher; a linear one is the same function with any number."""
+    """Number of hidden units of the teacher; a linear teacher is a linear map with any number."""
 
     def check(self) -> None:
         super().check()

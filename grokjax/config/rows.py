@@ -17,20 +17,21 @@ from grokjax.config.parts import Task
 __all__ = ["Table"]
 
 MOST_TOKENS = 1_000_000
-"""A network has weights for every token and class up to the largest."""
+"""Tokens and classes are below this number, for a network has weights for every one of them."""
 
 
 class Numbers(tuple[Any, ...]):
     """Rows or single numbers that have been checked, and what is worth knowing about them.
 
-    A configuration is copied often and every copy is checked, so that these are once.
+    A configuration is copied often and every copy is checked. Numbers that are of this class have
+    been checked already and are taken as they are, or a large table would be read at every copy.
     """
 
     whole: bool
     """Whether every number is a whole one."""
     largest: float
     width: int
-    """Of a row; 0 where there are no rows."""
+    """How many numbers a row has; 0 for single numbers."""
     checksum: str
 
 
@@ -46,8 +47,14 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
-def checked(name: str, given: Any, *, wide: bool) -> Numbers:
-    """Rows of numbers, as many in each, or where they are not wide the numbers themselves."""
+def check_numbers(name: str, given: Any, *, wide: bool) -> Numbers:
+    """The given numbers as whole ones or floats, with their checksum.
+
+    Args:
+      name: the field that they are given for, to be named in messages.
+      given: a list, array or data frame of them, or `Numbers`.
+      wide: whether these are rows of equally many numbers, or one number each.
+    """
     if isinstance(given, Numbers) and wide == (given.width > 0):
         return given
     items = _plain(given)
@@ -55,12 +62,12 @@ def checked(name: str, given: Any, *, wide: bool) -> Numbers:
         _refuse(name, items, f"give a list of 2 or more {'rows' if wide else 'numbers'}")
     width = _width(name, items) if wide else 0
     flat = _flat(name, list(itertools.chain.from_iterable(items) if wide else items), width)
-    found = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
-    found.whole, found.largest, found.width = isinstance(flat[0], int), max(flat), width
-    content = array("q" if found.whole else "d", flat)
-    shape = f"{content.typecode} {len(found)} {width} ".encode()
-    found.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
-    return found
+    numbers = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
+    numbers.whole, numbers.largest, numbers.width = isinstance(flat[0], int), max(flat), width
+    content = array("q" if numbers.whole else "d", flat)
+    shape = f"{content.typecode} {len(numbers)} {width} ".encode()
+    numbers.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
+    return numbers
 
 
 def _width(name: str, rows: tuple[Any, ...]) -> int:
@@ -77,7 +84,7 @@ def _flat(name: str, flat: list[Any], width: int) -> list[Any]:
     """The numbers as whole ones if all are, else as floats."""
 
     def stop(wrong: Iterable[bool], remedy: str) -> None:
-        at = next((at for at, found in enumerate(wrong) if found), None)
+        at = next((at for at, is_wrong in enumerate(wrong) if is_wrong), None)
         if at is not None:
             place = f"[{at // width}][{at % width}]" if width else f"[{at}]"
             _refuse(name + place, flat[at], remedy)
@@ -104,24 +111,30 @@ class Table(Task):
     Whole numbers are tokens and classes, counted from 0; one decimal point among them (`1.0`)
     makes all inputs features, or all targets numbers. What a table is called in results is the
     SHA-256 checksum of its rows (FIPS 180-4); the rows themselves are not written there.
+
+    >>> from grokjax import Table
+    >>> xor = Table([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0])
+    >>> xor.n_rows, xor.encoding, xor.target_kind
+    (4, 'tokens', 'classes')
     """
 
     kind: ClassVar[str] = "table"
 
     inputs: Numbers = data()
-    """A list of rows, all as long, or an array or data frame."""
+    """Rows of equally many numbers: a list of lists, an array or a data frame."""
     targets: Numbers = data()
-    """A number for each row."""
+    """The answer of each row, a class or a number."""
     sha256: str = ""
-    """Checksum of the rows; filled in, and compared where it is given."""
+    """Checksum of the rows. It is filled in; where you give one, the rows must have it."""
     tolerance: float = 0.1
-    """Where targets are numbers, a prediction further than this from one is wrong."""
+    """Largest distance from its target at which a prediction counts as right, where targets are
+    numbers."""
     table_name: str = "table"
-    """What to call it; no part of any computation."""
+    """Name of the table in results; nothing is computed from it."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "inputs", checked("inputs", self.inputs, wide=True))
-        object.__setattr__(self, "targets", checked("targets", self.targets, wide=False))
+        object.__setattr__(self, "inputs", check_numbers("inputs", self.inputs, wide=True))
+        object.__setattr__(self, "targets", check_numbers("targets", self.targets, wide=False))
         super().__post_init__()
 
     def check(self) -> None:
@@ -129,10 +142,10 @@ class Table(Task):
         if n != m:
             raise ConfigError(f"targets: {m} of them for {n} rows of inputs, give one each.")
         both = self.inputs.checksum + self.targets.checksum
-        found = hashlib.sha256(both.encode()).hexdigest()
-        remedy = f"these rows have {found}, look whether they are the right ones or leave it out"
-        require(self.sha256 in ("", found), "sha256", self.sha256, remedy)
-        object.__setattr__(self, "sha256", found)
+        checksum = hashlib.sha256(both.encode()).hexdigest()
+        remedy = f"these rows have {checksum}, look whether they are the right ones or leave it out"
+        require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
+        object.__setattr__(self, "sha256", checksum)
         require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
 
     @property
@@ -147,12 +160,18 @@ class Table(Task):
 
     @property
     def n_rows(self) -> int:
-        """Rows given."""
+        """Number of rows given."""
         return len(self.inputs)
 
     @classmethod
     def read(cls, path: str | Path, target: str, inputs: Sequence[str] | None = None) -> Table:
-        """The table in a .csv or .parquet file: columns of inputs, or all others, and a target."""
+        """The table in a .csv or .parquet file with a header.
+
+        Args:
+          path: the file.
+          target: name of the column that holds the answers.
+          inputs: names of the columns to learn from; None: all the others.
+        """
         frame = _frame(Path(path))
         require(len(frame) > 1, "path", str(path), "give 2 rows or more below the header")
         chosen = [c for c in frame.columns if c != target] if inputs is None else list(inputs)

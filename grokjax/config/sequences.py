@@ -1,4 +1,4 @@
-"""Tables of small algorithms on tokens: sequences, graphs, programs, facts."""
+"""The configuration of small algorithms on tokens: sequences, graphs, programs, facts."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Sequence(Task):
     teacher_forced: ClassVar[bool] = True
 
     rule: Literal["copy", "reverse", "sort"] = "reverse"
-    """How y follows from x."""
+    """The rearrangement: how y follows from x."""
     symbols: int = 5
-    """Distinct ones."""
+    """Number of different symbols."""
     length: int = 4
-    """Symbols of x, L."""
+    """Number L of symbols in the string x."""
     samples: int | None = None
-    """Distinct rows, drawn evenly; None: all symbols^length."""
+    """Number of distinct rows in the table, drawn uniformly; None: all symbols^length."""
     table_seed: int = 0
-    """Which rows."""
+    """Seed of which rows are drawn."""
 
     def check(self) -> None:
         require(2 <= self.symbols <= 10_000, "symbols", self.symbols, "give 2 to 10000")
@@ -45,7 +45,7 @@ class Sequence(Task):
 
     @property
     def n_rows(self) -> int:
-        """Rows drawn, or all there are."""
+        """Number of rows in the table."""
         return self.samples or self.symbols**self.length
 
 
@@ -62,11 +62,11 @@ class Reachability(Task):
     kind: ClassVar[str] = "reachability"
 
     nodes: int = 4
-    """Of the graph, n."""
+    """Number n of nodes in the graph."""
     samples: int | None = 2000
-    """Distinct rows; None: all 2^(n(n-1)) n(n-1)."""
+    """Number of distinct rows in the table; None: all 2^(n(n-1)) n(n-1)."""
     table_seed: int = 0
-    """Which rows."""
+    """Seed of which rows are drawn."""
 
     def check(self) -> None:
         require(3 <= self.nodes <= 16, "nodes", self.nodes, "give 3 to 16")
@@ -75,23 +75,23 @@ class Reachability(Task):
 
     @property
     def every(self) -> int:
-        """Rows that there are."""
+        """Number of all rows, whether drawn or not."""
         pairs = self.nodes * (self.nodes - 1)
         return 2**pairs * pairs
 
     @property
     def n_rows(self) -> int:
-        """Rows drawn, or all there are."""
+        """Number of rows in the table."""
         return self.samples or self.every
 
 
 INSTRUCTIONS = ("a+=b", "b+=a", "a-=b", "b-=a", "a*=b", "swap", "a+=1", "b+=1")
-"""Of `RegisterProgram`, in the order of their tokens."""
+"""The instructions of `RegisterProgram`, in the order of their tokens."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RegisterProgram(Task):
-    """What register a holds after a program on two registers a and b modulo m.
+    """The content of register a after a program on two registers a and b modulo m.
 
     A row holds the registers at the start, the instructions, each one of
     `a+=b, b+=a, a-=b, b-=a, a*=b, swap, a+=1, b+=1`, and the sign =; the answer is a at the end.
@@ -101,13 +101,13 @@ class RegisterProgram(Task):
     kind: ClassVar[str] = "program"
 
     instructions: int = 3
-    """Of a program."""
+    """Number of instructions in a program."""
     modulus: int = 5
-    """Values of a register, m."""
+    """Modulus m: a register holds 0 … m − 1."""
     samples: int | None = 2000
-    """Distinct rows, drawn evenly; None: all m² 8^instructions."""
+    """Number of distinct rows in the table, drawn uniformly; None: all m² 8^instructions."""
     table_seed: int = 0
-    """Which rows."""
+    """Seed of which rows are drawn."""
 
     def check(self) -> None:
         require(1 <= self.instructions <= 100, "instructions", self.instructions, "give 1 to 100")
@@ -117,12 +117,12 @@ class RegisterProgram(Task):
 
     @property
     def every(self) -> int:
-        """Rows that there are."""
+        """Number of all rows, whether drawn or not."""
         return self.modulus**2 * len(INSTRUCTIONS) ** self.instructions
 
     @property
     def n_rows(self) -> int:
-        """Rows drawn, or all there are."""
+        """Number of rows in the table."""
         return self.samples or self.every
 
 
@@ -138,13 +138,13 @@ class TwoHop(Task):
     kind: ClassVar[str] = "two_hop"
 
     entities: int = 50
-    """Nodes of the graph."""
+    """Number of entities, the nodes of the graph."""
     relations: int = 10
-    """Kinds of edges."""
+    """Number of relations, the kinds of edges."""
     out_degree: int | None = None
-    """Relations that an entity has a fact for; None: all of them."""
+    """Number of relations that each entity has a fact for; None: all of them."""
     table_seed: int = 0
-    """Which graph."""
+    """Seed of the random graph."""
 
     def check(self) -> None:
         require(2 <= self.entities <= 100_000, "entities", self.entities, "give 2 to 100000")
@@ -158,15 +158,15 @@ class TwoHop(Task):
 
     @property
     def edges(self) -> int:
-        """Facts of an entity."""
+        """Number of facts about an entity."""
         return self.relations if self.out_degree is None else self.out_degree
 
     @property
     def n_always(self) -> int:
-        """The facts."""
+        """The number of facts, whose rows come first and are in every training set."""
         return self.entities * self.edges
 
     @property
     def n_rows(self) -> int:
-        """The facts, and each followed by one of those of its target."""
+        """All facts, and each fact followed by each one about its target."""
         return self.n_always * (1 + self.edges)

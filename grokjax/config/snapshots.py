@@ -1,4 +1,4 @@
-"""When the parameters of a run are kept on disk."""
+"""When the parameters of a run are stored on disk."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ Moment = Literal["t_mem", "t_grok", "end"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SnapshotSchedule(Config):
-    """Which parameters to keep on disk; see `Results.snapshot`."""
+    """When to store the parameters of a run on disk; `Results.snapshot` reads them back."""
 
     kind: ClassVar[str] = "snapshots"
 
     at: tuple[int, ...] = ()
-    """Steps, multiples of `log_every`."""
+    """Steps at which to store, in updates; multiples of `log_every`."""
     log_spaced: int = 0
-    """So many further steps, evenly spaced in the logarithm from `log_every` to the budget."""
+    """Number of further steps, evenly spaced in the logarithm from `log_every` to the budget."""
     moments: tuple[Moment, ...] = ()
-    """The log points at which a run is first seen above the thresholds, and its budget's end,
-    which a run that settles does not reach."""
+    """Moments of a run at which to store. t_mem and t_grok: the first log point with train (test)
+    accuracy at or above `thresholds.memorised` (`thresholds.grokked`); end: the last step of the
+    budget, which needs settle_steps=None, for a run that settles does not reach it."""
     with_optimizer: bool = False
-    """Keep the optimiser's state too."""
+    """Whether to store the optimiser's state too, as is needed to go on from a snapshot."""
 
     def check(self) -> None:
         require(self.log_spaced >= 0, "log_spaced", self.log_spaced, "give 0 or more")
@@ -34,7 +35,16 @@ class SnapshotSchedule(Config):
         require(anything, "snapshots", self.at, "name steps, moments, or a number of log_spaced")
 
     def steps(self, budget: int, log_every: int) -> tuple[int, ...]:
-        """The steps that are known beforehand, in order."""
+        """The steps that are known before a run starts, in order; t_mem and t_grok are not.
+
+        >>> from grokjax import SnapshotSchedule
+        >>> SnapshotSchedule(at=(0, 500), log_spaced=3).steps(budget=1000, log_every=10)
+        (0, 10, 100, 500, 1000)
+
+        Args:
+          budget: updates of a run.
+          log_every: updates from one log point to the next; spaced steps are multiples of it.
+        """
         spaced = [
             round(log_every * (budget / log_every) ** (k / max(1, self.log_spaced - 1)) / log_every)
             for k in range(self.log_spaced)

@@ -1,4 +1,4 @@
-"""Names and source texts of a user's own words, which are part of what a run is called."""
+"""Names and source texts of what users define themselves; both are part of a run's id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def is_ours(thing: Any) -> bool:
-    """Whether a class or function is grokjax's own, which its version says all about."""
+    """Whether a class or function is part of grokjax, whose version is recorded with results."""
     return thing.__module__.split(".")[0] == "grokjax"
 
 
@@ -52,7 +52,7 @@ def text(thing: Callable) -> str:
 
 
 def parts_of(cls: type) -> tuple[Callable, ...]:
-    """What a word from elsewhere is made of: its function, or its class and their bases."""
+    """The user's code that a class was made of: its function, or the class and its bases."""
     function = vars(cls).get("function")
     if function is not None:
         return (function.__func__,)
@@ -61,19 +61,24 @@ def parts_of(cls: type) -> tuple[Callable, ...]:
 
 @functools.cache
 def whole_text(cls: type) -> str:
-    """The source of all that a word from elsewhere is made of."""
+    """The source of all the user's code that a class was made of."""
     return "\n\n".join(map(text, parts_of(cls)))
 
 
 def checksum(cls: type) -> str | None:
-    """SHA-256 of the source of a word from elsewhere, 16 digits of it; None for grokjax's own."""
+    """First 16 digits of the SHA-256 of a user's source; None for classes of grokjax."""
     if is_ours(cls):
         return None
     return hashlib.sha256(whole_text(cls).encode()).hexdigest()[:16]
 
 
 def blame(cls: type, error: Exception) -> str:
-    """What went wrong in a word from elsewhere, and where in its file."""
+    """A sentence on what went wrong in a user's class or function, and where in its file.
+
+    Args:
+      cls: class that the user has written, or that was made of a function.
+      error: raised by it.
+    """
     reason = str(error).strip().splitlines() or ["no message"]
     told = f"{type(error).__name__}: {reason[0].rstrip('.')}"
     files = {inspect.getsourcefile(part) for part in parts_of(cls)}

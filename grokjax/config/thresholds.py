@@ -1,4 +1,4 @@
-"""What counts as memorised, grokked and so on."""
+"""Thresholds: what counts as memorised, as grokked and so on."""
 
 from __future__ import annotations
 
@@ -12,36 +12,43 @@ __all__ = ["Thresholds"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Thresholds(Config):
-    """What counts as memorised, grokked and so on; stored with every result.
+    """What counts as memorised, as grokked and so on; stored with every result.
 
-    Accuracies are fractions of 1, `settle` counts log points, gaps are in steps.
+    Accuracies are shares between 0 and 1; steps are optimiser updates.
     """
 
     memorised: float = 0.99
-    """Train accuracy at t_mem."""
+    """Train accuracy from which a run counts as having memorised; it is first reached at t_mem."""
     grokked: float = 0.90
-    """Test accuracy at t_grok."""
+    """Test accuracy from which a run counts as having generalised; first reached at t_grok."""
     also: tuple[float, ...] = (0.5, 0.95, 0.99)
-    """Further test accuracies whose crossing times are reported."""
+    """Further test accuracies for which the step of their first crossing is reported."""
     settle: int = 10
-    """Log points that a sustained crossing lasts, at least."""
+    """Number of log points in a row that an accuracy must stay above a threshold for the crossing
+    to count as sustained."""
     gap_rule: Literal["steps", "ratio"] = "steps"
-    """What tells grokking from comprehension: the gap in steps or t_grok / t_mem."""
+    """How grokking (late generalisation) is told from comprehension (prompt generalisation): by
+    the difference t_grok - t_mem in steps, or by the ratio t_grok / t_mem."""
     gap_steps: int = 1000
-    """Liu et al. 2022, for their learning rate."""
+    """With gap_rule='steps', the smallest t_grok - t_mem, in steps, that counts as grokking (Liu
+    et al. 2022, who chose 1000 for their learning rate)."""
     gap_ratio: float = 5.0
+    """With gap_rule='ratio', the smallest t_grok / t_mem that counts as grokking."""
     above_chance: float = 0.1
-    """Test accuracy further than this above chance is more than chance."""
+    """How far test accuracy must lie above chance level for a run to count as better than
+    chance."""
     smooth_steps: int = 100
-    """Window of the moving averages behind the argmax detector and double descent."""
+    """Width, in steps, of the moving averages that are used to find the steepest rise of test
+    accuracy and double descent."""
     collapse_drop: float = 0.2
-    """A collapse is a fall of test accuracy to so much below `grokked`."""
+    """How far below `grokked` test accuracy must fall after grokking to count as a collapse."""
     plateau_share: float = 0.2
-    """Share of the log points, at the end of a run, over which it may be called partial."""
+    """Last share of a run's log points in which test accuracy must be level for the run to count
+    as partial generalisation."""
     plateau_spread: float = 0.1
-    """Variation of test accuracy that a plateau may have."""
+    """Largest spread of test accuracy over the log points of such a plateau."""
     descent_ratio: float = 1.2
-    """Factor by which test loss falls, rises and falls in a double descent."""
+    """Factor by which test loss must fall, rise and fall again to count as double descent."""
 
     def check(self) -> None:
         for name in ("memorised", "grokked"):

@@ -1,4 +1,4 @@
-"""The transformer."""
+"""The configuration of transformers."""
 
 from __future__ import annotations
 
@@ -20,26 +20,34 @@ class Transformer(Network):
     residual: ClassVar[bool] = True
 
     heads: int = 4
+    """Number of attention heads in each block."""
     head_width: int | None = None
-    """Width of a head; width / heads when left out."""
+    """Width E of the queries, keys and values of a head; None: width / heads."""
     base_head_width: int = 16
-    """At which µP changes no scores."""
+    """With scaling='mup', the head width at which attention scores are those of the standard
+    parametrisation; they are divided by head_width / √base_head_width."""
     norm: Literal["none", "pre", "post", "rms"] = "none"
-    """LayerNorm before or after each block, or RMSNorm before it."""
+    """Normalisation. none: there is none; pre: LayerNorm before each attention and MLP block;
+    post: LayerNorm after it; rms: RMSNorm before it."""
     final_norm: bool = False
-    """Normalise once more before the unembedding."""
+    """Whether the residual stream is normalised once more before the unembedding."""
     causal: bool = True
+    """Whether a position attends only to itself and earlier ones (a decoder) or to all (an
+    encoder)."""
     positions: Literal["learned", "rotary", "none"] = "learned"
-    """Added embeddings, or rotated queries and keys (Su et al. 2021, base 10,000)."""
+    """How positions are told apart. learned: a learned embedding is added; rotary: queries and
+    keys are rotated (RoPE, Su et al. 2021, base 10,000); none: not at all."""
     attention: Literal["softmax", "uniform"] = "softmax"
-    """uniform: every visible position counts the same, and there are no queries and keys."""
+    """How attention weights positions. softmax: by queries and keys; uniform: every visible
+    position counts the same, and there are no queries and keys."""
     attention_rate: float | None = traced(None)
-    """Share of softmax attention, the rest being uniform: 1 a clock, 0 a pizza (Zhong et al.
-    2023, whose constant part is a sum over positions where this is their mean)."""
+    """Mix of softmax attention (share `attention_rate`) and uniform attention (the rest), which
+    takes a network from "pizza" at 0 to "clock" at 1 (Zhong et al. 2023; their constant part is a
+    sum over positions where this one is the mean). None: softmax attention alone."""
     readout: Literal["last", "mean"] = "last"
-    """Logits from the last position, or from the mean over positions."""
+    """Where the logits are read: from the last position, or from the mean over positions."""
     tied: bool = False
-    """Unembed with the transposed token embedding."""
+    """Whether the unembedding is the transposed token embedding (weight tying)."""
 
     def check(self) -> None:
         super().check()
@@ -79,5 +87,5 @@ class Transformer(Network):
 
     @property
     def size(self) -> int:
-        """Width of a head, E."""
+        """Width E of a head."""
         return self.head_width or self.width // self.heads

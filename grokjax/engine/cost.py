@@ -1,8 +1,4 @@
-"""What a program must compute and hold, counted from its spec.
-
-Legend: N rows, R positions of their own, M nodes, Q positions that ask, T positions seen,
-D width, E head width times heads, F hidden units, C classes.
-"""
+"""The arithmetic and memory that a program needs, counted from its spec."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ from grokjax.training.run import layout
 from grokjax.training.spec import Spec
 
 PROCESSOR_FLOP_RATE, PROCESSOR_OVERHEAD = 6e10, 1e-4
-"""Two cores of a common server: FLOP/s, and seconds that the smallest networks take an update."""
+"""Two cores of a common server: FLOP/s, and seconds for an update of the smallest networks."""
 ACCELERATOR_FLOP_RATE, ACCELERATOR_BANDWIDTH, PASSES = 5e13, 2e12, 3
 """FLOP/s and bytes/s of an accelerator of these years, and how often an update moves what
 `lane_bytes` counts: 2.2 times with one layer of width 128, 2.8 and 3.2 times with two (compiled for
@@ -35,13 +31,13 @@ def forward_flops(spec: Spec, rows: int) -> int:
 
 @functools.singledispatch
 def _forward_flops(model: Model, spec: Spec, rows: int) -> int:
-    """Of a model from elsewhere: counted in the program that JAX traces of it."""
+    """The FLOP of a user's model, counted in the program that JAX traces of it."""
     return programs.flops(*_forward(spec, rows))
 
 
 @_forward_flops.register
 def _transformer_flops(model: Transformer, spec: Spec, rows: int) -> int:
-    """Counted after factorisation: each node of the layout once, each row its own positions."""
+    """Every node of the layout counts once, and every row at its own positions."""
     dataset = tasks.build(spec.task)
     inside = model.heads * model.size
     project = 2 * model.width * inside
@@ -58,7 +54,7 @@ def _transformer_flops(model: Transformer, spec: Spec, rows: int) -> int:
 
 @_forward_flops.register
 def _mlp_flops(model: MLP, spec: Spec, rows: int) -> int:
-    """Tokens go through a table, whose making is what the first layer costs."""
+    """Tokens look their inputs up in a table, and the first layer costs what making that does."""
     dataset = tasks.build(spec.task)
     halves, units, features = 1 + model.gated, model.mlp_width, dataset.inputs.shape[1]
     if model.layers == 0:
@@ -74,22 +70,22 @@ def _mlp_flops(model: MLP, spec: Spec, rows: int) -> int:
 
 
 def step_flops(spec: Spec, rows: int) -> int:
-    """Of one update on so many rows: gradients cost twice the forward pass, SAM takes two."""
+    """FLOP of an update on some rows: a gradient costs thrice the forward pass; SAM takes two."""
     gradients = max([1, *(m.gradients_per_update for m in spec.words.modifiers)])
     return 3 * gradients * forward_flops(spec, rows)
 
 
 def run_step_flops(spec: Spec) -> float:
-    """Of one update of one run as its program pads it, a share of the test evaluation included."""
+    """FLOP of an update of one run, with padding and its share of the evaluations."""
     smallest, largest = spec.train_rows
     evaluated = spec.task.n_rows - smallest + (0 if spec.updates_see_the_network else largest)
     return step_flops(spec, spec.step_rows) + forward_flops(spec, evaluated) / spec.log_every
 
 
 def nominal_run_step_seconds(spec: Spec, backend: str) -> float:
-    """What an update of one run takes on a common machine, to within a factor of a few.
+    """Seconds that an update of one run takes on a common machine, to within a factor of a few.
 
-    A constant and not a timing, so that the same sweep is cut in the same places every time.
+    It is computed and not measured, so that a sweep is cut into the same pieces every time.
     """
     if backend == "cpu":
         return run_step_flops(spec) / PROCESSOR_FLOP_RATE + PROCESSOR_OVERHEAD
@@ -98,7 +94,7 @@ def nominal_run_step_seconds(spec: Spec, backend: str) -> float:
 
 
 def lane_bytes(spec: Spec) -> int:
-    """Roughly what a lane needs: every layer's activations, kept for the backward pass."""
+    """Roughly the bytes that a run needs: all activations, which the backward pass reads again."""
     activations = _activations(spec.words.model, spec)
     logits = 2 * spec.tile_rows * tasks.build(spec.task).n_classes
     return (logits + activations) * np.dtype(spec.dtype).itemsize
@@ -106,7 +102,7 @@ def lane_bytes(spec: Spec) -> int:
 
 @functools.singledispatch
 def _activations(model: Model, spec: Spec) -> int:
-    """How many numbers layers make of a tile; of a model from elsewhere all that JAX traces."""
+    """How many numbers the layers make of a tile; for a user's model, all that JAX traces."""
     return programs.numbers(*_forward(spec, spec.tile_rows))
 
 

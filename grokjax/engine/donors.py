@@ -1,4 +1,7 @@
-"""Parameters that runs take over from other sweeps: found when planning, read when they start."""
+"""Donors: runs of earlier sweeps whose parameters other runs start from, or make masks of.
+
+They are looked up when a sweep is planned and read when its runs start.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,19 @@ from grokjax.training.spec import Spec, shapes
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """Where the donors of a run lie, None where it has none."""
+    """The snapshots of a run's donors, None where it has none."""
 
     start: snapshots.Snapshot | None = None
     mask: snapshots.Snapshot | None = None
 
     def columns(self) -> dict[str, str]:
-        """Column of the runs table → which run gave."""
+        """Column of the runs table → id of the donor run."""
         found = {"start_donor": self.start, "mask_donor": self.mask}
         return {name: donor.run_id for name, donor in found.items() if donor}
 
 
 def find(run: Experiment) -> Found:
-    """The donors of a run.
+    """The donors of a run, looked up in the folders that it names.
 
     Raises:
       ConfigError: there is no such sweep, run or snapshot, or more than one run fits.
@@ -67,7 +70,7 @@ def _is_word(part: object) -> bool:
 
 
 def check(spec: Spec, found: Found) -> None:
-    """Refuse donors whose parameters are not those of the spec's network."""
+    """Refuse donors whose parameters have not the names and shapes of the spec's network."""
     if found == Found():
         return
     state = state_shapes(spec)
@@ -88,7 +91,7 @@ def check(spec: Spec, found: Found) -> None:
 
 
 def read(spec: Spec, found: Found) -> Donors:
-    """The arrays of a run's donors."""
+    """The arrays of a run's donors, read from their snapshots."""
     state = state_shapes(spec)
     start = _filled({"params": state.params}, found.start)["params"] if found.start else None
     mask = _filled({"params": state.params}, found.mask)["params"] if found.mask else None
@@ -149,7 +152,13 @@ def _results(path: str, written: int) -> Results:
 
 
 def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snapshot:
-    """The snapshot that a run's donor names."""
+    """The snapshot that a donor stands for, looked up in its results folder.
+
+    Args:
+      name: field of the experiment, to be named in messages.
+      donor: names the folder, the snapshot and perhaps the run.
+      row: the columns of the run that needs it, to be compared with those of donors.
+    """
 
     def refuse(why: str) -> NoReturn:
         raise ConfigError(f"{name}={donor.path!r}: {why}.")

@@ -1,4 +1,4 @@
-"""What a program computes, counted in the text that JAX traces of it; nothing is compiled."""
+"""The operations of a function, counted in what JAX traces of it; nothing is compiled."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ def flops(function: Callable, *arguments: Any) -> int:
     """Multiplications and additions of the matrix products and convolutions of a function.
 
     Args:
-      function: of arrays.
-      arguments: pytrees of `jax.ShapeDtypeStruct`.
+      function: any function of pytrees of arrays.
+      arguments: shapes and dtypes of its arguments, pytrees of `jax.ShapeDtypeStruct`.
     """
     return sum(times * _flops(equation) for equation, times in _equations(function, *arguments))
 
 
 def numbers(function: Callable, *arguments: Any) -> int:
-    """How many numbers its operations make, those of a loop once for each of its rounds.
+    """How many numbers the operations of a function make, in a loop once for each of its rounds.
 
     Args:
-      function: of arrays.
-      arguments: pytrees of `jax.ShapeDtypeStruct`.
+      function: any function of pytrees of arrays.
+      arguments: shapes and dtypes of its arguments, pytrees of `jax.ShapeDtypeStruct`.
     """
     return sum(
         times * sum(math.prod(out.aval.shape) for out in equation.outvars)
@@ -33,7 +33,7 @@ def numbers(function: Callable, *arguments: Any) -> int:
 
 
 def _equations(function: Callable, *arguments: Any) -> Iterator[tuple[Any, int]]:
-    """Every primitive operation, and how often it is done."""
+    """Every primitive operation of a function, and how often it is done."""
     return _inside(jax.make_jaxpr(function)(*arguments).jaxpr, 1)
 
 

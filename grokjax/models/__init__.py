@@ -1,10 +1,10 @@
 """Networks as pure functions of (model, dataset, layout, parameters, rows).
 
-May import config and JAX, and nothing of training or the engine. What is exported here
-is all that the rest of grokjax knows of Flax.
+This package may import config, tasks and JAX, and nothing of training or the engine. Other packages
+use the functions exported here and never Flax itself.
 """
 
-from grokjax.models.layout import SHARING_PAYS, Layout, factorised, plain
+from grokjax.models.layout import SHARING_PAYS, Layout, layout_by_nodes, layout_by_rows
 from grokjax.models.networks import apply, init, layout, network
 from grokjax.models.roles import group, rates, role
 
@@ -12,12 +12,12 @@ __all__ = [
     "SHARING_PAYS",
     "Layout",
     "apply",
-    "factorised",
     "group",
     "init",
     "layout",
+    "layout_by_nodes",
+    "layout_by_rows",
     "network",
-    "plain",
     "rates",
     "role",
 ]

@@ -1,7 +1,10 @@
 """Attention from one level of a layout to the next.
 
-Legend: N rows, n askers (rows, or nodes of the next level), T positions seen,
-Q positions asked, M nodes, D residual width, H heads, E head width.
+Askers are what the next level computes: rows, at the positions that they compute themselves, or
+nodes. Each asks at some positions (its queries) and sees some (keys and values).
+
+Legend: N rows, n askers, Q positions asked, T positions seen, M nodes, D residual width, H heads,
+E head width.
 """
 
 from __future__ import annotations
@@ -23,28 +26,37 @@ from grokjax.models.attention_kernel import Read
 from grokjax.models.layers import Affine, Linear
 from grokjax.models.layout import Level
 from grokjax.models.roles import score_scale
-from grokjax.models.stream import Map, Places, Stream, chosen, row_places
+from grokjax.models.stream import Map, Places, Stream, row_places, take
 
 
 class Askers(NamedTuple):
-    """Who computes something at the next level, and what of this level it sees."""
+    """What the next level computes, and where it finds its inputs at this level."""
 
     asked: Places
+    """Where the inputs of queries are."""
     seen: Places
-    visible: np.ndarray  # [n or 1, Q, T]
+    """Where the inputs of keys and values are."""
+    visible: np.ndarray  # [n or 1, Q, T], whether an asked position may see another
     asked_positions: np.ndarray  # [n or 1, Q]
     seen_positions: np.ndarray  # [T]
     node_positions: np.ndarray  # [M], of every node of this level
 
     @property
     def ask_the_same(self) -> bool:
-        """Whether all ask the same at each position, and see nothing but nodes."""
+        """Whether all askers have the same query at each position, and see nothing but nodes."""
         one_node = all(count == 1 for _, count in self.asked.spans)
         return one_node and not self.asked.own and not self.seen.own
 
 
 def rows_between(here: Level, there: Level, rows: jax.Array, causal: bool) -> Askers:
-    """The rows, at the positions that they compute for themselves."""
+    """The rows as askers, at the positions that they compute themselves.
+
+    Args:
+      here: level of the inputs.
+      there: level of the outputs.
+      rows: numbers of the rows in the dataset `[N]`.
+      causal: whether attention sees no later positions.
+    """
     slots = here.shared + here.own
     asked = np.array(there.own)[None]
     visible = (np.array(slots) <= asked[..., None]) | (not causal)
@@ -53,7 +65,16 @@ def rows_between(here: Level, there: Level, rows: jax.Array, causal: bool) -> As
 
 
 def nodes_between(here: Level, there: Level, causal: bool) -> Askers:
-    """The nodes of the next level; all that they see is shared."""
+    """The nodes of the next level as askers.
+
+    A node sees shared positions only: rows that agree in all the tokens it depends on agree in the
+    fewer tokens that its inputs depend on, so these have no more nodes.
+
+    Args:
+      here: level of the inputs.
+      there: level of the outputs.
+      causal: whether attention sees no later positions.
+    """
     index = here.index[there.example]
     column = np.searchsorted(here.shared, there.position)
     asked = index[np.arange(len(index)), column][:, None]
@@ -69,7 +90,7 @@ def nodes_between(here: Level, there: Level, causal: bool) -> Askers:
 
 
 class Attention(nn.Module):
-    """What attention adds at the askers' positions, `[n, Q, D]`.
+    """The output of attention at the askers' positions, `[n, Q, D]`.
 
     A task's rows are short, so sums over positions are written out: compilers make better
     loops of them than of products of matrices with two or three rows.
@@ -82,35 +103,35 @@ class Attention(nn.Module):
         model = self.model
         if model.attention == "uniform":
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, None, values)
+            mixed = self._mix(askers, None, values)
         elif askers.ask_the_same and x.nodes is not None:
             scores = askers.seen.slots(Stream(self._scores_of_nodes(x.nodes, askers), None))
             values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
-            mixed = self._mixed(askers, scores, values)
+            mixed = self._mix(askers, scores, values)
         else:
-            mixed = self._attended(self._read(x, askers), askers)
+            mixed = self._attend(self._read(x, askers), askers)
         return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
 
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
-        """Where one query is asked at each position, its scores of all nodes, `[M, Q, H]`."""
+        """Scores of all nodes `[M, Q, H]` for the query that all askers share at a position."""
         starts = askers.asked.starts
-        queries = self._heads("query")(chosen(nodes, starts.tolist()))[:, 0]
-        queries = self._turned(queries, askers.node_positions[starts])  # [Q, H, E]
-        keys = self._turned(self._heads("key")(nodes)[:, 0], askers.node_positions)
+        queries = self._heads("query")(take(nodes, starts.tolist()))[:, 0]
+        queries = self._rotate(queries, askers.node_positions[starts])  # [Q, H, E]
+        keys = self._rotate(self._heads("key")(nodes)[:, 0], askers.node_positions)
         return score_scale(self.model) * _products(queries, keys[:, None])
 
     def _read(self, x: Stream, askers: Askers) -> Read:
-        """Queries, keys and values; those of the same positions by one product."""
+        """Queries, keys and values, by one product where they are of the same positions."""
         asked, seen = askers.asked, askers.seen
         if (asked.spans, asked.own) == (seen.spans, seen.own):
-            queries, found = None, seen.mapped(x, self._heads("query", "key", "value"))
+            queries, read = None, seen.compute(x, self._heads("query", "key", "value"))
         else:
             queries = asked.read(x, self._heads("query"))
-            found = seen.mapped(x, self._heads("key", "value"))
-        return Read(queries, found.nodes, None if found.nodes is None else seen.index, found.own)
+            read = seen.compute(x, self._heads("key", "value"))
+        return Read(queries, read.nodes, None if read.nodes is None else seen.index, read.own)
 
-    def _attended(self, read: Read, askers: Askers) -> jax.Array:
-        """The values seen, weighted by each row's own scores, `[n, Q, H, E]`."""
+    def _attend(self, read: Read, askers: Askers) -> jax.Array:
+        """The mean of the values seen `[n, Q, H, E]`, weighted by the scores of each asker."""
         model = self.model
 
         def written_out(read: Read) -> jax.Array:
@@ -125,16 +146,16 @@ class Attention(nn.Module):
                 queries = jnp.concatenate(part(0), axis=1)
             else:
                 queries = read.queries[:, :, 0]
-            queries = self._turned(queries, askers.asked_positions)
+            queries = self._rotate(queries, askers.asked_positions)
             keys, values = (
                 [piece[:, t] for piece in part(at) for t in range(piece.shape[1])]
                 for at in (-2, -1)
             )
             scores = []
             for position, key in zip(askers.seen_positions, keys, strict=True):
-                turned = self._turned(key[:, None], np.array([position]))  # [n, 1, H, E]
+                turned = self._rotate(key[:, None], np.array([position]))  # [n, 1, H, E]
                 scores.append(score_scale(model) * _products(queries, turned))
-            return self._mixed(askers, scores, values)
+            return self._mix(askers, scores, values)
 
         plain = model.positions != "rotary" and model.attention_rate is None
         if not plain or not attention_kernel.takes(askers.visible, read):
@@ -144,13 +165,19 @@ class Attention(nn.Module):
         by_kernel = partial(attention_kernel.attend, shape)
         return jax.lax.platform_dependent(read, cuda=by_kernel, default=written_out)
 
-    def _mixed(
+    def _mix(
         self,
         askers: Askers,
         scores: list[jax.Array] | None,
         values: list[jax.Array],
     ) -> jax.Array:
-        """The values `[n, H, E]` of what is seen by scores `[n, Q, H]`, or without any, alike."""
+        """The weighted mean of values, `[n, Q, H, E]`.
+
+        Args:
+          askers: they say which positions are visible.
+          scores: of each position seen, `[n, Q, H]`; None: all visible positions count alike.
+          values: of each position seen, `[n, H, E]`.
+        """
         uniform = [v / askers.visible.sum(axis=-1)[..., None] for v in _slots(askers.visible)]
         if scores is None:
             weights = [jnp.asarray(share, values[0].dtype) for share in uniform]
@@ -165,16 +192,16 @@ class Attention(nn.Module):
         parts = [w[..., None] * v[:, None] for w, v in zip(weights, values, strict=True)]
         return functools.reduce(jnp.add, parts)  # [n, Q, H, E]
 
-    def _turned(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
-        """Queries or keys at positions, where those turn them."""
+    def _rotate(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
+        """Queries or keys as they are compared: rotated by their positions if those are rotary."""
         return _rotated(x, positions) if self.model.positions == "rotary" else x
 
     def _heads(self, *names: str) -> Map:
-        """The maps of these names, `[..., D]` → `[..., their number, H, E]`."""
+        """The linear maps of these names as one, `[..., D]` → `[..., number of names, H, E]`."""
         model = self.model
         heads = (model.heads, model.size)
         maps = [Linear(model, (model.width,), heads, name=name).affine() for name in names]
-        together = Affine.joined(maps)
+        together = Affine.join(maps)
         return lambda x: together(x).reshape(*x.shape[:-1], len(names), *heads)
 
 
@@ -189,9 +216,9 @@ def _products(query: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
-    """X `[..., P, H, E]` at positions `[..., P]`, turned by position · 10000^(−2i/E).
+    """X `[..., T, H, E]` at positions `[..., T]`, rotated by position · 10000^(−2i/E).
 
-    The two halves of a head make the pairs.
+    Entry i of a head's first half and entry i of its second half are a pair.
     """
     half = x.shape[-1] // 2
     angles = positions[..., None] * 10_000.0 ** (-np.arange(half) / half)
@@ -201,12 +228,12 @@ def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
 
 
 def _softmax(scores: Sequence[jax.Array], visible: np.ndarray) -> list[jax.Array]:
-    """Weights of what is visible, each `[n, Q, H]`, one for each position seen."""
-    seen = [
+    """Softmax weights `[n, Q, H]`, an array for each position seen; 0 where it is invisible."""
+    masked = [
         score if sees.all() else jnp.where(sees, score, -jnp.inf)
         for score, sees in zip(scores, _slots(visible), strict=True)
     ]
-    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, seen))
-    powers = [jnp.exp(score - largest) for score in seen]
+    largest = jax.lax.stop_gradient(functools.reduce(jnp.maximum, masked))
+    powers = [jnp.exp(score - largest) for score in masked]
     total = functools.reduce(jnp.add, powers)
     return [power / total for power in powers]

@@ -4,7 +4,7 @@ Queries, keys and values of a block of rows are read once; scores and weights st
 and are made again for the gradient. What rows share is read from its table, row by row, without a
 copy for each row in between.
 
-Legend: R rows, Q positions that ask, T positions seen, S of them shared, M nodes, P parts of what
+Legend: N rows, Q positions that ask, T positions seen, S of them shared, M nodes, P parts of what
 is read at a position (query, key and value, or key and value), H heads, E head width.
 """
 
@@ -20,29 +20,30 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from grokjax.models.stream import Span, summed
+from grokjax.models.stream import Span, sum_by_node
 
 ROWS = 16
 """Rows of a block: with width 128 and 4 positions all of it is in registers."""
 MOST_POSITIONS = 8
+"""Largest number of positions that rows may see: loops over them are written out."""
 
 
 class Read(NamedTuple):
-    """What is read of a layer's inputs; a part that there is not is None."""
+    """Queries, keys and values of a block of attention; parts that a layout has not are None."""
 
-    queries: Any  # [R, Q, 1, H, E], where they are no part of the others
-    table: Any  # [M, P, H, E], of nodes that rows share
-    index: Any  # [R, S], whose nodes
-    own: Any  # [R, T - S, P, H, E], what each row has for itself
+    queries: Any  # [N, Q, 1, H, E], where they are of other positions than keys and values
+    table: Any  # [M, P, H, E], for nodes that rows share
+    index: Any  # [N, S], node of each row at each shared position
+    own: Any  # [N, T - S, P, H, E], for each row's own positions
 
 
 class Shape(NamedTuple):
-    """What the kernels know beforehand."""
+    """The constants of a kernel: what it must know when it is compiled."""
 
     visible: tuple[tuple[bool, ...], ...]
     """Whether each asking position sees each of the others."""
     scale: float
-    """Of scores."""
+    """Factor on the products of queries and keys."""
     spans: tuple[Span, ...]
     """Where the nodes of each shared position lie."""
     interpret: bool = False
@@ -50,7 +51,7 @@ class Shape(NamedTuple):
 
 
 def takes(visible: np.ndarray, read: Read) -> bool:
-    """Whether there is a kernel for a mask `[n or 1, Q, T]` and what is read under it."""
+    """Whether there is a kernel for a mask `[n or 1, Q, T]`, and for the shapes under it."""
     alike, _, seen = visible.shape
     like = _like(read)
     powers_of_two = all(size & (size - 1) == 0 for size in like.shape[-2:])
@@ -60,7 +61,7 @@ def takes(visible: np.ndarray, read: Read) -> bool:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def attend(shape: Shape, read: Read) -> jax.Array:
-    """The values seen, weighted by softmax of the scores, `[R, Q, H, E]`."""
+    """The mean of the values seen `[N, Q, H, E]`, weighted by the softmax of scores."""
     like = _like(read)
     mixed = jax.ShapeDtypeStruct((_rows(read), len(shape.visible), *like.shape[-2:]), like.dtype)
     return _call("attention_forward", partial(_forward, shape), read, (), [mixed], shape)[0]
@@ -71,28 +72,30 @@ def _attend_forward(shape: Shape, read: Read) -> tuple[jax.Array, Read]:
 
 
 def _attend_backward(shape: Shape, read: Read, gradient: jax.Array) -> tuple[Read]:
-    # Of shared positions each row has a gradient of its own, an array a position: summing them
-    # up is a product, which takes its operands as they are.
-    of_slots = []
+    # The kernel gives each row's gradient of what it looked up, an array for each shared position.
+    # They are summed by node outside: that is a matrix product, and the kernel needs no atomics.
+    slot_grads = []
     if read.table is not None:
         slot = jax.ShapeDtypeStruct((_rows(read), *read.table.shape[1:]), gradient.dtype)
-        of_slots = [slot] * len(shape.spans)
-    outs = (*of_slots, *(x for x in (read.queries, read.own) if x is not None))
+        slot_grads = [slot] * len(shape.spans)
+    outs = (*slot_grads, *(x for x in (read.queries, read.own) if x is not None))
     kernel = partial(_backward, shape)
-    found = iter(_call("attention_backward", kernel, read, (gradient,), outs, shape))
-    of_table = None
+    results = iter(_call("attention_backward", kernel, read, (gradient,), outs, shape))
+    table_grad = None
     if read.table is not None:
-        slots = [next(found).reshape(_rows(read), -1) for _ in of_slots]
-        of_table = summed(len(read.table), slots, read.index, shape.spans).reshape(read.table.shape)
-    of_queries = None if read.queries is None else next(found)
-    return (Read(of_queries, of_table, None, None if read.own is None else next(found)),)
+        slots = [next(results).reshape(_rows(read), -1) for _ in slot_grads]
+        table_grad = sum_by_node(len(read.table), slots, read.index, shape.spans).reshape(
+            read.table.shape
+        )
+    query_grads = None if read.queries is None else next(results)
+    return (Read(query_grads, table_grad, None, None if read.own is None else next(results)),)
 
 
 attend.defvjp(_attend_forward, _attend_backward)
 
 
 class _Block:
-    """What the kernels read of a block of rows."""
+    """Queries, keys and values of a block of rows, read when they are asked for."""
 
     def __init__(self, read: Read) -> None:
         self.read = read
@@ -114,6 +117,8 @@ class _Block:
         """Values of a position, `[rows, H, E]`."""
         return self._part(position, -1)
 
+    # Keys and values are the last two parts, whether or not queries stand before them. A remainder
+    # makes of -2 and -1 the indices that references in kernels take, which may not be negative.
     def _part(self, position: int, part: int) -> jax.Array:
         if position >= self.shared:
             own = self.read.own
@@ -123,7 +128,7 @@ class _Block:
 
 
 def _forward(shape: Shape, read: Read, mixed: Any) -> None:
-    """What a block of rows sees."""
+    """The weighted mean of values for a block of rows."""
     block = _Block(read)
     for asking, sees in enumerate(shape.visible):
         seen = [position for position in block.positions if sees[position]]
@@ -134,44 +139,51 @@ def _forward(shape: Shape, read: Read, mixed: Any) -> None:
 
 
 def _backward(shape: Shape, read: Read, gradient: Any, *outs: Any) -> None:
-    """The gradients of all that a block of rows reads."""
+    """The gradients of all queries, keys and values that a block of rows reads.
+
+    Args:
+      shape: constants of the kernel.
+      read: queries, keys and values.
+      gradient: of the outputs `[rows, Q, H, E]`.
+      outs: to be written: an array for each shared position, then queries and own inputs, if any.
+    """
     block, refs = _Block(read), iter(outs)
-    of_slots = [next(refs) for _ in range(block.shared)]
-    of_queries = None if read.queries is None else next(refs)
-    of_own = None if read.own is None else next(refs)
+    slot_grads = [next(refs) for _ in range(block.shared)]
+    query_grads = None if read.queries is None else next(refs)
+    own_grads = None if read.own is None else next(refs)
     nothing = jnp.zeros(gradient.shape[:1] + gradient.shape[2:], gradient.dtype)
-    of_keys, of_values = ([nothing for _ in block.positions] for _ in range(2))
+    key_grads, value_grads = ([nothing for _ in block.positions] for _ in range(2))
 
     def put(position: int, part: int, value: jax.Array) -> None:
         if position < block.shared:
-            slot = of_slots[position]
+            slot = slot_grads[position]
             slot[:, part % slot.shape[1]] = value
         else:
-            assert of_own is not None
-            of_own[:, position - block.shared, part % of_own.shape[2]] = value
+            assert own_grads is not None
+            own_grads[:, position - block.shared, part % own_grads.shape[2]] = value
 
     for asking, sees in enumerate(shape.visible):
         seen = [position for position in block.positions if sees[position]]
-        weights, of_mixed = _weights(shape, block, asking, seen), gradient[:, asking]
-        of_weights = [jnp.sum(of_mixed * block.value(at), axis=-1) for at in seen]
-        mean = _sum(w * of_w for w, of_w in zip(weights, of_weights, strict=True))
-        query, of_query = block.query(asking), nothing
-        for at, weight, of_weight in zip(seen, weights, of_weights, strict=True):
-            of_score = (shape.scale * weight * (of_weight - mean))[..., None]
-            of_query = of_query + of_score * block.key(at)
-            of_keys[at] = of_keys[at] + of_score * query
-            of_values[at] = of_values[at] + weight[..., None] * of_mixed
-        if of_queries is None:
-            put(asking, 0, of_query)
+        weights, mixed_grad = _weights(shape, block, asking, seen), gradient[:, asking]
+        weight_grads = [jnp.sum(mixed_grad * block.value(at), axis=-1) for at in seen]
+        mean = _sum(w * w_grad for w, w_grad in zip(weights, weight_grads, strict=True))
+        query, query_grad = block.query(asking), nothing
+        for at, weight, weight_grad in zip(seen, weights, weight_grads, strict=True):
+            score_grad = (shape.scale * weight * (weight_grad - mean))[..., None]
+            query_grad = query_grad + score_grad * block.key(at)
+            key_grads[at] = key_grads[at] + score_grad * query
+            value_grads[at] = value_grads[at] + weight[..., None] * mixed_grad
+        if query_grads is None:
+            put(asking, 0, query_grad)
         else:
-            of_queries[:, asking, 0] = of_query
+            query_grads[:, asking, 0] = query_grad
     for position in block.positions:
-        put(position, -2, of_keys[position])
-        put(position, -1, of_values[position])
+        put(position, -2, key_grads[position])
+        put(position, -1, value_grads[position])
 
 
 def _weights(shape: Shape, block: _Block, asking: int, seen: Sequence[int]) -> list[jax.Array]:
-    """Softmax over what is seen, each `[rows, H]`."""
+    """The softmax weights of the positions seen, each `[rows, H]`."""
     query = block.query(asking)
     scores = [shape.scale * jnp.sum(query * block.key(at), axis=-1) for at in seen]
     largest = scores[0]
@@ -190,7 +202,7 @@ def _sum(parts: Any) -> jax.Array:
 
 
 def _like(read: Read) -> jax.Array:
-    """An array `[..., H, E]` of what is read."""
+    """One of the arrays `[..., H, E]` that are read, for its dtype and last two axes."""
     return read.table if read.own is None else read.own
 
 
@@ -206,7 +218,16 @@ def _call(
     outs: Sequence[Any],
     shape: Shape,
 ) -> Sequence[jax.Array]:
-    """A kernel over blocks of rows; of the table every one of them sees all."""
+    """A kernel over blocks of rows, each of which sees the whole table.
+
+    Args:
+      name: of the kernel, for profiles.
+      kernel: body of a program, which takes references to `read`, to `more` and to outputs.
+      read: queries, keys and values.
+      more: further inputs `[N, ...]`.
+      outs: for each output something of its shape and dtype, `[N, ...]`.
+      shape: constants of the kernel.
+    """
     given, structure = jax.tree.flatten(read)
 
     def by_rows(x: Any) -> pl.BlockSpec:

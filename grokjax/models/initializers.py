@@ -22,18 +22,21 @@ import jax
 import jax.numpy as jnp
 
 from grokjax.config import Network
-from grokjax.models.roles import Role, widened
+from grokjax.models.roles import Role, init_factor
 
 Init = Callable[[jax.Array, Sequence[int]], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """Makes the initialiser of each role of parameter."""
+    """A rule for drawing initial parameters."""
 
-    linear: Callable[[int, Role], Init]  # fan_in, role → weights
-    bias: Callable[[int], Init]  # fan_in of the map it belongs to → biases
+    linear: Callable[[int, Role], Init]
+    """Number of inputs and role of a linear map → how its weights are drawn."""
+    bias: Callable[[int], Init]
+    """Number of inputs of a linear map → how its biases are drawn."""
     embedding: Init
+    """How embeddings of tokens and positions are drawn."""
 
 
 def _normal(deviation: float) -> Init:
@@ -58,10 +61,10 @@ def family(model: Network) -> Family:
     """The family that `model.init` names."""
     if model.scaling == "mean_field":
         return Family(lambda fan_in, role: _normal(1.0), lambda fan_in: _zeros, _normal(1.0))
-    embedding = _normal(widened(model, "embed") / math.sqrt(model.width))
+    embedding = _normal(init_factor(model, "embed") / math.sqrt(model.width))
 
     def deviation(fan_in: int, role: Role) -> float:
-        return widened(model, role) / math.sqrt(fan_in)
+        return init_factor(model, role) / math.sqrt(fan_in)
 
     def by_width(fan_in: int, role: Role) -> Init:
         return _normal(deviation(model.width if model.residual else fan_in, role))

@@ -1,11 +1,11 @@
 """The MLP block of a transformer as kernels for GPUs, in which hidden layers never reach memory.
 
-What bounds a step of these small networks on a GPU is not arithmetic but the hidden layer `[R, F]`,
+What bounds a step of these small networks on a GPU is not arithmetic but the hidden layer `[N, F]`,
 which compilers write once and read seven times. Here a program of the grid makes a block of it at
 a time, from inputs and weights that its processor's cache holds, and makes it again for the
 gradient. Sums run in one order: no atomics.
 
-Legend: R rows, D width, F hidden units, B blocks of rows.
+Legend: N rows, D width, F hidden units, B blocks of rows.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ a multiprocessor of an A100 or H100 has, so that two programs share it."""
 WIDTHS = (16, 32, 64, 128, 256)
 """Blocks are as wide as the network, and their sides are powers of two."""
 PRODUCTS = {"mlp_forward": 2, "mlp_backward_rows": 3, "mlp_backward_units": 4}
-"""Name of a kernel → products of `R·D·F` multiplications that it makes."""
+"""Name of a kernel → products of `N·D·F` multiplications that it makes."""
 
 
 class Hidden(NamedTuple):
-    """What happens to a row on its way through the hidden layer."""
+    """The functions that a row passes on its way through the hidden layer."""
 
     activation: Callable[[jax.Array], jax.Array]
     normalise: Normalise | None = None
-    """Of the inputs."""
+    """Normalisation of the inputs; None: there is none."""
     interpret: bool = False
     """Run the kernels as plain JAX, on any device and in any dtype."""
 
     def normalised(self, x: jax.Array, gain: jax.Array, shift: jax.Array) -> jax.Array:
-        """Rows as the first map takes them."""
+        """Rows as inputs of the first map: normalised, where there is a normalisation."""
         return x if self.normalise is None else self.normalise(x, gain, shift)
 
 
 class Weights(NamedTuple):
-    """The numbers of a block; a map without a bias has one of zeros."""
+    """The parameters of an MLP block; a map without a bias has a bias of zeros."""
 
     gain: Any  # [D]
     shift: Any  # [D]
@@ -70,9 +70,9 @@ def mlp_block(
     """`x + out(activation(into(normalise(x))))`, x `[..., D]` → `[..., D]`.
 
     Args:
-      hidden: what is done between the maps.
-      x: inputs.
-      gain_and_shift: of the normalisation, each `[D]`.
+      hidden: normalisation of the inputs, and activation between the maps.
+      x: inputs, `[..., D]`.
+      gain_and_shift: parameters of the normalisation, each `[D]`; None: there is none.
       into: the map from D to F.
       out: the map from F to D.
     """
@@ -91,14 +91,14 @@ def mlp_block(
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _block(hidden: Hidden, x: jax.Array, weights: Weights) -> jax.Array:
-    """Rows `[R, D]` → `[R, D]`, without the last bias."""
+    """Rows `[N, D]` → `[N, D]`, without the last bias."""
     padded = _padded(x)
     (y,) = _call(
         "mlp_forward",
         partial(_forward, hidden),
         len(padded) // ROWS,
-        [_of_rows(padded), *map(_whole, weights)],
-        [(padded, _of_rows(padded))],
+        [_row_block(padded), *map(_whole, weights)],
+        [(padded, _row_block(padded))],
         hidden.interpret,
     )(padded, *weights)
     return y[: len(x)]
@@ -110,39 +110,39 @@ def _block_forward(hidden: Hidden, x: jax.Array, weights: Weights) -> tuple[jax.
 
 def _block_backward(hidden: Hidden, saved: tuple, gradient: jax.Array) -> tuple:
     x, weights = saved
-    rows, of_y = _padded(x), _padded(gradient)
+    rows, y_grad = _padded(x), _padded(gradient)
     blocks, width = len(rows) // ROWS, rows.shape[1]
-    of_blocks = jax.ShapeDtypeStruct((blocks, width), x.dtype)
+    per_block = jax.ShapeDtypeStruct((blocks, width), x.dtype)
     one_block = pl.BlockSpec((None, width), lambda block: (block, 0))
-    of_x, of_gain, of_shift = _call(
+    x_grad, gain_grad, shift_grad = _call(
         "mlp_backward_rows",
         partial(_backward_rows, hidden),
         blocks,
-        [_of_rows(rows), *map(_whole, weights), _of_rows(of_y)],
-        [(rows, _of_rows(rows)), (of_blocks, one_block), (of_blocks, one_block)],
+        [_row_block(rows), *map(_whole, weights), _row_block(y_grad)],
+        [(rows, _row_block(rows)), (per_block, one_block), (per_block, one_block)],
         hidden.interpret,
-    )(rows, *weights, of_y)
+    )(rows, *weights, y_grad)
     maps = [
         (weights.into, pl.BlockSpec((width, HIDDEN), lambda unit: (0, unit))),
         (weights.bias, pl.BlockSpec((HIDDEN,), lambda unit: (unit,))),
         (weights.out, pl.BlockSpec((HIDDEN, width), lambda unit: (unit, 0))),
     ]
-    of_maps = _call(
+    map_grads = _call(
         "mlp_backward_units",
         partial(_backward_units, hidden),
         len(weights.bias) // HIDDEN,
-        [_whole(x) for x in (rows, *weights[:2])] + [spec for _, spec in maps] + [_whole(of_y)],
+        [_whole(x) for x in (rows, *weights[:2])] + [spec for _, spec in maps] + [_whole(y_grad)],
         maps,
         hidden.interpret,
-    )(rows, *weights, of_y)
-    return of_x[: len(x)], Weights(of_gain.sum(axis=0), of_shift.sum(axis=0), *of_maps)
+    )(rows, *weights, y_grad)
+    return x_grad[: len(x)], Weights(gain_grad.sum(axis=0), shift_grad.sum(axis=0), *map_grads)
 
 
 _block.defvjp(_block_forward, _block_backward)
 
 
 def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """A block of rows, to which blocks of hidden units add what they give."""
+    """The outputs of a block of rows: a sum over blocks of hidden units."""
     weights, y = Weights(*refs[:-1]), refs[-1]
     rows = hidden.normalised(x[...], weights.gain[...], weights.shift[...])
 
@@ -155,39 +155,43 @@ def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 
 def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """The gradient of a block of rows, and its part in those of gain and shift."""
-    weights, (of_y, of_x, of_gain, of_shift) = Weights(*refs[:-4]), refs[-4:]
+    """The gradient of a block of rows, and the block's part of the gradients of gain and shift."""
+    weights, (y_grad, x_grad, gain_grad, shift_grad) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     rows, back = jax.vjp(hidden.normalised, x[...], *vectors)
-    of_sum = of_y[...]
+    sum_grad = y_grad[...]
 
     def add(at: jax.Array, total: jax.Array) -> jax.Array:
         units = pl.ds(at * HIDDEN, HIDDEN)
         into = weights.into[:, units]
         _, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + weights.bias[units])
-        (of_before,) = pull(_dot(hidden, of_sum, weights.out[units, :].T))
-        return total + _dot(hidden, of_before, into.T)
+        (before_grad,) = pull(_dot(hidden, sum_grad, weights.out[units, :].T))
+        return total + _dot(hidden, before_grad, into.T)
 
     blocks = len(weights.bias) // HIDDEN
-    of_rows = jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(of_sum))
-    beside, of_gain[...], of_shift[...] = back(of_rows)
-    of_x[...] = of_sum + beside
+    row_grads = jax.lax.fori_loop(0, blocks, add, jnp.zeros_like(sum_grad))
+    beside, gain_grad[...], shift_grad[...] = back(row_grads)
+    x_grad[...] = sum_grad + beside
 
 
 def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
-    """The gradients of the weights of a block of hidden units, rows from the first to the last."""
-    weights, (of_y, *outs) = Weights(*refs[:-4]), refs[-4:]
+    """The gradients of the weights of a block of hidden units.
+
+    One program goes through all rows, from the first to the last: programs that shared the sum
+    would need atomics, and would add up in another order every time.
+    """
+    weights, (y_grad, *outs) = Weights(*refs[:-4]), refs[-4:]
     vectors = weights.gain[...], weights.shift[...]
     into, bias, back = weights.into[...], weights.bias[...], weights.out[...].T
 
     def add(at: jax.Array, totals: tuple) -> tuple:
         block = pl.ds(at * ROWS, ROWS)
-        rows, of_sum = hidden.normalised(x[block, :], *vectors), of_y[block, :]
+        rows, sum_grad = hidden.normalised(x[block, :], *vectors), y_grad[block, :]
         units, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + bias)
-        (of_before,) = pull(_dot(hidden, of_sum, back))
-        of_into = totals[0] + _dot(hidden, rows.T, of_before)
-        of_out = totals[2] + _dot(hidden, units.T, of_sum)
-        return of_into, totals[1] + jnp.sum(of_before, axis=0), of_out
+        (before_grad,) = pull(_dot(hidden, sum_grad, back))
+        into_grad = totals[0] + _dot(hidden, rows.T, before_grad)
+        out_grad = totals[2] + _dot(hidden, units.T, sum_grad)
+        return into_grad, totals[1] + jnp.sum(before_grad, axis=0), out_grad
 
     zeros = jnp.zeros_like(into), jnp.zeros_like(bias), jnp.zeros_like(back.T)
     totals = jax.lax.fori_loop(0, len(x) // ROWS, add, zeros)
@@ -196,7 +200,7 @@ def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
 
 
 def _dot(hidden: Hidden, a: jax.Array, b: jax.Array) -> jax.Array:
-    """A product as precise as JAX is set to make them."""
+    """A matrix product in the precision that JAX is set to."""
     settings: Any = jax.config  # whose attributes no stub declares
     precision = settings.jax_default_matmul_precision
     if precision == "high" and not hidden.interpret:
@@ -206,12 +210,12 @@ def _dot(hidden: Hidden, a: jax.Array, b: jax.Array) -> jax.Array:
 
 
 def _padded(x: jax.Array) -> jax.Array:
-    """Rows `[R, D]` with zeros up to whole blocks; where gradients are zero they add nothing."""
+    """Rows `[N, D]` with zeros up to whole blocks; where gradients are zero they add nothing."""
     more = -len(x) % ROWS
     return jnp.pad(x, ((0, more), (0, 0))) if more else x
 
 
-def _of_rows(x: jax.Array) -> pl.BlockSpec:
+def _row_block(x: jax.Array) -> pl.BlockSpec:
     """A block of rows for each program of the grid."""
     return pl.BlockSpec((ROWS, x.shape[1]), lambda block: (block, 0))
 
@@ -229,7 +233,16 @@ def _call(
     outs: Sequence[tuple[Any, pl.BlockSpec]],
     interpret: bool,
 ) -> Callable[..., Sequence[jax.Array]]:
-    """A kernel over a grid of programs; `outs` has for each result something of its shape."""
+    """A kernel over a grid of programs.
+
+    Args:
+      name: of the kernel, for profiles and for counting its arithmetic.
+      kernel: body of a program, which takes references to inputs and then outputs.
+      programs: number of programs in the grid.
+      in_specs: which block of each input a program sees.
+      outs: for each output an array of its shape and dtype, and which block a program writes.
+      interpret: run as plain JAX.
+    """
     return pl.pallas_call(
         kernel,
         grid=(programs,),

@@ -16,9 +16,10 @@ from grokjax.models.initializers import family
 from grokjax.models.roles import Role, multiplier
 
 FEW_INPUTS = 64
-"""Of a map up to which its product is so cheap that, on a processor, three passes over its outputs
-for the bias cost more than a column of ones: a step of the benchmark's `mlp` took 2.40 ms instead
-of 2.63 on one core. With 128 inputs it took 4 % more."""
+"""Largest number of inputs of a linear map for which, on a processor, its bias is a row of the
+weights beside a column of ones. The product is then so cheap that three passes over its outputs to
+add the bias cost more: a step of the benchmark's `mlp` took 2.40 ms instead of 2.63 on one core.
+With 128 inputs it took 4 % more."""
 NORM_EPSILON = 1e-5  # PyTorch's default
 Normalise = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
 """Inputs `[..., D]`, gain `[D]`, shift `[D]` or None → `[..., D]`."""
@@ -35,8 +36,8 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 def product(x: jax.Array, weight: jax.Array) -> jax.Array:
     """Inputs `[N, I]`, weight `[I, O]` → `[N, O]`.
 
-    The weight's gradient sums over rows, for which a processor transposes the left operand:
-    the narrower one is put there. Differentiable in reverse, and forward over reverse.
+    The weight's gradient sums over rows, for which a processor transposes the left operand, so the
+    narrower one is put there. Derivatives may be taken in reverse, and forward over reverse.
     """
     return x @ weight
 
@@ -48,10 +49,10 @@ def _product_forward(x: jax.Array, weight: jax.Array) -> tuple[jax.Array, tuple]
 def _product_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, weight = saved
     if x.shape[1] <= gradient.shape[1]:
-        of_weight = jnp.einsum("ni,no->io", x, gradient)
+        weight_gradient = jnp.einsum("ni,no->io", x, gradient)
     else:
-        of_weight = jnp.einsum("no,ni->oi", gradient, x).T
-    return gradient @ weight.T, of_weight
+        weight_gradient = jnp.einsum("no,ni->oi", gradient, x).T
+    return gradient @ weight.T, weight_gradient
 
 
 product.defvjp(_product_forward, _product_backward)
@@ -60,40 +61,40 @@ product.defvjp(_product_forward, _product_backward)
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Affine:
-    """An affine map of vectors, and its numbers."""
+    """An affine map of vectors, x → factor · x W + b, with its parameters."""
 
     weight: jax.Array  # [I, O]
     bias: jax.Array | None  # [O]
     factor: float = dataclasses.field(metadata={"static": True})
-    """On what the weight gives."""
+    """Factor on x W, before the bias is added."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """X `[..., I]` → `[..., O]`."""
         flat = x.reshape(-1, len(self.weight))
         if self.bias is None or len(self.weight) > FEW_INPUTS:
-            y = _added(flat, self)
+            y = _add_bias(flat, self)
         else:
-            y = jax.lax.platform_dependent(flat, self, cpu=_by_one_product, default=_added)
+            y = jax.lax.platform_dependent(flat, self, cpu=_by_one_product, default=_add_bias)
         return y.reshape(*x.shape[:-1], -1)
 
     @classmethod
-    def joined(cls, maps: Sequence[Affine]) -> Affine:
+    def join(cls, maps: Sequence[Affine]) -> Affine:
         """Several maps of the same vectors as one, their outputs one after another."""
         biases = [one.bias for one in maps if one.bias is not None]
         bias = jnp.concatenate(biases) if biases else None
         return cls(jnp.concatenate([one.weight for one in maps], axis=1), bias, maps[0].factor)
 
 
-def _added(x: jax.Array, map_: Affine) -> jax.Array:
-    """The bias added to the product."""
+def _add_bias(x: jax.Array, map_: Affine) -> jax.Array:
+    """The map as a product to which the bias is added."""
     y = product(x, map_.weight)
     y = y if map_.factor == 1 else map_.factor * y
     return y if map_.bias is None else y + map_.bias
 
 
 def _by_one_product(x: jax.Array, map_: Affine) -> jax.Array:
-    """The bias as a row of the weights, beside a column of ones."""
-    assert map_.bias is not None  # this is how it is added
+    """The map as one product, the bias being a row of the weights for a column of ones."""
+    assert map_.bias is not None  # without one there is nothing to save
     ones = jnp.ones((len(x), 1), x.dtype)
     weight = jnp.concatenate([map_.factor * map_.weight, map_.bias[None]])
     return product(jnp.concatenate([x, ones], axis=1), weight)
@@ -109,7 +110,7 @@ class Linear(nn.Module):
 
     @nn.compact
     def affine(self) -> Affine:
-        """The map of flattened axes."""
+        """The map from all input axes, flattened, to all output axes."""
         fan_in, init, bias = math.prod(self.inputs), family(self.model), None
         weight = self.param("weight", init.linear(fan_in, self.role), self.inputs + self.outputs)
         if self.model.biases:
@@ -124,21 +125,22 @@ class Linear(nn.Module):
 
 
 class Dropout(nn.Module):
-    """Sets a share of activations to zero and scales the others up, where there is a key to draw.
+    """Sets a share of activations to zero and scales the others up (Srivastava et al. 2014).
 
-    Every row draws for itself, so it takes a layout in which rows share nothing.
+    It acts only where the module is applied with a key named "dropout", that is while training.
+    Every row draws for itself, so the layout must be one in which rows share nothing.
     """
 
     rate: Any
-    """The model's share, a traced number; None where it has no dropout."""
+    """Share of activations to set to zero, a traced number; None: no dropout."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         if not self.has_rng("dropout"):
             return x
-        kept = 1 - jnp.asarray(self.rate, x.dtype)
+        share = 1 - jnp.asarray(self.rate, x.dtype)
         draws = jax.random.uniform(self.make_rng("dropout"), x.shape, x.dtype)
-        return jnp.where(draws < kept, x / kept, 0)
+        return jnp.where(draws < share, x / share, 0)
 
 
 def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
@@ -161,7 +163,7 @@ class Norm(nn.Module):
 
     @property
     def function(self) -> Normalise:
-        """What it does with a gain and a shift."""
+        """The normalisation as a function of inputs, gain and shift."""
         return rms_norm if self.model.norm == "rms" else layer_norm
 
     @nn.compact

@@ -1,8 +1,8 @@
 """From a model to its Flax module, its layout, its parameters and its outputs.
 
-The rest of grokjax knows of Flax what these functions say.
+Other packages use these functions and never Flax itself.
 
-Legend: N rows, C classes, A answers.
+Legend: N rows, T positions, I features, C classes, A answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.fields import blamed, require
-from grokjax.models.layout import Layout, factorised
+from grokjax.models.layout import Layout, layout_by_nodes
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role
 from grokjax.models.transformer import TransformerNetwork
@@ -25,7 +25,10 @@ from grokjax.tasks import Dataset
 
 
 class RowNetwork(nn.Module):
-    """A module of inputs as one of rows: it has the same parameters under the same names."""
+    """A user's module, which takes inputs, wrapped to take a layout and numbers of rows.
+
+    Its parameters have the same names as without the wrapper.
+    """
 
     model: Model
     inner: nn.Module
@@ -51,8 +54,8 @@ class RowNetwork(nn.Module):
 def network(model: Model, dataset: Dataset) -> nn.Module:
     """The module of a model: a layout and rows `[N]` → logits `[N, C]`, or `[N, A, C]`.
 
-    A model from elsewhere says by its method `network` which module takes inputs, tokens `[N, T]`
-    or features `[N, F]`, to logits.
+    A user's model is asked through its method `network`, whose module takes inputs, tokens
+    `[N, T]` or features `[N, I]`, to logits.
     """
     with blamed(model):
         inner = model.network(dataset)
@@ -80,12 +83,12 @@ def _mlp(model: MLP, dataset: Dataset) -> nn.Module:
 
 @functools.singledispatch
 def layout(model: Model, inputs: np.ndarray, answers: tuple[int, ...] | None, rows: int) -> Layout:
-    """What of a dataset is computed once, and where: for most models nothing, rows are rows.
+    """Which activations of a dataset are computed once and shared by rows: for most models none.
 
     Args:
-      model: of the network.
-      inputs: of the whole dataset, `[N, T]` or `[N, F]`.
-      answers: positions that the logits are read from, where the model does not decide.
+      model: the network's configuration.
+      inputs: all rows of the dataset, tokens `[N, T]` or features `[N, I]`.
+      answers: positions that the logits are read from; None: the model decides.
       rows: how many rows are evaluated at a time.
     """
     return Layout(inputs, ())
@@ -98,7 +101,7 @@ def _layout_of_transformer(
     positions = range(inputs.shape[1])
     readout = positions[-1:] if model.readout == "last" else positions
     shares = 0 if model.dropout is not None else rows  # every row draws for itself
-    return factorised(inputs, model.layers, answers or readout, model.causal, shares)
+    return layout_by_nodes(inputs, model.layers, answers or readout, model.causal, shares)
 
 
 def init(model: Model, dataset: Dataset, layout: Layout, key: jax.Array) -> dict:
@@ -107,10 +110,10 @@ def init(model: Model, dataset: Dataset, layout: Layout, key: jax.Array) -> dict
     Drawn in float32 whatever the dtype, so that a run in float64 starts from the same network.
 
     Args:
-      model: its scales are factors on everything but the gains of norms.
-      dataset: to be learnt.
-      layout: of the dataset.
-      key: of the network's random numbers.
+      model: the network's configuration; its scales multiply all but the gains of norms.
+      dataset: the table to learn.
+      layout: the layout of the dataset for this model.
+      key: key of the random numbers to draw.
     """
     init_scale: Any = model.init_scale
     scales = {
@@ -144,12 +147,12 @@ def apply(
     """Logits `[N, C]` or `[N, A, C]`.
 
     Args:
-      model: of the network.
-      dataset: that the rows are of.
-      layout: of the dataset.
-      params: of the network.
-      rows: which rows `[N]` of the dataset.
-      key: of dropout, which there is none of without.
+      model: the network's configuration.
+      dataset: the table that the rows are from.
+      layout: the layout of the dataset for this model.
+      params: the network's parameters.
+      rows: numbers of the rows in the dataset `[N]`.
+      key: key of dropout; None: no dropout.
     """
     rngs = {} if key is None else {"dropout": key}
     module = network(model, dataset)

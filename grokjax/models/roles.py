@@ -1,4 +1,4 @@
-"""What a parameter is for, read off its path, and what that means for scales and rates.
+"""The role of a parameter, read off its path, and what it means for scales and learning rates.
 
 | scaling | embeddings, first layer | body | unembedding |
 |---|---|---|---|
@@ -30,29 +30,35 @@ GATE = "_gate"
 
 
 def keys(path: tuple[Any, ...]) -> tuple[str, ...]:
-    """A path of a pytree of parameters as names."""
+    """The names along a path in a tree of parameters."""
     return tuple(str(part.key) for part in path)
 
 
 def role(path: tuple[Any, ...]) -> Role:
-    """Where in the network a parameter is."""
+    """Where in the network a parameter is: in embeddings, body or last layer."""
     return FIRST.get(keys(path)[0].removesuffix(GATE), "body")
 
 
 def group(path: tuple[Any, ...]) -> str:
-    """The group that rates and decays go by: its role, or `bias` for biases and gains."""
+    """The group of a parameter in `ParameterGroups`: its role, or `bias` for biases and gains."""
     return "bias" if keys(path)[-1] in VECTORS else role(path)
 
 
 def multiplier(model: Network, of: Role, fan_in: int) -> float:
-    """Factor on what a linear map gives."""
+    """Factor on the outputs of a linear map, before the bias.
+
+    Args:
+      model: its scaling decides.
+      of: role of the map.
+      fan_in: number of its inputs.
+    """
     if model.scaling == "mean_field":
         return 1 / fan_in if of == "unembed" else 1 / math.sqrt(fan_in)
     return 1 / model.width_ratio if of == "unembed" else 1.0
 
 
-def widened(model: Network, of: Role) -> float:
-    """Factor on the deviation that the family of initial weights has."""
+def init_factor(model: Network, of: Role) -> float:
+    """Factor that µP puts on the standard deviation of the initial weights of a role."""
     embeds = of == "embed" and model.residual and model.init != "torch"
     return math.sqrt(model.width_ratio) if embeds or of == "unembed" else 1.0
 
@@ -65,7 +71,13 @@ def score_scale(model: Transformer) -> float:
 
 
 def rates(model: Model, params: dict, adaptive: bool) -> Any:
-    """Factor on the learning rate of every parameter, which only µP has."""
+    """Factor on the learning rate of every parameter; all are 1 without µP.
+
+    Args:
+      model: its scaling decides.
+      params: the parameters, whose structure the factors have.
+      adaptive: whether the optimiser is indifferent to the length of gradients, as Adam is.
+    """
     m = model.width_ratio
 
     def rate(path: tuple, _: Any) -> float:

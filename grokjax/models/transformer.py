@@ -1,8 +1,8 @@
 """The transformer, its options as fields of one module.
 
-It computes what a layout lists: each distinct activation once, where that pays.
+It computes the activations that a layout lists: each distinct one once, where that pays.
 
-Legend: N rows, Q positions read, A answers, M nodes, C classes, D residual width, F hidden units.
+Legend: N rows, A answers, C classes, D residual width.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grokjax.models.attention import Askers, Attention, nodes_between, rows_betw
 from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
 from grokjax.models.layout import Layout, Level
-from grokjax.models.stream import Map, Stream, chosen, lookup, row_places
+from grokjax.models.stream import Map, Stream, lookup, row_places, take
 
 
 class MLPBlock(nn.Module):
@@ -73,7 +73,7 @@ class TransformerNetwork(nn.Module):
             shape = (layout.inputs.shape[1], model.width)
             places = self.param("position", init.embedding, shape)
         drop = Dropout(model.dropout, name="dropout")
-        x = _embedded(embed, places, layout, rows).map(drop)
+        x = _embed(embed, places, layout, rows).map(drop)
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
             x = self.block(depth, x, here, there, rows)
         last = layout.levels[-1]
@@ -82,23 +82,31 @@ class TransformerNetwork(nn.Module):
         if model.final_norm:
             y = Norm(model, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
-        y = y.mean(axis=1) if self.answers is None else chosen(y, np.argsort(read).tolist(), axis=1)
+        y = y.mean(axis=1) if self.answers is None else take(y, np.argsort(read).tolist(), axis=1)
         if model.tied:
             return y @ embed[: self.n_classes].T / model.width_ratio
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")
         return last_map(y)
 
     def block(self, depth: int, x: Stream, here: Level, there: Level, rows: jax.Array) -> Stream:
-        """Attention and MLP of a layer: the stream at its level → at the next."""
+        """Attention and MLP of a layer: the stream at its level → at the next.
+
+        Args:
+          depth: number of the layer, from 0.
+          x: the stream at the layer's level.
+          here: that level.
+          there: the next level.
+          rows: numbers of the rows in the dataset `[N]`.
+        """
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
         attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
         drops = [Dropout(model.dropout, name=f"dropout_{name}") for name in names]
         norms = [None if model.norm == "none" else Norm(model, name=f"norm_{n}") for n in names]
         before, after = (norms, [None] * 2)[:: -1 if model.norm == "post" else 1]
-        seen = x if before[0] is None else x.map(before[0])
+        inputs = x if before[0] is None else x.map(before[0])
 
         def advance(askers: Askers) -> jax.Array:
-            y = askers.asked.read(x) + drops[0](attention(seen, askers))
+            y = askers.asked.read(x) + drops[0](attention(inputs, askers))
             y = y if after[0] is None else after[0](y)
             y = mlp(y, before[1], drops[1])
             return y if after[1] is None else after[1](y)
@@ -108,10 +116,8 @@ class TransformerNetwork(nn.Module):
         return Stream(nodes, own)
 
 
-def _embedded(
-    embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array
-) -> Stream:
-    """The stream at the first level."""
+def _embed(embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array) -> Stream:
+    """The stream at the first level: embeddings of tokens, and of positions if they are learned."""
     level, tokens = layout.levels[0], layout.inputs
     vocabulary = (0, len(embed))
     nodes = own = None
@@ -126,5 +132,5 @@ def _embedded(
     if level.own:
         token = jnp.asarray(tokens[:, level.own])[rows]
         own = lookup(embed, token, (vocabulary,) * len(level.own))
-        own = own if places is None else own + chosen(places, level.own)
+        own = own if places is None else own + take(places, level.own)
     return Stream(nodes, own)

@@ -1,4 +1,4 @@
-"""Finite tables: what there is to learn. NumPy only."""
+"""The datasets of tasks: finite tables of rows and targets, made with NumPy alone."""
 
 from grokjax.tasks import boolean, groups, images, modular, regression, rows, sequences
 from grokjax.tasks.dataset import Dataset, build

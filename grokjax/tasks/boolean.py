@@ -1,6 +1,6 @@
 """Functions of bits, and the drawing of distinct rows.
 
-Legend: N rows, T positions.
+Legend: N rows, T positions, k hidden bits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from grokjax.config.boolean import Bits, Conjunction, Majority, SparseParity
 from grokjax.tasks.dataset import Dataset, make_dataset
 
 FEW = 2**18
-"""So many rows are listed and shuffled; of more, distinct ones are found by trial."""
+"""Number of possible rows up to which all are listed and shuffled to draw some of them. Of more,
+random rows are drawn until enough of them are distinct."""
 
 
 def every_row(sizes: Sequence[int]) -> np.ndarray:
@@ -23,29 +24,37 @@ def every_row(sizes: Sequence[int]) -> np.ndarray:
     return np.stack(np.unravel_index(codes, tuple(sizes)), axis=1).astype(np.int32)
 
 
-def distinct(
+def draw_distinct(
     rng: np.random.Generator,
     sizes: Sequence[int],
     samples: int,
     keep: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Distinct rows [N, T], drawn evenly from those that `keep` is true of."""
+    """Distinct rows [N, T], drawn uniformly from those that `keep` is true of.
+
+    Args:
+      rng: source of random numbers.
+      sizes: number of values of each entry [T]: entry t is one of 0 … sizes[t]-1.
+      samples: number N of rows. Fewer come back where all possible rows can be listed and fewer
+        than that satisfy `keep`.
+      keep: rows [N, T] → whether each may be drawn [N]; None: all may.
+    """
     if math.prod(sizes) <= FEW:
         rows = every_row(sizes)
         rows = rows if keep is None else rows[keep(rows)]
         return rng.permutation(rows)[:samples]
-    found: dict[bytes, None] = {}
-    while len(found) < samples:
+    unique: dict[bytes, None] = {}
+    while len(unique) < samples:
         rows = rng.integers(sizes, size=(samples, len(sizes)), dtype=np.int32)
         rows = rows if keep is None else rows[keep(rows)]
-        found |= dict.fromkeys(map(bytes, rows))
-    return np.frombuffer(b"".join(list(found)[:samples]), np.int32).reshape(samples, -1)
+        unique |= dict.fromkeys(map(bytes, rows))
+    return np.frombuffer(b"".join(list(unique)[:samples]), np.int32).reshape(samples, -1)
 
 
 def bit_rows(task: Bits, rng: np.random.Generator) -> np.ndarray:
     """The rows [N, n_bits] of zeros and ones."""
     sizes = [2] * task.n_bits
-    return every_row(sizes) if task.samples is None else distinct(rng, sizes, task.samples)
+    return every_row(sizes) if task.samples is None else draw_distinct(rng, sizes, task.samples)
 
 
 def parity_bits(task: SparseParity) -> np.ndarray:
@@ -61,12 +70,18 @@ def literals(task: Conjunction) -> tuple[np.ndarray, np.ndarray]:
 
 
 def hidden_rng(table_seed: int) -> np.random.Generator:
-    """What is hidden has a stream of its own, so it does not change with the number of rows."""
+    """Random numbers for the hidden part of a task, which so does not change with `samples`."""
     return np.random.default_rng([table_seed, 1])
 
 
 def bit_table(task: Bits, rows: np.ndarray, truth: np.ndarray) -> Dataset:
-    """The table of a function of bits: rows [N, n_bits], truth [N]."""
+    """The table of a function of bits.
+
+    Args:
+      task: its `bits` say whether the network sees tokens or signs.
+      rows: bits [N, n_bits], 0 or 1.
+      truth: values of the function [N].
+    """
     tokens = task.bits == "tokens"
     return Dataset(
         inputs=rows if tokens else 1.0 - 2.0 * rows,
@@ -107,7 +122,7 @@ def conjunction(task: Conjunction) -> Dataset:
         yes = np.empty((half, task.n_bits), np.int32)
         yes[:, places] = wanted
         if len(free):
-            yes[:, free] = distinct(rng, [2] * len(free), half)
-        no = distinct(rng, [2] * task.n_bits, task.samples - half, fails)
+            yes[:, free] = draw_distinct(rng, [2] * len(free), half)
+        no = draw_distinct(rng, [2] * task.n_bits, task.samples - half, fails)
         rows = rng.permutation(np.concatenate([yes, no]))
     return bit_table(task, rows, ~fails(rows))

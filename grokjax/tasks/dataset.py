@@ -1,6 +1,6 @@
 """The dataset of a task: every row of a finite table, and its target.
 
-Legend: N rows of the table, T positions, F features, A answers of a row.
+Legend: N rows of the table, T positions, I features, A answers of a row.
 """
 
 from __future__ import annotations
@@ -16,20 +16,28 @@ from grokjax.config.parts import Task
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Every row of a task, in a fixed order."""
+    """Every row of a task, in a fixed order.
 
-    inputs: np.ndarray  # tokens [N, T] int32, or features [N, F] float64
+    >>> from grokjax import ModularArithmetic, tasks
+    >>> table = tasks.build(ModularArithmetic("add", p=3, format="a b"))
+    >>> table.inputs[:4].tolist(), table.targets[:4].tolist()
+    ([[0, 0], [0, 1], [0, 2], [1, 0]], [0, 1, 2, 1])
+    >>> table.vocabulary, table.n_classes, round(table.chance, 2)
+    (3, 3, 0.33)
+    """
+
+    inputs: np.ndarray  # tokens [N, T] int32, or features [N, I] float64
     targets: np.ndarray  # classes [N] or [N, A] int32, or numbers [N] float64
     vocabulary: int
-    """Distinct tokens; 0 for features."""
+    """Number of different tokens; 0 where inputs are features."""
     n_classes: int
-    """Outputs of a network: 1 where targets are numbers."""
+    """Number of outputs of a network: one for each class, or 1 where targets are numbers."""
     answers: tuple[int, ...] | None = None
-    """Positions [A] that logits are read from; None: the model decides."""
+    """Positions [A] at which the answers of a row are read; None: the model's `readout` says."""
     operands: np.ndarray | None = None  # [N, 2] int32
-    """Values of the two operands, where every pair of them is a row."""
+    """The two operands of each row, where every pair of values is a row; else None."""
     tolerance: float = 0.0
-    """A number further than this from its target is wrong."""
+    """Largest distance from a target that is a number at which a prediction is right."""
 
     @property
     def real(self) -> bool:
@@ -52,7 +60,7 @@ class Dataset:
 def make_dataset(task: Task) -> Dataset:
     """The dataset of a task, made anew: each file of this package registers its own tasks.
 
-    A task from elsewhere says it by its method `dataset`.
+    A user's task is asked through its method `dataset`.
     """
     with blamed(task):
         return task.dataset()

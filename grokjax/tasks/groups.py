@@ -1,6 +1,6 @@
 """Finite groups as permutations, and their multiplication tables.
 
-Legend: G elements of the group, K points that they permute.
+Legend: n elements of the group, p points that they permute.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grokjax.tasks.modular import binary_table
 
 
 def elements(task: FiniteGroup) -> np.ndarray:
-    """The group's permutations [G, K] as images of 0 … K-1, in lexicographic order."""
+    """The group's permutations [n, p] as images of 0 … p-1, in lexicographic order."""
     factors = [_factor(family, n) for family, n in group_factors(task.group)]
     starts = itertools.accumulate((len(factor[0]) for factor in factors), initial=0)
     moved = [
@@ -42,10 +42,10 @@ def _is_even(images: tuple[int, ...]) -> bool:
 
 
 def base(permutations: np.ndarray) -> list[int]:
-    """Few points whose images tell the elements of a group [G, K] apart.
+    """Points whose images tell the elements of a group [n, p] apart: a base, in group theory.
 
-    The composed permutations of a table are G² times K numbers, and C720 has K = 720 points
-    where the image of one is enough.
+    Products are recognised by the images of these few points alone. All images would be n² times p
+    numbers, and C720 has p = 720 points where the image of one is enough.
     """
     chosen: list[int] = []
     kinds = np.zeros(len(permutations), int)
@@ -59,8 +59,9 @@ def base(permutations: np.ndarray) -> list[int]:
 
 
 def multiplication(permutations: np.ndarray) -> np.ndarray:
-    """Numbers of the products ab [G, G] of a group's permutations [G, K]: a of what b does."""
+    """The table [n, n] of a group's permutations [n, p]: the number of ab, first b and then a."""
     points = base(permutations)
+    # The images of the base are digits of a number, so that products can be looked up by sorting.
     weights = permutations.shape[1] ** np.arange(len(points))
     codes = permutations[:, points] @ weights
     by_code = np.argsort(codes)

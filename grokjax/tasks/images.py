@@ -12,7 +12,14 @@ from grokjax.tasks.dataset import Dataset, make_dataset
 def picture_table(
     task: Digits | MNIST, pixels: np.ndarray, digits: np.ndarray, brightest: int
 ) -> Dataset:
-    """As many rows as the task has, drawn from pixels [N, F] in 0 … brightest and digits [N]."""
+    """The rows of a task, drawn from all pictures.
+
+    Args:
+      task: says how many to draw, and the seed.
+      pixels: of all pictures [N, I], in 0 … brightest.
+      digits: that the pictures show [N].
+      brightest: value of a white pixel, which becomes 1.0.
+    """
     chosen = np.random.default_rng(task.table_seed).permutation(len(digits))[: task.n_rows]
     return Dataset(
         inputs=pixels[chosen] / float(brightest),

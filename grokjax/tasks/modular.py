@@ -47,10 +47,15 @@ FORMULAS["add_even_mul_odd"] = parity(odd=FORMULAS["mul"], even=FORMULAS["add"])
 
 
 def evaluate(task: ModularArithmetic, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The results for operands x, y `[N]`, in 0 … p-1.
+    """The results of a task's operation, in 0 … p-1.
 
-    The random operation is a table of independent uniform results: nothing to
-    generalise to, so its test accuracy is a control.
+    The random operation is a table of independent uniform results: there is nothing to generalise
+    to, so its test accuracy is a control.
+
+    Args:
+      task: names operation and modulus.
+      x: first operands [N].
+      y: second operands [N].
     """
     if task.op == "random":
         return np.random.default_rng(task.table_seed).integers(task.p, size=(task.p, task.p))[x, y]
@@ -63,11 +68,12 @@ def binary_table(
     """The rows of an operation on two of `size` elements, written out in the format `text`.
 
     Args:
-      a, b: operands [N].
-      targets: results [N].
-      size: of the set that operands and results are in.
-      text: which tokens a row has.
-      full: whether every pair of operands has its row.
+      a: first operands [N], in 0 … size-1.
+      b: second operands [N], in 0 … size-1.
+      targets: results [N], in 0 … size-1.
+      size: number of elements; the tokens "=" and "op" come after those.
+      text: tokens of a row, in order.
+      full: whether every pair of operands has its row, as splits by rows and columns need.
     """
     columns = {"a": a, "b": b, "=": np.full_like(a, size), "op": np.full_like(a, size + 1)}
     words = text.split()

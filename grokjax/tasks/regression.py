@@ -1,6 +1,6 @@
 """Numbers to learn from Gaussian inputs.
 
-Legend: N rows, F features, J components or units.
+Legend: N rows, I features, J components of a polynomial or units of a teacher.
 """
 
 from __future__ import annotations
@@ -17,20 +17,26 @@ from grokjax.tasks.dataset import Dataset, make_dataset
 
 
 def directions(task: PolynomialRegression) -> np.ndarray:
-    """The unit vectors u_j [J, F], row j-1 for degree j."""
+    """The unit vectors u_j [J, I], row j-1 for degree j."""
     vectors = hidden_rng(task.table_seed).normal(size=(task.degree, task.n_inputs))
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def teacher_weights(task: TeacherStudent) -> tuple[np.ndarray, np.ndarray]:
-    """Weights w [J, F] and v [J] of the teacher."""
+    """Weights w [J, I] and v [J] of the teacher."""
     rng = hidden_rng(task.table_seed)
     first = rng.normal(size=(task.teacher_units, task.n_inputs)) / math.sqrt(task.n_inputs)
     return first, rng.normal(size=task.teacher_units)
 
 
 def real_table(task: GaussianInputs, inputs: np.ndarray, targets: np.ndarray) -> Dataset:
-    """The table of inputs [N, F] and numbers [N]."""
+    """The table of a regression task.
+
+    Args:
+      task: says which errors are tolerated.
+      inputs: features [N, I].
+      targets: numbers [N].
+    """
     return Dataset(inputs, targets, vocabulary=0, n_classes=1, tolerance=task.tolerance)
 
 

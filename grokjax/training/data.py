@@ -3,7 +3,9 @@
 A split is an order of the rows drawn from `split_seed`; the first `n_train` of it are the
 training set. So with one `split_seed` smaller training sets lie inside larger ones, and a
 training fraction is data, not a shape: every run of a program takes the same two windows of
-its order and weights the rows.
+its order, and rows of a window that are not in the run's set have weight zero.
+
+Legend: N rows, B tiles that rows go through the network in, G stages of a run.
 """
 
 from __future__ import annotations
@@ -18,34 +20,52 @@ from grokjax import tasks
 from grokjax.training.spec import Hparams, Spec
 
 SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK = range(6)
-"""Streams of random numbers, folded into a run's keys."""
+"""Numbers of the streams of random numbers that a run draws from, one for each purpose."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Some rows of a table in G tiles, with weights that sum to one over the rows that count."""
+    """Some rows of a table in B tiles of N, with weights that sum to one.
 
-    index: jax.Array  # [G, N] int32, which rows of the table
-    targets: jax.Array  # [G, N, ...], what is trained on
-    truth: jax.Array  # [G, N, ...], what is true
-    weights: jax.Array  # [G, N], 1/n or 0
+    Padding, and rows that are in the window but not in the run's set, have weight zero.
+    """
+
+    index: jax.Array  # [B, N] int32, which rows of the table
+    targets: jax.Array  # [B, N, ...], labels to train on, some of them noisy
+    truth: jax.Array  # [B, N, ...], the true labels
+    weights: jax.Array  # [B, N], 1/n for the n rows that count, else 0
 
 
 def stream(seed: jax.Array | int, number: int, step: jax.Array | int | None = None) -> jax.Array:
-    """The key of a stream of random numbers, and of a step in it."""
+    """The key of a stream of random numbers, or of one step in it.
+
+    Args:
+      seed: of the run, or of its split.
+      number: which stream, such as `SPLIT` or `NOISE`.
+      step: update that the numbers are for; None: one key for the whole run.
+    """
     key = jax.random.fold_in(jax.random.key(seed), number)
     return key if step is None else jax.random.fold_in(key, step)
 
 
 def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Rows]:
-    """Training and test rows of a run at a stage, padded to the program's sizes."""
+    """Training and test rows of a run at a stage, padded to the program's sizes.
+
+    Args:
+      spec: the program.
+      hp: the numbers of the run.
+      stage: how many of the run's changes have happened.
+    """
     table = tasks.build(spec.task)
     n_rows, n_train, seed = len(table.targets), hp.n_train[stage], hp.split_seed[stage]
     truth = jnp.asarray(table.targets.astype(spec.loss_dtype) if table.real else table.targets)
-    order = ordered(spec, seed)
+    order = row_order(spec, seed)
     noise = hp.label_noise[stage]
-    labels = corrupted(truth, noise, seed)
+    labels = noisy_labels(truth, noise, seed)
+    # Shapes must be those of every run of the program. The training window reaches to the largest
+    # training set among them, the test window begins after the smallest, and weights of zero leave
+    # the rows out that belong to the other set of this run.
     smallest, largest = spec.train_rows
 
     def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
@@ -58,26 +78,28 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
     train = window(0, largest, jnp.arange(largest) < n_train, n_train)
     tested = jnp.arange(smallest, n_rows) >= n_train
     test = window(smallest, n_rows, tested, n_rows - n_train)
+    # Noisy labels are for training only: the test set is scored by the true ones.
     return train, dataclasses.replace(test, targets=test.truth)
 
 
 def splits(spec: Spec, hp: Hparams) -> tuple[Rows, Rows]:
-    """Those of all stages, in a leading axis `[S]`."""
+    """Training and test rows of all stages of a run, with a leading axis `[G]`."""
     each = [split(spec, hp, stage) for stage in range(spec.stages)]
     return jax.tree.map(lambda *rows: jnp.stack(rows), *each)
 
 
-def ordered(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
-    """Order `[N]` in which rows enter the training set, as the split has it."""
+def row_order(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
+    """Order `[N]` in which rows enter the training set as `train_fraction` grows."""
     table = tasks.build(spec.task)
     always, n_rows = spec.task.n_always, len(table.targets)
     if spec.split == "random":
         free = permutation(split_seed, n_rows - always)
         return jnp.concatenate([jnp.arange(always, dtype=np.int32), always + free])
-    order = permutation(split_seed, n_rows)
-    rank = jnp.argsort(order)
+    rank = jnp.argsort(permutation(split_seed, n_rows))  # place of each row in a random order
     if spec.split == "balanced":
-        # How many rows of its class stand before a row: all first ones, then all second ones.
+        # A row's place within its class decides: the first row of every class enters, then the
+        # second of every class, and so on. So any number of rows holds equally many of each class
+        # (but for one, and as long as none has run out), with the random order between equals.
         classes = jnp.asarray(table.targets)
         in_classes = jnp.lexsort((rank, classes))
         counts = np.bincount(table.targets, minlength=table.n_classes)
@@ -89,6 +111,8 @@ def ordered(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
         )
         return jnp.lexsort((rank, place)).astype(np.int32)
     assert table.operands is not None  # checked when the experiment was built
+    # Whole rows (columns) of the table enter at once: those with the same first (second) operand
+    # stand together, operands in a random order, and `n_train` is a multiple of their number.
     values = np.unique(table.operands[:, int(spec.split == "columns")], return_inverse=True)[1]
     whole = jnp.argsort(permutation(split_seed, values.max() + 1))[values]
     return jnp.lexsort((rank, whole)).astype(np.int32)
@@ -99,8 +123,16 @@ def permutation(split_seed: jax.Array | int, n_rows: int) -> jax.Array:
     return jax.random.permutation(stream(split_seed, SPLIT), np.arange(n_rows, dtype=np.int32))
 
 
-def corrupted(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:
-    """Labels of which a share is that of a random row; a larger share holds a smaller one."""
+def noisy_labels(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:
+    """Labels of all rows, a share of them replaced with the label of a random row.
+
+    Rows that are noisy at some share are so at every larger one, with the same labels.
+
+    Args:
+      truth: true labels `[N, ...]`.
+      noise: share of rows to replace.
+      split_seed: seed of which rows, and of their labels.
+    """
     which, whose = jax.random.split(stream(split_seed, LABELS))
     others = truth[jax.random.randint(whose, (len(truth),), 0, len(truth))]
     replaced = jax.random.uniform(which, (len(truth),), jnp.float32) < noise.astype(jnp.float32)
@@ -108,10 +140,18 @@ def corrupted(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -
 
 
 def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Rows) -> Rows:
-    """The rows of an update: everything, or the next part of this epoch's order.
+    """The rows of an update: all training rows, or the next part of this epoch's order.
 
-    A stage begins with an epoch. The order is drawn anew at every step: to keep it would take
-    a sort all the same, lanes being in different places of their epochs.
+    A stage begins with an epoch. The order of an epoch is computed again at every step: runs that
+    train together are in different places of their epochs, so one that kept its order would pay
+    for a sort at every step all the same.
+
+    Args:
+      spec: the program.
+      hp: the numbers of the run.
+      stage: how many of the run's changes have happened.
+      step: updates before this one.
+      train: the training rows of the stage.
     """
     if spec.batch_size is None:
         return train
@@ -121,15 +161,16 @@ def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Row
     step = step - jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(hp.change_steps)])[stage]
     key = jax.random.fold_in(stream(hp.seed, BATCHES, stage), step // parts)
     draws = jax.random.uniform(key, (largest,), jnp.float32)
+    # Draws lie below 1, so rows beyond this run's own training set come last and are never reached.
     order = jnp.argsort(jnp.where(jnp.arange(largest) < n_train, draws, 2))
     chosen = jax.lax.dynamic_slice(order, ((step % parts) * size,), (size,))
     padding = spec.padded(size) - size
 
-    def of(rows: jax.Array) -> jax.Array:
+    def choose(rows: jax.Array) -> jax.Array:
         flat = rows.reshape(-1, *rows.shape[2:])[chosen]
         padded = jnp.pad(flat, [(0, padding), *[(0, 0)] * (flat.ndim - 1)])
         return padded.reshape(spec.tiles, -1, *rows.shape[2:])
 
     weights = jnp.full(size, 1 / size, train.weights.dtype)
     weights = jnp.pad(weights, (0, padding)).reshape(spec.tiles, -1)
-    return Rows(of(train.index), of(train.targets), of(train.truth), weights)
+    return Rows(choose(train.index), choose(train.targets), choose(train.truth), weights)

@@ -1,4 +1,4 @@
-"""What instruments measure of a network at a log point.
+"""The measurements of instruments: numbers of a network at a log point.
 
 Legend: N rows of the dataset, C classes, A answers of a row.
 """
@@ -21,19 +21,23 @@ from grokjax.models import Layout
 from grokjax.tasks import Dataset
 
 Measures = dict[str, dict[str, jax.Array]]
-"""Kind of instrument → part of what it measures → a number."""
+"""Kind of instrument → name of a measured number, empty if there is but one → the number."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Observed:
-    """The network of a run at a log point, as its instruments observe it."""
+    """The network of a run at a log point: all that an instrument can use."""
 
     params: dict
     """The parameters, named as in a snapshot."""
     model: Model
+    """The network's configuration, its traced numbers being arrays."""
     dataset: Dataset
+    """All rows of the task."""
     layout: Layout
-    trained_on: jax.Array  # [N], whether a row is in the training set
+    """Which activations of the dataset are computed once and shared by rows."""
+    trained_on: jax.Array  # [N] bool
+    """Whether each row is in the training set."""
 
     @functools.cached_property
     def outputs(self) -> jax.Array:
@@ -43,7 +47,7 @@ class Observed:
 
 
 def measure(instruments: tuple[Instrument, ...], observed: Observed) -> Measures:
-    """What each instrument measures of the network."""
+    """The measurements of all instruments."""
     measures = {}
     for instrument in instruments:
         with blamed(instrument):
@@ -53,7 +57,7 @@ def measure(instruments: tuple[Instrument, ...], observed: Observed) -> Measures
 
 
 def _by_part(kind: str, measured: Any) -> dict[str, jax.Array]:
-    """Numbers by part: those of a dictionary by its names, those of an array by their places."""
+    """Numbers by name: entries of dictionaries by their keys, those of arrays by their indices."""
     if isinstance(measured, Mapping):
         inner = {str(name): _by_part(kind, value) for name, value in measured.items()}
         return {

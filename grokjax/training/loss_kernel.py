@@ -1,8 +1,9 @@
-"""The gradient of cross-entropy as a kernel for GPUs: logits are read once and it is written once.
+"""The gradient of cross-entropy as a kernel for GPUs, which reads logits once and writes once.
 
-Compilers make three passes of it: the largest of each row, the sum of its powers, the gradient.
+Compilers make three passes of it: the largest logit of each row, the sum of its exponentials, and
+the gradient.
 
-Legend: R rows, C classes.
+Legend: N rows, C classes.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 ROWS = 32
-"""Rows of a block."""
+"""Number of rows in a block."""
 MOST_CLASSES = 1024
-"""A block has whole rows, which more classes would not leave registers for."""
+"""Largest number of classes: a block holds whole rows, and of longer ones registers run out."""
 
 
 def takes(logs: jax.Array) -> bool:
@@ -34,7 +35,7 @@ def gradient(
     Args:
       logs: logits `[..., C]`.
       targets: classes `[...]`.
-      weights: what each row's loss counts `[...]`.
+      weights: factor on the loss of each row `[...]`.
       interpret: run as plain JAX, on any device and in any dtype.
     """
     classes = logs.shape[-1]
@@ -56,7 +57,7 @@ def gradient(
 
 
 def _gradient(logs: Any, targets: Any, weights: Any, out: Any) -> None:
-    """Of a block of rows; what lies beyond the last row or class is neither read nor written."""
+    """The gradient of a block of rows; places beyond the last row or class are not touched."""
     rows, classes = logs.shape
     columns = pl.next_power_of_2(classes)
     first = pl.program_id(0) * ROWS

@@ -16,14 +16,17 @@ from grokjax.config.fields import blamed
 from grokjax.training import loss_kernel
 
 WIDE = 16
-"""Numbers of a row that are compared at once."""
+"""Numbers of a row that a processor compares at once."""
 
 
 @functools.singledispatch
 def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Outputs `[..., C]` and targets `[...]` → a loss for every target, `[...]`.
+    """The loss of every target, `[...]`; a user's loss is asked through its method `per_target`.
 
-    A loss from elsewhere says it by its method `per_target`.
+    Args:
+      loss: which loss.
+      outputs: what the network gives, `[..., C]`.
+      targets: the right classes or numbers, `[...]`.
     """
     with blamed(loss):
         losses = loss.per_target(outputs, targets)
@@ -55,12 +58,12 @@ def _stablemax(_: StableMax, logits: jax.Array, targets: jax.Array) -> jax.Array
 
 @jax.custom_vjp
 def _from_logs(logs: jax.Array, targets: jax.Array) -> jax.Array:
-    """−log of the target's share of Σ exp.
+    """−log of the target's share of Σ exp(logs).
 
-    Its gradient is written out: it needs nothing of the loss itself, which is left out of an
-    update that nobody looks at.
+    Its gradient is written out, and needs nothing of the loss itself: so the compiler can leave the
+    loss out of every update in which it is not recorded.
     """
-    return jax.nn.logsumexp(logs, axis=-1) - picked(logs, targets)
+    return jax.nn.logsumexp(logs, axis=-1) - output_of_target(logs, targets)
 
 
 def _from_logs_forward(logs: jax.Array, targets: jax.Array) -> tuple[jax.Array, tuple]:
@@ -72,17 +75,17 @@ def _from_logs_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, N
     arrays = logs, targets, gradient
     if not loss_kernel.takes(logs):
         return _gradient_of_logs(*arrays), None
-    of_logs = jax.lax.platform_dependent(
+    log_grads = jax.lax.platform_dependent(
         *arrays, cuda=loss_kernel.gradient, default=_gradient_of_logs
     )
-    return of_logs, None
+    return log_grads, None
 
 
 _from_logs.defvjp(_from_logs_forward, _from_logs_backward)
 
 
 def _gradient_of_logs(logs: jax.Array, targets: jax.Array, gradient: jax.Array) -> jax.Array:
-    """The gradient of `_from_logs`, that of each loss given."""
+    """The gradient of `_from_logs`, for a given gradient of each loss."""
     powers = jnp.exp(logs - jax.lax.stop_gradient(_largest(logs))[..., None])
     share = powers * (gradient / powers.sum(axis=-1))[..., None]
     is_target = jnp.arange(logs.shape[-1]) == targets[..., None]
@@ -122,24 +125,34 @@ def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.relu(margin + best_other - right)
 
 
-def weighted(loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+def weighted_loss(
+    loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array
+) -> jax.Array:
     """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
     Args:
-      loss: which; the answers of a row count alike.
-      outputs: of the network, `[N, C]` or `[N, A, C]`.
-      targets: `[N]` or `[N, A]`.
-      weights: of the rows, `[N]`.
+      loss: which loss; the answers of a row count alike.
+      outputs: what the network gives, `[N, C]` or `[N, A, C]`.
+      targets: the right classes or numbers, `[N]` or `[N, A]`.
+      weights: share of each row in the loss, `[N]`.
     """
     losses = per_target(loss, outputs.astype(weights.dtype), targets)
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
-def hits(outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float) -> jax.Array:
-    """How many of the rows with a weight are right, at every one of their answers.
+def count_right(
+    outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
+) -> jax.Array:
+    """How many rows are right, at every one of their answers; rows of weight zero do not count.
 
     A number is right within the tolerance. A class is right if its output is the largest, and of
-    several largest ones the first; where outputs are no numbers, none is.
+    several largest ones the first; where outputs are NaN, none is.
+
+    Args:
+      outputs: what the network gives, `[N, C]` or `[N, A, C]`.
+      targets: the right classes or numbers, `[N]` or `[N, A]`.
+      weights: share of each row in the loss, `[N]`.
+      tolerance: largest distance from a number at which a prediction is right.
     """
     if jnp.issubdtype(targets.dtype, jnp.integer):
         right = _is_largest(outputs, targets)
@@ -149,23 +162,23 @@ def hits(outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: 
 
 
 def _is_largest(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    """Whether `argmax` would find the targets.
+    """Whether the targets are the argmax of the outputs.
 
-    It is not asked: comparing every output with the target's took a processor a third of the
-    time (6,586 × 97 outputs, one core).
+    `argmax` itself is not called: comparing every output with the target's took a processor a third
+    of its time (6,586 × 97 outputs, one core).
     """
-    its_own = picked(outputs, targets)[..., None]
+    its_own = output_of_target(outputs, targets)[..., None]
     before = jnp.arange(outputs.shape[-1]) < targets[..., None]
     is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
     below = jnp.where(before, outputs < its_own, (outputs <= its_own) | is_target)
     return below.all(axis=-1) & ~jnp.isnan(its_own[..., 0])
 
 
-def picked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def output_of_target(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """The output of each target: `[..., C]` and `[...]` → `[...]`.
 
-    By comparison, whose gradient is one too: a gather's is a scatter, which accelerators do in
-    passes of their own.
+    It compares class numbers instead of indexing: the gradient of an index is a scatter, for which
+    accelerators need passes of their own, that of a comparison is a comparison.
     """
     is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
     return jnp.sum(jnp.where(is_target, outputs, 0), axis=-1)

@@ -15,9 +15,9 @@ def make_mask(mask: Mask, donor: dict, key: jax.Array) -> dict:
     """1 where a weight is trained and 0 where it is held at 0, in the shapes of the donor.
 
     Args:
-      mask: which weights to keep, and what share of them: `round(keep · n)` of n.
+      mask: which weights to train, and what share of them: `round(keep · n)` of n.
       donor: parameters whose magnitudes decide.
-      key: of the random controls.
+      key: key of the random numbers of the controls.
     """
     paths, structure = jax.tree_util.tree_flatten_with_path(donor)
     weights = [leaf for path, leaf in paths if models.group(path) != "bias"]
@@ -25,27 +25,33 @@ def make_mask(mask: Mask, donor: dict, key: jax.Array) -> dict:
     keys = jax.random.split(key, len(weights))
     draws = [jax.random.uniform(k, x.shape, jnp.float32) for k, x in zip(keys, sizes, strict=True)]
     scores = draws if mask.rule == "random" else sizes
-    kept = _largest(scores, jnp.asarray(mask.keep), mask.by_layer)
+    chosen = _largest(scores, jnp.asarray(mask.keep), mask.by_layer)
     if mask.rule == "random_by_layer":
-        counts = [jnp.sum(of_leaf) for of_leaf in kept]
-        kept = [_top(x, count) for x, count in zip(draws, counts, strict=True)]
-    of_weights = iter(kept)
+        counts = [jnp.sum(one) for one in chosen]
+        chosen = [_top(x, count) for x, count in zip(draws, counts, strict=True)]
+    masks = iter(chosen)
     leaves = [
         jnp.ones_like(leaf)
         if models.group(path) == "bias"
-        else next(of_weights).reshape(leaf.shape).astype(leaf.dtype)
+        else next(masks).reshape(leaf.shape).astype(leaf.dtype)
         for path, leaf in paths
     ]
     return jax.tree.unflatten(structure, leaves)
 
 
 def apply(mask: dict | None, tree: dict) -> dict:
-    """The tree where the mask is 1 and 0 where it is 0; all of it without a mask."""
+    """The tree with 0 where the mask is 0; without a mask the tree itself."""
     return tree if mask is None else jax.tree.map(jnp.multiply, tree, mask)
 
 
 def _largest(scores: list[jax.Array], keep: jax.Array, by_layer: bool) -> list[jax.Array]:
-    """Which scores are among the share of the largest, of each array or of all together."""
+    """Which scores are the largest.
+
+    Args:
+      scores: arrays of them.
+      keep: share to choose.
+      by_layer: whether to choose this share of each array, instead of all arrays together.
+    """
     if by_layer:
         return [_top(x, jnp.round(keep * x.size).astype(jnp.int32)) for x in scores]
     together = jnp.concatenate(scores)
@@ -55,5 +61,5 @@ def _largest(scores: list[jax.Array], keep: jax.Array, by_layer: bool) -> list[j
 
 
 def _top(scores: jax.Array, count: jax.Array) -> jax.Array:
-    """Which of the scores are the `count` largest; of equal ones the first."""
+    """Whether each score is among the `count` largest; of equal ones the first count as larger."""
     return jnp.argsort(jnp.argsort(-scores, stable=True)) < count

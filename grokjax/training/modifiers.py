@@ -1,4 +1,4 @@
-"""What is done to gradients, updates and weights beside the optimiser's own direction.
+"""Changes to gradients, updates and weights beside the optimiser's own direction.
 
 The base class of a modifier says which of three things it changes: where the gradient is taken
 (`PerturbingModifier`), the gradient before the optimiser sees it (`GradientModifier`), or the
@@ -36,15 +36,15 @@ from grokjax.config.fields import blamed
 Tree = Any
 Transformation: TypeAlias = optax.GradientTransformationExtraArgs
 Scored = Callable[[Tree], tuple[Any, Tree]]
-"""Parameters → what was scored there, and the gradient."""
+"""Parameters → scores of the network with them, and the gradient of its loss."""
 
 
 @functools.singledispatch
 def transformation(modifier: GradientModifier | UpdateModifier) -> Transformation:
-    """What a modifier does to gradients, or to updates.
+    """The transformation of gradients, or of updates, that a modifier stands for.
 
-    Its `update` is given `key`, the learning rate `rate` and its `factors` by parameter. A modifier
-    from elsewhere says it by its method `transformation`.
+    Its `update` is given the step's `key` of random numbers, the learning rate `rate`, and the
+    `factors` on it by parameter. A user's modifier is asked through its method `transformation`.
     """
     with blamed(modifier):
         return optax.with_extra_args_support(modifier.transformation())
@@ -52,29 +52,29 @@ def transformation(modifier: GradientModifier | UpdateModifier) -> Transformatio
 
 @functools.singledispatch
 def gradient_at(modifier: PerturbingModifier, score: Scored, params: Tree, key: jax.Array) -> tuple:
-    """What is scored at the parameters, and the gradient from where the modifier wants it.
+    """Scores of the network, and the gradient at the point that the modifier chooses.
 
-    A modifier from elsewhere says it by its method `gradient_at`.
+    A user's modifier is asked through its method `gradient_at`.
 
     Args:
-      modifier: which.
-      score: gives scores and gradient at any parameters.
-      params: of the network.
-      key: of the update's random numbers.
+      modifier: which modifier.
+      score: parameters → scores and gradient there.
+      params: the network's parameters.
+      key: key of the update's random numbers.
     """
     with blamed(modifier):
         return modifier.gradient_at(score, params, key)
 
 
 class Average(NamedTuple):
-    """What Grokfast keeps: how many gradients it has seen, and their average or the last ones."""
+    """The memory of Grokfast: how many gradients it has had, and their average or the last ones."""
 
     seen: jax.Array
     kept: Tree
 
 
 def _stateless(function: Callable[..., Tree]) -> Transformation:
-    """A transformation without a state; `function` takes gradients, parameters and a key."""
+    """A transformation without a state, from a function of gradients, parameters and a key."""
 
     def update(grads: Tree, state: Tree, params: Tree, *, key: Any, **_: Any) -> tuple:
         return function(grads, params, key), state
@@ -83,7 +83,13 @@ def _stateless(function: Callable[..., Tree]) -> Transformation:
 
 
 def noise_like(tree: Tree, key: jax.Array, std: jax.Array | float) -> Tree:
-    """Independent normal numbers in the shape of a tree."""
+    """Independent numbers from N(0, std²) in the shapes of a tree.
+
+    Args:
+      tree: arrays whose shapes and dtypes the numbers have.
+      key: key of the random numbers.
+      std: standard deviation.
+    """
     leaves, structure = jax.tree.flatten(tree)
     keys = jax.random.split(key, len(leaves))
     draws = (jax.random.normal(key, x.shape, x.dtype) for key, x in zip(keys, leaves, strict=True))
@@ -97,7 +103,8 @@ def _grokfast_ema(modifier: GrokfastEMA) -> Transformation:
         return Average(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
     def update(grads: Tree, state: Average, params: Tree, **_: Any) -> tuple[Tree, Average]:
-        # The first gradient is the first average.
+        # The average starts as the first gradient, as in the authors' code: from zero it would be
+        # too short for some 1 / (1 - memory) updates.
         memory = jnp.where(state.seen == 0, 0, modifier.memory)
         average = jax.tree.map(lambda a, g: memory * a + (1 - memory) * g, state.kept, grads)
         grads = jax.tree.map(lambda g, a: g + modifier.factor * a, grads, average)
@@ -130,8 +137,8 @@ def _ortho_grad(modifier: OrthoGrad) -> Transformation:
         along = jnp.sum(gradient * weight) / jnp.maximum(jnp.sum(weight * weight), tiny)
         rest = gradient - along * weight
         lengths = (jnp.sqrt(jnp.sum(jnp.square(x))) for x in (gradient, rest))
-        length, of_rest = lengths
-        return rest * (length / jnp.maximum(of_rest, tiny))
+        length, rest_length = lengths
+        return rest * (length / jnp.maximum(rest_length, tiny))
 
     return _stateless(lambda grads, params, key: jax.tree.map(across, grads, params))
 
@@ -171,18 +178,20 @@ def _decay_to_start(modifier: DecayToStart) -> Transformation:
 
 @transformation.register
 def _norm_projection(modifier: NormProjection) -> Transformation:
-    return _norm_held(modifier.norm_ratio, lambda factor: factor)
+    return _hold_norm(modifier.norm_ratio, lambda factor: factor)
 
 
 @transformation.register
 def _norm_clamp(modifier: NormClamp) -> Transformation:
-    return _norm_held(modifier.largest_ratio, lambda factor: jnp.minimum(1, factor))
+    return _hold_norm(modifier.largest_ratio, lambda factor: jnp.minimum(1, factor))
 
 
-def _norm_held(ratio: Any, allowed: Callable[[jax.Array], jax.Array]) -> Transformation:
-    """After an update all weights together are scaled by what is allowed of a factor.
+def _hold_norm(ratio: Any, allowed: Callable[[jax.Array], jax.Array]) -> Transformation:
+    """A transformation after which all weights together have, or do not exceed, a given norm.
 
-    With that factor their norm is `ratio` times what it was before the first update.
+    Args:
+      ratio: the norm, as a multiple of that before the first update.
+      allowed: factor that would give the weights this norm → factor to scale them by.
     """
 
     def update(updates: Tree, first: jax.Array, params: Tree, **_: Any) -> tuple:
@@ -211,13 +220,13 @@ def _sam(modifier: SAM, score: Scored, params: Tree, key: jax.Array) -> tuple:
 def gradient(
     modifiers: tuple[Modifier, ...], score: Scored, params: Tree, key: jax.Array
 ) -> tuple[Any, Tree]:
-    """What is scored at the parameters, and the gradient from where the modifiers want it.
+    """Scores of the network, and the gradient at its parameters or at a modifier's point.
 
     Args:
-      modifiers: all of them; one at most says where.
-      score: gives scores and gradient at any parameters.
-      params: of the network.
-      key: of the update's random numbers.
+      modifiers: all modifiers of the experiment; at most one chooses another point.
+      score: parameters → scores and gradient there.
+      params: the network's parameters.
+      key: key of the update's random numbers.
     """
     for modifier in modifiers:
         if isinstance(modifier, PerturbingModifier):
@@ -228,7 +237,7 @@ def gradient(
 def transformations(
     modifiers: tuple[Modifier, ...], place: type[GradientModifier | UpdateModifier]
 ) -> list[tuple[int, Transformation]]:
-    """Those of one place in their order, each with the number that it has among all modifiers."""
+    """The transformations of all modifiers of one class, each with its number in the whole list."""
     return [
         (at, transformation(modifier))
         for at, modifier in enumerate(modifiers)

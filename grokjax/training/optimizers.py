@@ -1,7 +1,8 @@
 """Optimisers built inside the step from traced numbers.
 
-An optimiser here is a direction: a gradient goes in, what to descend along comes out. Decay,
-rates by group, schedules and modifiers are put around it in one place, `update`.
+An optimiser here is a direction: it makes of a gradient the vector to subtract, times the learning
+rate, from the weights. Decay, rates by group, schedules and modifiers are added in one place, the
+function `update` in `training.update`.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ from grokjax.config.fields import blamed
 
 @functools.singledispatch
 def direction(optimizer: Optimizer) -> optax.GradientTransformation:
-    """What makes of a gradient the direction that weights descend along, rate and decay apart.
+    """The transformation of a gradient into the direction that weights descend along.
 
-    An optimiser from elsewhere says it by its method `direction`.
+    It has no learning rate and no decay. A user's optimiser is asked by its method `direction`.
     """
     with blamed(optimizer):
         return optimizer.direction()
@@ -83,7 +84,7 @@ def _muon(optimizer: Muon) -> optax.GradientTransformation:
 
 
 def _matrix(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers:
-    """Which axes of a weight are inputs; heads are outputs where they are made."""
+    """Which axes of a weight are inputs: of queries, keys, values the first, else all but one."""
     axes = tuple(range(leaf.ndim))
     makes_heads = path[-2].key in ("query", "key", "value")
     inputs = axes[:1] if makes_heads else axes[:-1]
@@ -91,7 +92,7 @@ def _matrix(path: tuple, leaf: jax.Array) -> optax.contrib.MuonDimensionNumbers:
 
 
 def _shape_factor(path: tuple, leaf: jax.Array) -> float:
-    """√max(1, fan_out / fan_in), as Jordan 2024 scales what is orthogonal."""
+    """The factor √max(1, fan_out / fan_in) on orthogonalised updates (Jordan 2024)."""
     axes = _matrix(path, leaf)
     fan_in, fan_out = (
         math.prod(leaf.shape[axis] for axis in of) for of in (axes.reduction_axis, axes.output_axis)
@@ -100,7 +101,7 @@ def _shape_factor(path: tuple, leaf: jax.Array) -> float:
 
 
 def learning_rate(optimizer: Optimizer, step: jax.Array) -> jax.Array:
-    """The rate of an update, counted from 0, with its warmup and its schedule."""
+    """The learning rate at a step, counted from 0, with warmup and schedule."""
     rate: Any = optimizer.learning_rate
     done = step.astype(rate.dtype)
     rate = rate * jnp.minimum(1, (done + 1) / jnp.maximum(optimizer.warmup_steps, 1))
@@ -117,10 +118,11 @@ def factors(
     """Factors on the learning rate and on the weight decay of every parameter.
 
     Args:
-      optimizer: coupled decay goes through the rate, so it needs no factor of its own.
-      model: µP has rates by role.
-      groups: the user's factors.
-      params: whose structure the two trees have.
+      optimizer: whether its decay is coupled. Decoupled decay takes the same share of every weight,
+        so its factor makes up for that of the rate; coupled decay is part of the gradient.
+      model: with µP, rates depend on a parameter's role.
+      groups: the user's factors; None: all are 1.
+      params: parameters, whose structure the two trees of factors have.
     """
     rates = models.rates(model, params, optimizer.adaptive)
     decays = jax.tree.map(lambda rate: 1.0 if optimizer.coupled else 1 / rate, rates)
@@ -139,9 +141,9 @@ def factors(
         "bias": groups.bias_decay,
     }
 
-    def times(factors: Any, of_groups: dict[str, Any]) -> Any:
+    def times(factors: Any, by_group: dict[str, Any]) -> Any:
         return jax.tree_util.tree_map_with_path(
-            lambda path, factor: factor * of_groups[models.group(path)], factors
+            lambda path, factor: factor * by_group[models.group(path)], factors
         )
 
     return times(rates, rates_of_groups), times(decays, decays_of_groups)

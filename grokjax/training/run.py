@@ -1,6 +1,6 @@
 """One run: `init`, `step`, and `segment`, a scan of steps with a row of metrics now and then.
 
-Legend: K log points of a segment, B snapshots that it has room for.
+Legend: K log points of a segment, N rows.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Sums = TypeVar("Sums")
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Donors:
-    """Parameters of other runs, each None where the spec wants none."""
+    """Arrays that come from other runs, each None where the spec asks for none."""
 
     start: dict | None = None
     optimizer: update.OptimizerState | None = None
@@ -37,7 +37,7 @@ class Donors:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class State:
-    """What a run goes on with."""
+    """The state of a run between two updates: all that it needs to go on."""
 
     step: jax.Array
     params: dict
@@ -45,25 +45,25 @@ class State:
     mask: dict | None
     """1 where a weight is trained; None where all are."""
     seen: dict[str, jax.Array]
-    """Moments whose parameters are kept → whether they have come."""
+    """Moment at which a snapshot is taken, such as t_grok → whether it has come."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Scores:
-    """How the network does on some rows."""
+    """Loss and number of right answers on some rows."""
 
     loss: jax.Array
     hits: jax.Array
-    """Rows that are right by the labels that are trained on."""
+    """Number of rows that are right by the labels that are trained on."""
     true_hits: jax.Array
-    """Rows that are right by the true labels."""
+    """Number of rows that are right by the true labels."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class StepInfo:
-    """What a step saw: the network before it, and how far the step went."""
+    """Scores of the network before a step, and norms: of weights, gradient and update."""
 
     scores: Scores
     weight_norm: jax.Array
@@ -88,10 +88,10 @@ class Metrics:
     grad_norm: jax.Array
     update_norm: jax.Array
     train_accuracy_true: jax.Array
-    """By the true labels, where `label_noise` has changed some."""
+    """Train accuracy by the true labels, where `label_noise` has replaced some."""
 
     measures: instruments.Measures
-    """What the instruments measure."""
+    """Measurements of the instruments."""
 
     def columns(self) -> dict[str, jax.Array]:
         """Column name → values, in the order of the curves table."""
@@ -102,23 +102,33 @@ class Metrics:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Captured:
-    """Parameters that a segment has kept, the last place being for what nobody wants."""
+    """Snapshots that a segment has taken, and one more place that is never read.
 
-    step: jax.Array  # [B + 1], -1 where nothing is
-    count: jax.Array
-    kept: dict  # [B + 1, ...]
+    Every log point writes somewhere, for whether it is wanted is a number in the program and not a
+    branch: a snapshot that is not wanted goes to the last place.
+    """
+
+    step: jax.Array  # [places + 1], step of each snapshot, -1 where there is none
+    count: jax.Array  # places that are taken
+    kept: dict  # [places + 1, ...], parameters, and the optimiser's state where it is asked for
 
 
 @functools.cache
 def layout(spec: Spec) -> models.Layout:
-    """What of the spec's table is computed once, and where."""
+    """Which activations of the spec's table are computed once and shared by rows."""
     table = tasks.build(spec.task)
     inputs = table.inputs if table.vocabulary else table.inputs.astype(spec.dtype)
     return models.layout(spec.words.model, inputs, table.answers, spec.tile_rows)
 
 
 def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
-    """The run before its first step."""
+    """The state of a run before its first update.
+
+    Args:
+      spec: the program.
+      hp: the numbers of the run.
+      donors: arrays of other runs to start from, or to make a mask of.
+    """
     step = jnp.zeros((), jnp.int32)
     _, words = hp.at(step)
     key = stream(hp.seed, INITIALISATION)
@@ -127,7 +137,7 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
         params = models.init(words.model, tasks.build(spec.task), layout(spec), key)
     mask = None
     if words.mask is not None:
-        assert donors.mask is not None  # the planner finds it
+        assert donors.mask is not None  # the planner has looked for it
         mask = masks.make_mask(words.mask, donors.mask, stream(hp.seed, MASK))
         params = masks.apply(mask, params)
     optimizer = donors.optimizer or update.init(words, params)
@@ -136,22 +146,23 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
 
 
 def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, StepInfo]:
-    """One update, and what can be said of it.
+    """One update, with the scores and norms that belong to it.
 
-    Where nobody looks at the information the compiler leaves its computation out: scores and
-    norms were a third of a small MLP's update (64 hidden units, 6,586 rows, one core).
+    Where the caller drops these the compiler leaves their computation out: scores and norms were a
+    third of a small MLP's update (64 hidden units, 6,586 rows, one core).
 
     Args:
-      spec: of the program.
-      hp: numbers of the run.
+      spec: the program.
+      hp: the numbers of the run.
       train: the training rows of every stage.
-      state: before the update.
+      state: the run before the update.
     """
     stage, words = hp.at(state.step)
     train = jax.tree.map(lambda rows: rows[stage], train)
     rows = batch(spec, hp, stage, state.step, train)
-    places, drops, changes = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
-    dropout = drops if words.model.dropout is not None else None
+    keys = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
+    point_key, dropout_key, update_key = keys
+    dropout = dropout_key if words.model.dropout is not None else None
 
     def score(params: dict) -> tuple[Scores, dict]:
         def loss(params: dict, tile: Rows, key: jax.Array | None) -> tuple[jax.Array, Scores]:
@@ -161,9 +172,9 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
         grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
         return scores, grads
 
-    scores, grads = modifiers.gradient(words.modifiers, score, state.params, places)
+    scores, grads = modifiers.gradient(words.modifiers, score, state.params, point_key)
     changed, optimizer = update.update(
-        words, grads, state.optimizer, state.params, state.mask, state.step, changes
+        words, grads, state.optimizer, state.params, state.mask, state.step, update_key
     )
     norms = (optax.tree.norm(tree) for tree in (state.params, grads, changed))
     params = optax.apply_updates(state.params, changed)
@@ -174,11 +185,17 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
 def segment(
     spec: Spec, log_points: int, hp: Hparams, state: State
 ) -> tuple[State, Metrics, Captured | None]:
-    """`log_points · log_every` updates, with what was seen and kept on the way.
+    """`log_points · log_every` updates, with the curves and snapshots on the way.
+
+    Args:
+      spec: the program.
+      log_points: number K of log points.
+      hp: the numbers of the run.
+      state: the run before these updates.
 
     Returns:
-      The state after them, the metrics `[K]` before each `log_every` of them, and the parameters
-      of the log points whose snapshots are asked for.
+      The state after them, the metrics `[K]` before each `log_every` updates, and the snapshots of
+      the log points that the spec's `capture` asks for.
     """
     train, test = splits(spec, hp)
 
@@ -190,17 +207,18 @@ def segment(
         stage, words = hp.at(state.step)
         evaluate = partial(_score, spec, words, state.params)
 
-        def evaluated(rows: Rows) -> Scores:
-            of_stage = jax.tree.map(lambda rows: rows[stage], rows)
-            return _over_tiles(lambda tile, key: evaluate(tile, key)[1], of_stage, None)
+        def scores_on(rows: Rows) -> Scores:
+            rows_now = jax.tree.map(lambda rows: rows[stage], rows)
+            return _over_tiles(lambda tile, key: evaluate(tile, key)[1], rows_now, None)
 
-        # The first update of a row stands alone: it is the only one that is looked at, and a
-        # condition inside the loop would have a GPU ask the host at every update.
+        # The first update of a row of the curves stands outside of the loop: it is the only one
+        # whose scores and norms are recorded, so the loop of the others is compiled without them.
+        # A condition inside of one loop would have a GPU ask the host at every update.
         after, info = step(spec, hp, train, state)
         if spec.log_every > 1:  # an empty loop would be traced and compiled all the same
             after, _ = jax.lax.scan(scan_step, after, None, length=spec.log_every - 1)
-        on_train = info.scores if spec.updates_see_the_network else evaluated(train)
-        on_test, n_train = evaluated(test), jnp.asarray(hp.n_train)[stage]
+        on_train = info.scores if spec.updates_see_the_network else scores_on(train)
+        on_test, n_train = scores_on(test), jnp.asarray(hp.n_train)[stage]
         metrics = Metrics(
             train_loss=on_train.loss,
             train_accuracy=on_train.hits / n_train,
@@ -210,7 +228,7 @@ def segment(
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,
-            measures=_measured(spec, words, state.params, train, stage),
+            measures=_measure(spec, words, state.params, train, stage),
         )
         if captured is not None:
             seen, captured = _capture(spec, hp, state, metrics, captured)
@@ -222,12 +240,14 @@ def segment(
     return state, metrics, captured
 
 
-def _measured(
+def _measure(
     spec: Spec, words: Words, params: dict, train: Rows, stage: jax.Array
 ) -> instruments.Measures:
-    """What the instruments measure, apart from the update: they must not change its bits."""
+    """The measurements of the instruments."""
     if not spec.instruments:
         return {}
+    # Without the barrier the compiler could merge an instrument's computation with the update's
+    # and round otherwise: a run must have the same bits whatever is measured of it.
     params, words = jax.lax.optimization_barrier((params, words))
     dataset = tasks.build(spec.task)
     index, weights = (x[stage].reshape(-1) for x in (train.index, train.weights))
@@ -240,12 +260,12 @@ def _measured(
 def _score(
     spec: Spec, words: Words, params: dict, tile: Rows, key: jax.Array | None
 ) -> tuple[jax.Array, Scores]:
-    """What a tile `[N]` adds to the loss, and to the scores."""
+    """What a tile of rows `[N]` adds to the loss, and to the scores; the key is that of dropout."""
     dataset = tasks.build(spec.task)
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
-    loss = losses.weighted(words.loss, outputs, tile.targets, tile.weights)
+    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights)
     hits = (
-        losses.hits(outputs, targets, tile.weights, dataset.tolerance)
+        losses.count_right(outputs, targets, tile.weights, dataset.tolerance)
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)
@@ -254,7 +274,7 @@ def _score(
 def _over_tiles(
     score: Callable[[Rows, jax.Array | None], Sums], rows: Rows, key: jax.Array | None
 ) -> Sums:
-    """The scores of all tiles added up, each with a key of its own."""
+    """The sum of `score` over all tiles, each with a key of its own."""
     tiles = len(rows.index)
     keys = None if key is None else jax.random.split(key, tiles)
     (first, first_key), rest = (
@@ -270,26 +290,26 @@ def _over_tiles(
 
 
 def _thresholds(spec: Spec) -> dict[str, tuple[str, float]]:
-    """Moment whose parameters are kept → the accuracy that it is the first sight of."""
+    """Moment of a snapshot → the accuracy, and the value that is first reached then."""
     if spec.capture is None:
         return {}
-    found = {
+    both = {
         "t_mem": ("train_accuracy", spec.capture.memorised),
         "t_grok": ("test_accuracy", spec.capture.grokked),
     }
-    return {m: (name, float(least)) for m, (name, least) in found.items() if least is not None}
+    return {m: (name, float(least)) for m, (name, least) in both.items() if least is not None}
 
 
 def _nothing_captured(spec: Spec, log_points: int, state: State) -> Captured | None:
     if spec.capture is None:
         return None
     places = 1 + min(log_points, spec.capture.steps + len(state.seen))
-    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), kept(spec, state))
+    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), _snapshot(spec, state))
     return Captured(jnp.full(places, -1, jnp.int32), jnp.zeros((), jnp.int32), empty)
 
 
-def kept(spec: Spec, state: State) -> dict[str, Any]:
-    """What a snapshot is made of."""
+def _snapshot(spec: Spec, state: State) -> dict[str, Any]:
+    """The arrays that a snapshot holds."""
     assert spec.capture is not None  # asked for by captures only
     optimizer = {"optimizer": state.optimizer} if spec.capture.optimizer else {}
     return {"params": state.params, **optimizer}
@@ -298,7 +318,11 @@ def kept(spec: Spec, state: State) -> dict[str, Any]:
 def _capture(
     spec: Spec, hp: Hparams, state: State, metrics: Metrics, captured: Captured
 ) -> tuple[dict[str, jax.Array], Captured]:
-    """Keep the parameters of this log point if its step or what is seen there asks for it."""
+    """Take a snapshot of this log point if its step, or an accuracy reached there, asks for it.
+
+    Returns:
+      Which moments have come by now, and the segment's snapshots with this one where it is wanted.
+    """
     wanted = jnp.any(hp.snapshot_steps == state.step)
     seen = dict(state.seen)
     for moment, (name, least) in _thresholds(spec).items():
@@ -306,7 +330,9 @@ def _capture(
         reached = getattr(metrics, name).astype(jnp.float32) >= jnp.float32(least)
         wanted |= reached & ~seen[moment]
         seen[moment] |= reached
-    place = jnp.where(wanted, captured.count, len(captured.step) - 1)
+    place = jnp.where(wanted, captured.count, len(captured.step) - 1)  # the last is never read
     step = captured.step.at[place].set(state.step)
-    both = jax.tree.map(lambda all, one: all.at[place].set(one), captured.kept, kept(spec, state))
+    both = jax.tree.map(
+        lambda all, one: all.at[place].set(one), captured.kept, _snapshot(spec, state)
+    )
     return seen, Captured(step, captured.count + wanted, both)

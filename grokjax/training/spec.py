@@ -1,6 +1,6 @@
 """What is compiled (`Spec`) and what is data (`Hparams`).
 
-Legend: S stages of a run, one more than its changes.
+Legend: G stages of a run, one more than its changes.
 """
 
 from __future__ import annotations
@@ -18,24 +18,28 @@ from grokjax.config import Experiment, Instrument, Task
 from grokjax.training.words import Words, words_of
 
 PADDING = 1.05
-"""Largest ratio of padded to real training rows in a program: a twentieth of the work at most,
-for a compilation of seconds for every twentieth that training sets differ."""
+"""Largest ratio of the padded to the real number of training rows in a program. Padding so wastes
+a twentieth of the work at most, and training sets that differ by more have another compilation,
+which takes seconds."""
 TRACED = "traced"
-"""Stands where a run has a number that the compiled program takes as an input."""
+"""Placeholder in a `Spec` for every number that the compiled program takes as an input."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Capture:
-    """Which parameters of a run are kept, as far as the program must know."""
+    """When a program stores parameters of its runs: no more of the schedule than it must know.
+
+    The steps themselves are data (`Hparams.snapshot_steps`), only their number is compiled in.
+    """
 
     steps: int
-    """How many of its snapshots are at steps that are known beforehand."""
+    """Number of a run's snapshots at steps that are known before it starts."""
     memorised: float | None
-    """Train accuracy whose first sight is kept, if it is."""
+    """Train accuracy at which parameters are stored when it is first reached; None: not at all."""
     grokked: float | None
-    """Test accuracy, the same."""
+    """Test accuracy at which parameters are stored when it is first reached; None: not at all."""
     optimizer: bool
-    """Whether the optimiser's state is kept too."""
+    """Whether the optimiser's state is stored too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,44 +48,47 @@ class Spec:
 
     task: Task
     words: Words
-    """Its leaves are all `TRACED`: what is compiled depends on the structure of the words alone."""
+    """Model, optimiser and so on with `TRACED` for every number: only their structure counts."""
     split: str
     batch_size: int | None
     stages: int
+    """Number of stages of a run, one more than its changes."""
     donates: bool
-    """Whether its runs start from parameters of others."""
+    """Whether its runs start from parameters of other runs."""
     donates_optimizer: bool
+    """Whether they start from the optimiser's state of other runs, too."""
     capture: Capture | None
+    """Which snapshots are taken; None: none."""
     instruments: tuple[Instrument, ...]
     log_every: int
     dtype: str
     loss_dtype: str
     matmul_precision: str
     train_rows: tuple[int, int]
-    """Smallest and largest number of training rows of its runs."""
+    """Smallest and largest number of training rows that runs of the program may have."""
     tiles: int = 1
-    """Pieces that the rows go through the network in, gradients added up."""
+    """Number of pieces in which rows go through the network, to save memory; gradients add up."""
     row_multiple: int = 1
-    """What the rows of a tile are padded to a multiple of, with rows of weight zero."""
+    """Number that the rows of a tile are padded to a multiple of, with rows of weight zero."""
 
     @property
     def step_rows(self) -> int:
-        """Training rows of an update."""
+        """Number of training rows in an update."""
         return self.batch_size or self.train_rows[1]
 
     @property
     def tile_rows(self) -> int:
-        """Training rows that go through the network at a time."""
+        """Number of training rows that go through the network at a time."""
         return self.padded(self.step_rows) // self.tiles
 
     def padded(self, rows: int) -> int:
-        """Rows that so many become in whole tiles."""
+        """The number of rows after padding to whole tiles."""
         whole = self.tiles * self.row_multiple
         return math.ceil(rows / whole) * whole
 
     @property
     def double(self) -> bool:
-        """Whether anything of it is float64, which JAX must be told to allow."""
+        """Whether any number of the program is float64, which JAX must be told to allow."""
         return "float64" in (self.dtype, self.loss_dtype)
 
     @property
@@ -94,25 +101,35 @@ class Spec:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Hparams:
-    """The numbers of one run; the lanes hold a stack of them."""
+    """The numbers of one run, inputs of its program; runs that train together are stacked."""
 
     words: Words
-    """Every leaf `[S]`."""
-    label_noise: jax.Array  # [S]
-    n_train: jax.Array  # [S], training rows: what is left of `train_fraction` in the program
-    split_seed: jax.Array  # [S]
-    change_steps: jax.Array  # [S - 1]
+    """Model, optimiser and so on with the numbers of every stage: each leaf is `[G]`."""
+    label_noise: jax.Array  # [G]
+    n_train: jax.Array  # [G], number of training rows: all that the program knows of the fraction
+    split_seed: jax.Array  # [G]
+    change_steps: jax.Array  # [G - 1]
     snapshot_steps: jax.Array  # [as many as the spec captures]
     seed: jax.Array
 
     def at(self, step: jax.Array) -> tuple[jax.Array, Words]:
-        """Stage of a step, and the words with the numbers of that stage."""
+        """The stage that a step is in, and the words with the numbers of that stage."""
         stage = jnp.sum(step >= self.change_steps)
         return stage, jax.tree.map(lambda values: jnp.asarray(values)[stage], self.words)
 
 
 def hparams(run: Experiment) -> Hparams:
-    """The numbers of a run, as NumPy arrays of the program's dtype."""
+    """The numbers of a run, as NumPy arrays of the program's dtype.
+
+    >>> from grokjax import Experiment, ModularArithmetic
+    >>> from grokjax.training.spec import hparams, spec_of
+    >>> run = Experiment(task=ModularArithmetic(p=11), train_fraction=0.4)  # of 121 rows
+    >>> hparams(run).n_train.tolist()  # an input of the program
+    [48]
+    >>> low, high = spec_of(run).train_rows  # compiled in, the same for runs of similar sizes
+    >>> low <= 48 <= high
+    True
+    """
     real: Any = np.dtype(run.dtype).type
     stages = run.stages()
 
@@ -149,7 +166,7 @@ def shapes(spec: Spec) -> Hparams:
 
 
 def snapshot_steps(run: Experiment) -> tuple[int, ...]:
-    """Steps of a run's snapshots, as far as they are known beforehand."""
+    """Steps of a run's snapshots, as far as they are known before it starts."""
     return () if run.snapshots is None else run.snapshots.steps(run.steps, run.log_every)
 
 
@@ -193,10 +210,16 @@ def _capture(run: Experiment) -> Capture | None:
 
 @functools.lru_cache(maxsize=4096)
 def row_bucket(n_train: int, n_rows: int) -> tuple[int, int]:
-    """The range of training-set sizes whose runs share a program.
+    """Smallest and largest training set of the runs that share a program with this one.
 
-    The bucket depends on nothing but the run itself, so a run's arithmetic, and
-    with it every bit of its curve, is the same in whatever grid it stands.
+    Sizes are cut into ranges that are the same for every sweep: 1 to 16, and then each about a
+    twentieth longer than the last. The range of the sizes that a sweep happens to have would waste
+    less; but then a run would be padded, and its sums rounded, otherwise in another sweep. So every
+    bit of a run's curve is the same in whatever grid it stands.
+
+    Args:
+      n_train: number of training rows of the run.
+      n_rows: number of rows of its table; one of them at least is a test row.
     """
     low, high = 1, 16
     while high < n_train:

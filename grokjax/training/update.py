@@ -16,15 +16,15 @@ from grokjax.training.words import Words
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class OptimizerState:
-    """What the optimiser and every modifier remember."""
+    """The memories of the optimiser and of every modifier."""
 
     direction: Any
     modifiers: dict[str, Any]
-    """Number of the modifier → what it keeps."""
+    """Number of the modifier in the list → its memory."""
 
 
 def init(words: Words, params: dict) -> OptimizerState:
-    """Before the first update."""
+    """The memories of optimiser and modifiers before the first update."""
     both = (
         *modifiers.transformations(words.modifiers, GradientModifier),
         *modifiers.transformations(words.modifiers, UpdateModifier),
@@ -42,16 +42,16 @@ def update(
     step: jax.Array,
     key: jax.Array,
 ) -> tuple[dict, OptimizerState]:
-    """What to add to the parameters at a step, and the optimiser's state after it.
+    """The update to add to the parameters, and the optimiser's state after it.
 
     Args:
-      words: with the numbers of the step.
-      grads: of the loss, in the shape of the parameters.
-      state: before the update.
-      params: before the update.
-      mask: 1 where a weight is trained; None where all are.
-      step: updates before this one.
-      key: of the modifiers' random numbers at this step.
+      words: optimiser, modifiers and groups with the numbers of the step.
+      grads: gradient of the loss, in the structure of the parameters.
+      state: memories before the update.
+      params: parameters before the update.
+      mask: 1 where a weight is trained, else 0; None: all are trained.
+      step: number of updates before this one.
+      key: key of the modifiers' random numbers at this step.
     """
     optimizer, model, groups = words.optimizer, words.model, words.groups
     rate = optimizers.learning_rate(optimizer, step)
@@ -59,14 +59,14 @@ def update(
     decayed = jax.tree.map(lambda w, factor: optimizer.weight_decay * factor * w, params, decays)
     memories: dict[str, Any] = {}
 
-    def modified(place: type[GradientModifier | UpdateModifier], tree: dict) -> dict:
+    def modify(place: type[GradientModifier | UpdateModifier], tree: dict) -> dict:
         for at, transformation in modifiers.transformations(words.modifiers, place):
             extra = {"key": jax.random.fold_in(key, at), "rate": rate, "factors": rates}
             before = state.modifiers[str(at)]
             tree, memories[str(at)] = transformation.update(tree, before, params, **extra)
         return tree
 
-    grads = modified(GradientModifier, grads)
+    grads = modify(GradientModifier, grads)
     if optimizer.coupled:
         grads = jax.tree.map(jnp.add, grads, decayed)
     direction = optimizers.direction(optimizer)
@@ -74,5 +74,5 @@ def update(
     if not optimizer.coupled:
         along = jax.tree.map(jnp.add, along, decayed)
     updates = jax.tree.map(lambda a, factor: -rate * factor * a, along, rates)
-    updates = modified(UpdateModifier, masks.apply(mask, updates))
+    updates = modify(UpdateModifier, masks.apply(mask, updates))
     return updates, OptimizerState(direction_state, memories)

@@ -1,9 +1,9 @@
-"""Words as pytrees: numbers that are traced are leaves, everything else is structure.
+"""Parts of experiments as pytrees: traced numbers are leaves, everything else is structure.
 
-A *word* is a part of an experiment, an `AdamW` or a `Transformer`. Two words of the same structure
-run in the same compiled program, whatever their numbers; an optional number that is None is another
-structure. So inside a program code reads `optimizer.weight_decay`, an array, where an experiment
-file says it, and `jax.tree.map` and `jax.vmap` take words as they take parameters.
+A *word* is such a part, an `AdamW(...)` or a `Transformer(...)`. Two words of the same structure
+run in the same compiled program, whatever their numbers; an optional number that is None makes
+another structure. Inside a program `optimizer.weight_decay` is then an array, and `jax.tree.map`
+and `jax.vmap` take words as they take parameters.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from grokjax.config import (
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Words:
-    """The words of an experiment that have numbers for the program."""
+    """The parts of an experiment that have traced numbers."""
 
     model: Model
     optimizer: Optimizer
@@ -40,7 +40,7 @@ class Words:
 
 
 def words_of(experiment: Experiment) -> Words:
-    """The words of an experiment as a pytree."""
+    """The parts of an experiment that have traced numbers, as a pytree."""
     words = Words(**{f.name: getattr(experiment, f.name) for f in dataclasses.fields(Words)})
     for word in (
         words.model,
