@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from grokjax.bench.contender import Contender, Problem
+from grokjax.bench.contender import Contender, Workload
 from grokjax.config import MeanSquaredError, Transformer
 
 
@@ -69,25 +69,25 @@ def quadratic(params: dict, inputs: jax.Array) -> jax.Array:
     return dense(params["unembed"], hidden) / hidden.shape[1]
 
 
-def network(problem: Problem) -> tuple[Callable[[dict, jax.Array], jax.Array], jax.Array]:
+def network(workload: Workload) -> tuple[Callable[[dict, jax.Array], jax.Array], jax.Array]:
     """Parameters and inputs → logits, and the inputs."""
-    tokens = jnp.asarray(problem.tokens)
-    if isinstance(problem.model, Transformer):
-        return partial(transformer, problem.model), tokens
-    if problem.model.token_inputs == "one_hot":
-        return quadratic, jax.nn.one_hot(tokens, problem.vocabulary).reshape(len(tokens), -1)
+    tokens = jnp.asarray(workload.tokens)
+    if isinstance(workload.model, Transformer):
+        return partial(transformer, workload.model), tokens
+    if workload.model.token_inputs == "one_hot":
+        return quadratic, jax.nn.one_hot(tokens, workload.vocabulary).reshape(len(tokens), -1)
     return perceptron, tokens
 
 
-def contender(problem: Problem) -> Contender:
+def contender(workload: Workload) -> Contender:
     """A loop over a jitted step."""
-    o = problem.optimizer
+    o = workload.optimizer
     optimizer = optax.adamw(o.learning_rate, o.b1, o.b2, o.eps, weight_decay=o.weight_decay)
-    logits, inputs = network(problem)
+    logits, inputs = network(workload)
     losses_of = optax.softmax_cross_entropy_with_integer_labels
-    targets = jnp.asarray(problem.targets)
-    if isinstance(problem.loss, MeanSquaredError):
-        losses_of, targets = optax.squared_error, jax.nn.one_hot(targets, problem.n_classes)
+    targets = jnp.asarray(workload.targets)
+    if isinstance(workload.loss, MeanSquaredError):
+        losses_of, targets = optax.squared_error, jax.nn.one_hot(targets, workload.n_classes)
 
     @jax.jit
     def step(params: dict, state: optax.OptState) -> tuple[dict, optax.OptState, jax.Array]:
@@ -98,7 +98,7 @@ def contender(problem: Problem) -> Contender:
         updates, state = optimizer.update(grads, state, params)
         return optax.apply_updates(params, updates), state, value
 
-    params = jax.tree.map(jnp.asarray, problem.params)
+    params = jax.tree.map(jnp.asarray, workload.params)
     state = optimizer.init(params)
 
     def steps(count: int) -> list[float]:

@@ -1,4 +1,4 @@
-"""`python -m grokjax.bench.torch_map`: a map of an MLP trained by a plain PyTorch loop.
+"""`python -m benchmarks.peers.torch_map`: a map of an MLP trained by a plain PyTorch loop.
 
 The runs of an experiment file are trained one after another, each for its whole budget, with train
 and test accuracy at the log points that the sweep has. Initial weights and splits are PyTorch's
@@ -18,12 +18,13 @@ from typing import Any
 
 import tyro
 
+from benchmarks import peers
 from grokjax import command, experiment_file
-from grokjax.bench import peers, record
+from grokjax.bench import record
 from grokjax.config import MLP, ConfigError, Experiment
 from grokjax.config.fields import require
 
-PROGRAM = "python -m grokjax.bench.torch_map"
+PROGRAM = "python -m benchmarks.peers.torch_map"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,10 +65,10 @@ def measure(options: Options, words: str) -> dict[str, Any]:
     for run in runs:
         check(run)
     if importlib.util.find_spec("torch") is None:
-        raise ConfigError("torch: PyTorch is not installed, pip install 'grokjax[peers]'.")
+        raise ConfigError("torch: PyTorch is not installed, pip install -e '.[peers]'.")
     import torch
 
-    from grokjax.bench import torch_loop
+    from benchmarks.peers import torch_loop
 
     began = time.perf_counter()
     curves = [torch_loop.train(run) for run in runs]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from benchmarks.peers.torch_mlp import Perceptron
 from grokjax import tasks
-from grokjax.bench.torch_mlp import Perceptron
 from grokjax.config import MLP, AdamW, Experiment
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from grokjax.bench import torch_mlp, torch_transformer
-from grokjax.bench.contender import Contender, Problem
+from benchmarks.peers import torch_mlp, torch_transformer
+from grokjax.bench.contender import Contender, Workload
 from grokjax.config import MeanSquaredError, Transformer
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -34,46 +34,46 @@ class Training:
     loss: Loss
 
 
-def training(problem: Problem, device: str, vmappable: bool = False) -> Training:
-    """Network, data and loss of a problem, with its initial weights."""
-    inputs = torch.tensor(problem.tokens, dtype=torch.long, device=device)
-    targets = torch.tensor(problem.targets, dtype=torch.long, device=device)
-    sizes = (inputs.shape[1], problem.vocabulary, problem.n_classes)
-    model = problem.model
+def training(workload: Workload, device: str, vmappable: bool = False) -> Training:
+    """Network, data and loss of a workload, with its initial weights."""
+    inputs = torch.tensor(workload.tokens, dtype=torch.long, device=device)
+    targets = torch.tensor(workload.targets, dtype=torch.long, device=device)
+    sizes = (inputs.shape[1], workload.vocabulary, workload.n_classes)
+    model = workload.model
     network: nn.Module
     loss: Loss = functional.cross_entropy
     if isinstance(model, Transformer):
         fused, written_out = torch_transformer.Attention, torch_transformer.VmappableAttention
         attention = written_out if vmappable else fused
         network = torch_transformer.Network(model, *sizes, attention)
-        copied = torch_transformer.weights(model, problem.params)
+        copied = torch_transformer.weights(model, workload.params)
     else:
-        copied = torch_mlp.weights(model, problem.params)
+        copied = torch_mlp.weights(model, workload.params)
         if model.token_inputs == "one_hot":
             network = torch_mlp.Quadratic(model, *sizes)
-            inputs = functional.one_hot(inputs, problem.vocabulary).flatten(1).float()
+            inputs = functional.one_hot(inputs, workload.vocabulary).flatten(1).float()
         else:
             network = torch_mlp.Perceptron(model, *sizes)
-    if isinstance(problem.loss, MeanSquaredError):
-        loss, targets = functional.mse_loss, functional.one_hot(targets, problem.n_classes).float()
+    if isinstance(workload.loss, MeanSquaredError):
+        loss, targets = functional.mse_loss, functional.one_hot(targets, workload.n_classes).float()
     state = {name: torch.tensor(np.ascontiguousarray(value)) for name, value in copied.items()}
     network.load_state_dict(network.state_dict() | state)
     return Training(network.to(device), inputs, targets, loss)
 
 
-def adamw(problem: Problem, parameters: Any) -> torch.optim.AdamW:
-    """PyTorch's AdamW with the problem's numbers."""
-    o = problem.optimizer
+def adamw(workload: Workload, parameters: Any) -> torch.optim.AdamW:
+    """PyTorch's AdamW with the workload's numbers."""
+    o = workload.optimizer
     betas = (o.b1, o.b2)
     return torch.optim.AdamW(
         parameters, lr=o.learning_rate, betas=betas, eps=o.eps, weight_decay=o.weight_decay
     )
 
 
-def one_by_one(problem: Problem, device: str, compiled: bool) -> Contender:
+def one_by_one(workload: Workload, device: str, compiled: bool) -> Contender:
     """The usual loop, one run at a time, eager or through `torch.compile`."""
-    given = training(problem, device)
-    optimizer = adamw(problem, given.network.parameters())
+    given = training(workload, device)
+    optimizer = adamw(workload, given.network.parameters())
     forward = torch.compile(given.network) if compiled else given.network
 
     def steps(count: int) -> list[float]:
@@ -89,13 +89,13 @@ def one_by_one(problem: Problem, device: str, compiled: bool) -> Contender:
     return Contender("torch.compile" if compiled else "PyTorch eager", 1, steps)
 
 
-def ensemble(problem: Problem, device: str, runs: int) -> Contender:
+def ensemble(workload: Workload, device: str, runs: int) -> Contender:
     """Several runs at once through `torch.func.vmap`, with an AdamW over the stacked weights."""
-    given = training(problem, device, vmappable=True)
+    given = training(workload, device, vmappable=True)
     net = given.network
     names = [name for name, _ in net.named_parameters()]
     stacked = [torch.stack([p.detach().clone()] * runs).requires_grad_() for p in net.parameters()]
-    optimizer = adamw(problem, stacked)
+    optimizer = adamw(workload, stacked)
 
     def loss(weights: tuple[torch.Tensor, ...]) -> torch.Tensor:
         named = dict(zip(names, weights, strict=True))
@@ -116,10 +116,10 @@ def ensemble(problem: Problem, device: str, runs: int) -> Contender:
     return Contender("torch.func.vmap", runs, steps)
 
 
-def contenders(problem: Problem, device: str, runs: int) -> list[Contender]:
+def contenders(workload: Workload, device: str, runs: int) -> list[Contender]:
     """All three."""
     return [
-        one_by_one(problem, device, compiled=False),
-        one_by_one(problem, device, compiled=True),
-        ensemble(problem, device, runs),
+        one_by_one(workload, device, compiled=False),
+        one_by_one(workload, device, compiled=True),
+        ensemble(workload, device, runs),
     ]

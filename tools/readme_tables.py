@@ -1,4 +1,7 @@
-"""`python -m grokjax.vocabulary`: every entry of the registries as the tables of the README."""
+"""`python tools/readme_tables.py README.md`: the vocabulary as the tables of the README.
+
+Without a file it prints them.
+"""
 
 from __future__ import annotations
 
