@@ -11,7 +11,7 @@ Expectation:  the widest layer gets there within the budget at decays near 1, ea
               training set, and a narrower layer leaves less room between the two.
 
 No run ends early, so that the time is that of 150,000 updates whoever trains them:
-`python -m grokjax.bench.torch_map` does with a plain PyTorch loop, one run after another. The
+`python -m benchmarks.peers.torch_map` does with a plain PyTorch loop, one run after another. The
 first twelve runs have every width and fraction once. One seed a cell shows what a map looks like
 and is no basis for a claim about it.
 """

@@ -18,7 +18,6 @@ FLOORS = {
     "grokjax.explorer": 1,
     "grokjax.overrides": 1,
     "grokjax.tasks": 1,
-    "grokjax.vocabulary": 1,
     "grokjax.results": 1,
     "grokjax.analysis": 2,
     "grokjax.models": 2,
@@ -31,6 +30,7 @@ FLOORS = {
     "grokjax.phase": 6,
     "grokjax.sweep": 7,
     "grokjax.bench": 6,
+    "grokjax.__main__": 7,
 }
 """Every room imports from its own floor's room and from lower floors only."""
 

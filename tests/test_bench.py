@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 import grokjax
+from benchmarks import peers
+from benchmarks.peers import plain_jax, torch_map
 from grokjax.bench import __main__ as command
-from grokjax.bench import cases, jax_peer, ours, peers, record, torch_map
+from grokjax.bench import cases, ours, record
+from grokjax.bench import peers as beside
 
 FILE = """
 from grokjax import Experiment, ModularArithmetic, Transformer
@@ -24,7 +27,7 @@ def small(request):
     experiment = cases.STANDARD[request.param]
     model = dataclasses.replace(experiment.model, width=16, mlp_width=32)
     task = dataclasses.replace(experiment.task, p=11)
-    return ours.problem(dataclasses.replace(experiment, task=task, model=model))
+    return ours.workload(dataclasses.replace(experiment, task=task, model=model))
 
 
 @pytest.fixture
@@ -38,19 +41,19 @@ def one_thread():
 
 
 def test_plain_jax_trains_the_same_network(small):
-    problem, losses = small
-    np.testing.assert_allclose(jax_peer.contender(problem).steps(4), losses, rtol=1e-5)
+    workload, losses = small
+    np.testing.assert_allclose(plain_jax.contender(workload).steps(4), losses, rtol=1e-5)
     assert losses[3] < losses[0]
 
 
 @pytest.mark.usefixtures("one_thread")
 def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
-    from grokjax.bench import torch_peers
+    from benchmarks.peers import torch_steps
 
-    problem, losses = small
-    eager = torch_peers.one_by_one(problem, "cpu", compiled=False)
+    workload, losses = small
+    eager = torch_steps.one_by_one(workload, "cpu", compiled=False)
     np.testing.assert_allclose(eager.steps(4), losses, rtol=1e-4)
-    vmapped = torch_peers.ensemble(problem, "cpu", runs=2)
+    vmapped = torch_steps.ensemble(workload, "cpu", runs=2)
     np.testing.assert_allclose(vmapped.steps(4), losses, rtol=1e-4)
 
 
@@ -59,10 +62,10 @@ def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
 @pytest.mark.slow  # up to half a minute; what it compiles is the eager network
 @pytest.mark.usefixtures("one_thread")
 def test_pytorch_trains_the_same_network_compiled(small):
-    from grokjax.bench import torch_peers
+    from benchmarks.peers import torch_steps
 
-    problem, losses = small
-    compiled = torch_peers.one_by_one(problem, "cpu", compiled=True)
+    workload, losses = small
+    compiled = torch_steps.one_by_one(workload, "cpu", compiled=True)
     np.testing.assert_allclose(compiled.steps(4), losses, rtol=1e-4)
 
 
@@ -149,6 +152,12 @@ def test_the_plain_loop_refuses_what_it_would_train_otherwise(
     (tmp_path / "map.py").write_text(text)
     assert torch_map.main(["--file", str(tmp_path / "map.py"), *arguments]) == 2
     assert f"error: {name}" in capsys.readouterr().err
+
+
+def test_peers_that_are_not_there_are_said_in_a_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(beside, "ROOT", tmp_path)
+    assert command.main(["--peers"]) == 2
+    assert "run this in a checkout" in capsys.readouterr().err
 
 
 def test_records_are_never_overwritten(tmp_path):

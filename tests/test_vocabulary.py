@@ -21,7 +21,6 @@ from vocabulary import WORDS
 
 import grokjax
 from grokjax import models
-from grokjax import vocabulary as vocabulary_tables
 from grokjax.config import MLP, Experiment, Network
 from grokjax.config.fields import field_types
 from grokjax.tasks.dataset import make_dataset
@@ -29,6 +28,7 @@ from grokjax.training import losses, modifiers, optimizers
 from grokjax.training import run as training
 from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
+from tools import readme_tables
 
 LANES, STEPS = 3, 40
 ALONE = ("model", "optimiser", "modifier", "own")
@@ -168,9 +168,9 @@ def test_no_entry_of_a_registry_is_outside_the_matrix():
 
 def test_the_readme_lists_every_entry_as_it_is():
     readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert vocabulary_tables.written(readme) == readme
-    for family, bases in vocabulary_tables.FAMILIES.items():
-        listed = {cls.__name__ for base in bases for cls in vocabulary_tables.entries(base)}
+    assert readme_tables.written(readme) == readme
+    for family, bases in readme_tables.FAMILIES.items():
+        listed = {cls.__name__ for base in bases for cls in readme_tables.entries(base)}
         assert listed, family
         for name in listed:
             assert f"| `{name}` |" in readme

@@ -14,7 +14,7 @@ from grokjax.config import MLP, AdamW, CrossEntropy, MeanSquaredError, Transform
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class Workload:
     """One run as plain arrays, for peers that know nothing of grokjax."""
 
     model: Transformer | MLP

@@ -12,7 +12,7 @@ import numpy as np
 
 from grokjax import tasks
 from grokjax.bench.cases import Case
-from grokjax.bench.contender import Contender, Problem
+from grokjax.bench.contender import Contender, Workload
 from grokjax.config import MLP, AdamW, CrossEntropy, Experiment, MeanSquaredError, Transformer, grid
 from grokjax.engine import cost, plan
 from grokjax.engine.lanes import Lanes
@@ -71,7 +71,7 @@ def enter(case: Case, log_every: int = UPDATES) -> Entry:
     )
 
 
-def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
+def workload(experiment: Experiment) -> tuple[Workload, list[float]]:
     """The run as plain arrays, and its losses before the first four steps."""
     spec, hp = spec_of(experiment), Run("bench", experiment.resolved()).hparams()
     table = tasks.build(experiment.task)
@@ -87,7 +87,7 @@ def problem(experiment: Experiment) -> tuple[Problem, list[float]]:
     assert isinstance(model, (Transformer, MLP))  # peers.check refuses others
     assert isinstance(optimizer, AdamW)
     assert isinstance(loss, (CrossEntropy, MeanSquaredError))
-    plain = Problem(
+    plain = Workload(
         model=model,
         optimizer=optimizer,
         loss=loss,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-import importlib.util
 import statistics
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -13,7 +13,6 @@ import jax
 from grokjax.bench import ours, peers, record, timing
 from grokjax.bench.cases import Case, chosen, scaling
 from grokjax.bench.options import Options
-from grokjax.config import ConfigError
 from grokjax.engine import backend
 
 COLUMNS = {
@@ -35,15 +34,15 @@ COLUMNS = {
 def measure(options: Options, command: str) -> dict[str, Any]:
     """Time what the options ask for."""
     cases = list(scaling()) if options.scaling else chosen(options)
-    if options.peers and importlib.util.find_spec("torch") is None:
-        raise ConfigError("peers=True: PyTorch is not installed, pip install 'grokjax[peers]'.")
-    for case in cases if options.peers else ():
-        peers.check(case.experiment)
+    others = peers.load() if options.peers else None
+    if others is not None:
+        for case in cases:
+            others.check(case.experiment)
     backend.prepare()
     jax.config.update("jax_enable_compilation_cache", False)  # compile times are measured
     peaks, rows = [timing.matmul_peak(options.precision)], []
     for case in cases:
-        rows += _case(case, options)
+        rows += _case(case, options, others)
         peaks.append(timing.matmul_peak(options.precision))
     peak = statistics.median(peaks)
     for row in rows:
@@ -89,16 +88,16 @@ def _cell(value: Any) -> str:
     return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
-def _case(case: Case, options: Options) -> list[dict[str, Any]]:
-    """The rows of a case: ours, and the peers' if they are asked for."""
+def _case(case: Case, options: Options, others: ModuleType | None) -> list[dict[str, Any]]:
+    """The rows of a case: ours, and the peers' where they are given."""
     entry = ours.enter(case)
     contenders = [entry.contender]
     often = None
     if not options.scaling:
         often = dataclasses.replace(ours.enter(case, log_every=10).contender, name="log 10")
         contenders.append(often)
-    others = peers.contenders(case.experiment, entry.contender.lanes) if options.peers else []
-    seconds = timing.interleaved([*contenders, *others], options.rounds)
+    theirs = others.contenders(case.experiment, entry.contender.lanes) if others else []
+    seconds = timing.interleaved([*contenders, *theirs], options.rounds)
     mine = seconds[entry.contender.name]
     rows = [
         {
@@ -115,7 +114,7 @@ def _case(case: Case, options: Options) -> list[dict[str, Any]]:
             "memory_mib": entry.memory / 2**20,
         }
     ]
-    for other in others:
+    for other in theirs:
         took = seconds[other.name]
         rows.append(
             {
