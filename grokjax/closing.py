@@ -191,13 +191,15 @@ def _interval(
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     """Every figure that the sweep has the axes for, as PNG and PDF, and `report.html`."""
     from grokjax import report
-    from grokjax.figures import gallery, style
+    from grokjax.figures import gallery, registry, style
 
     groups: dict[str, pd.DataFrame] = {}
     groups = attempted("the choice of curves", partial(gallery.curve_groups, summary), groups)
     drawn = [str(run_id) for runs in groups.values() for run_id in runs["run_id"]]
     wanted = list(dict.fromkeys([*report.curve_runs(summary), *drawn]))
-    curves = summary.results.curves_of(wanted, ["step", *report.CURVES, "weight_norm"])
+    needed = [name for kind in registry.KINDS.values() for name in kind.columns]
+    columns = dict.fromkeys(["step", *report.CURVES, *needed])
+    curves = summary.results.curves_of(wanted, list(columns))
 
     def save(name: str, draw: Callable[[], Figure]) -> list[Path]:
         return style.save(draw(), folder / "figures", name)
@@ -208,10 +210,10 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
         return [folder / "report.html"]
 
     paths: list[Path] = []
-    for family, choose in gallery.FAMILIES.items():
-        drawings: gallery.Drawings = {}
-        choice = partial(choose, summary, metric, curves)
-        drawings = attempted(f"the choice of {family}", choice, drawings)
+    shown = registry.Shown(summary, metric, curves)
+    for kind in registry.KINDS.values():
+        drawings: registry.Drawings = {}
+        drawings = attempted(f"the choice of {kind.name}", partial(kind.choose, shown), drawings)
         for name, draw in drawings.items():
             paths += attempted(f"the figure {name}", partial(save, name, draw), [])
     no_page: list[Path] = []

@@ -1,8 +1,7 @@
-"""Which figures a sweep has the axes for."""
+"""The figures of grokjax's own, and which of them a sweep has the axes for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,31 +12,28 @@ from matplotlib.figure import Figure
 from grokjax.analysis.phase import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config.identity import column
-from grokjax.figures import curves as by_step
-from grokjax.figures import maps, style, trends
+from grokjax.figures import curves, maps, style, trends
 from grokjax.figures.axes import label, level_text
-
-Drawings = dict[str, Callable[[], Figure]]
-"""Name → what draws the figure."""
+from grokjax.figures.registry import KINDS, Drawings, Shown, figures, is_map
 
 
-def gallery(summary: Summary, metric: str, curves: pd.DataFrame) -> dict[str, Figure]:
-    """Name → figure.
+def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figure]:
+    """Name → figure, of every kind that the sweep has the axes for.
 
     Args:
       summary: of the sweep.
       metric: a time to map beside t_grok's gap.
-      curves: at least those of `curve_groups(summary)`.
+      rows: of the curves, at least those of `curve_groups(summary)`.
     """
-    chosen = (choose(summary, metric, curves) for choose in FAMILIES.values())
-    return {name: draw() for family in chosen for name, draw in family.items()}
+    shown = Shown(summary, metric, rows)
+    chosen = [kind.choose(shown) for kind in KINDS.values()]
+    return {name: draw() for drawings in chosen for name, draw in drawings.items()}
 
 
-def _maps(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    if not summary.is_map:
-        return {}
-    x, y = summary.x, summary.y
-    cells = summary.placed_cells
+@figures("maps", needs=is_map)
+def _maps(shown: Shown) -> Drawings:
+    summary, metric = shown.summary, shown.metric
+    x, y, cells = summary.x, summary.y, summary.placed_cells
     return {
         "phases": lambda: maps.phase_map(cells(), x, y, summary.boundary),
         "p_grok": lambda: maps.probability_map(cells(), x, y, summary.boundary),
@@ -46,57 +42,50 @@ def _maps(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
     }
 
 
-def _by_step(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    groups = curve_groups(summary)
-    made: Drawings = {"curves": partial(by_step.learning_curves, curves, groups)}
-    if "weight_norm" in curves:
-        made["trajectories"] = partial(by_step.trajectories, curves, groups)
-    return made
+@figures("curves over steps", columns=("weight_norm",))
+def _curves(shown: Shown) -> Drawings:
+    groups = curve_groups(shown.summary)
+    drawings: Drawings = {"curves": partial(curves.learning_curves, shown.curves, groups)}
+    if "weight_norm" in shown.curves:
+        drawings["trajectories"] = partial(curves.trajectories, shown.curves, groups)
+    return drawings
 
 
-def _survival(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    title, groups = survival_groups(summary)
-    made: Drawings = {"survival": partial(by_step.survival_curves, groups, title=title)}
-    for axis, by_level in _by_text(summary).items():
-        draw = partial(by_step.survival_curves, by_level, title=label(axis))
-        made[f"survival_by_{axis}"] = draw
-    return made
+@figures("survival curves")
+def _survival(shown: Shown) -> Drawings:
+    title, groups = survival_groups(shown.summary)
+    drawings: Drawings = {"survival": partial(curves.survival_curves, groups, title=title)}
+    for axis, by_level in _by_text(shown.summary).items():
+        draw = partial(curves.survival_curves, by_level, title=label(axis))
+        drawings[f"survival_by_{axis}"] = draw
+    return drawings
 
 
-def _laws(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    if not (summary.is_map or len(summary.varying) == 1):
-        return {}
+@figures("law plots", needs=lambda summary: summary.is_map or len(summary.varying) == 1)
+def _laws(shown: Shown) -> Drawings:
+    summary = shown.summary
     return {
         f"law_{axis}": partial(trends.law_plot, summary.law_runs, law)
         for axis, law in summary.laws.items()
     }
 
 
-def _scans(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    made: Drawings = {}
-    for axis in {} if summary.is_map else summary.varying:
+@figures("scans", needs=lambda summary: not summary.is_map)
+def _scans(shown: Shown) -> Drawings:
+    summary, drawings = shown.summary, Drawings()
+    for axis in summary.varying:
         part = _at_base(summary, [name for name in summary.conditions if name != axis])
         if part[axis].nunique() > 1:
-            made[f"scan_{axis}"] = partial(trends.scan, part, axis)
-    return made
+            drawings[f"scan_{axis}"] = partial(trends.scan, part, axis)
+    return drawings
 
 
-def _variance(summary: Summary, metric: str, curves: pd.DataFrame) -> Drawings:
-    crossed = largest_crossed(summary.runs, summary.conditions)
+@figures("variance plots")
+def _variance(shown: Shown) -> Drawings:
+    crossed = largest_crossed(shown.summary.runs, shown.summary.conditions)
     if crossed.empty:
         return {}
     return {"variance": lambda: trends.variance_plot(crossed, variance_shares(crossed))}
-
-
-FAMILIES: dict[str, Callable[[Summary, str, pd.DataFrame], Drawings]] = {
-    "maps": _maps,
-    "curves over steps": _by_step,
-    "survival curves": _survival,
-    "law plots": _laws,
-    "scans": _scans,
-    "variance plots": _variance,
-}
-"""What the figures of a kind are about → which of them a sweep has the axes for."""
 
 
 def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:
