@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -27,6 +28,17 @@ def user_cache(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A folder of its own in which the paths that our texts name lead where a checkout's do."""
+    root = Path(__file__).parents[1]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "recorded").symlink_to(root / "results" / "recorded")
+    (tmp_path / "experiments").symlink_to(root / "experiments")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture
