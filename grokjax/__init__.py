@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from grokjax.results.load import Results as Results
     from grokjax.results.load import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LATE = {
     "own": "grokjax.config",
