@@ -18,6 +18,8 @@ from grokjax.engine.plan import Run
 jax.config.update("jax_num_cpu_devices", 1)
 # They take longer to optimise than to run; the processes that tests start do optimise.
 jax.config.update("jax_disable_most_optimizations", True)
+# A shape that grows an axis in silence is a mistake until the code says that it is not.
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(autouse=True, scope="session")

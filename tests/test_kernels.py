@@ -22,6 +22,7 @@ from grokjax import tasks
 from grokjax.models import attention_kernel, kernels
 from grokjax.models.attention_kernel import Read, Shape
 from grokjax.models.layers import ACTIVATIONS, Affine, layer_norm, rms_norm
+from grokjax.models.stream import last_axis
 from grokjax.training import loss_kernel
 from grokjax.training import run as training
 
@@ -64,8 +65,8 @@ def normalised(kind, x, gain, shift):
         return x
     if kind == "layer":
         x = x - jnp.mean(x, axis=-1, keepdims=True)
-    y = gain * x / jnp.sqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-5)
-    return y if shift is None else y + shift
+    y = last_axis(gain, x) * x / jnp.sqrt(jnp.mean(x * x, axis=-1, keepdims=True) + 1e-5)
+    return y if shift is None else y + last_axis(shift, y)
 
 
 NORMS = {None: None, "layer": layer_norm, "rms": rms_norm}
@@ -94,9 +95,9 @@ def test_an_mlp_block_is_the_plain_one(activation, norm):
     def expected(x, gain, into, out, biases):
         shift, bias, last = biases
         before = scale[0] * normalised(norm, x, gain, shift) @ into
-        before = before if bias is None else before + bias
+        before = before if bias is None else before + last_axis(bias, before)
         y = x + scale[1] * ACTIVATIONS[activation](before) @ out
-        return y if last is None else y + last
+        return y if last is None else y + last_axis(last, y)
 
     assert_same(found, expected, x, gain, into, out, biases)
 

@@ -44,6 +44,8 @@ def _maps(shown: Shown) -> Drawings:
 
 @figures("curves over steps", columns=("weight_norm",))
 def _curves(shown: Shown) -> Drawings:
+    if shown.curves.empty:  # a copy of results without them
+        return {}
     groups = curve_groups(shown.summary)
     drawings: Drawings = {"curves": partial(curves.learning_curves, shown.curves, groups)}
     if "weight_norm" in shown.curves:

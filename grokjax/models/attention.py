@@ -118,7 +118,7 @@ class Attention(nn.Module):
         queries = self._heads("query")(take(nodes, starts.tolist()))[:, 0]
         queries = self._rotate(queries, askers.node_positions[starts])  # [Q, H, E]
         keys = self._rotate(self._heads("key")(nodes)[:, 0], askers.node_positions)
-        return score_scale(self.model) * _products(queries, keys[:, None])
+        return score_scale(self.model) * _products(queries[None], keys[:, None])
 
     def _read(self, x: Stream, askers: Askers) -> Read:
         """Queries, keys and values, by one product where they are of the same positions."""
@@ -222,7 +222,8 @@ def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
     """
     half = x.shape[-1] // 2
     angles = positions[..., None] * 10_000.0 ** (-np.arange(half) / half)
-    cos, sin = (jnp.asarray(f(angles)[..., None, :], x.dtype) for f in (np.cos, np.sin))
+    shape = (*[1] * (x.ndim - angles.ndim - 1), *angles.shape[:-1], 1, half)
+    cos, sin = (jnp.asarray(f(angles).reshape(shape), x.dtype) for f in (np.cos, np.sin))
     one, other = x[..., :half], x[..., half:]
     return jnp.concatenate([one * cos - other * sin, one * sin + other * cos], axis=-1)
 

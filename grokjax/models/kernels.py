@@ -20,6 +20,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from grokjax.models.layers import Affine, Normalise
+from grokjax.models.stream import last_axis
 
 ROWS, HIDDEN = 64, 64
 """Rows and hidden units of a block: with width 128 it and its sums fill half of the registers that
@@ -86,7 +87,7 @@ def mlp_block(
         out.factor * out.weight,
     )
     y = _block(hidden, x.reshape(-1, width), weights).reshape(x.shape)
-    return y if out.bias is None else y + out.bias
+    return y if out.bias is None else y + last_axis(out.bias, y)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -148,7 +149,7 @@ def _forward(hidden: Hidden, x: Any, *refs: Any) -> None:
 
     def add(at: jax.Array, total: jax.Array) -> jax.Array:
         units = pl.ds(at * HIDDEN, HIDDEN)
-        before = _dot(hidden, rows, weights.into[:, units]) + weights.bias[units]
+        before = _dot(hidden, rows, weights.into[:, units]) + weights.bias[units][None]
         return total + _dot(hidden, hidden.activation(before), weights.out[units, :])
 
     y[...] = jax.lax.fori_loop(0, len(weights.bias) // HIDDEN, add, x[...])
@@ -164,7 +165,7 @@ def _backward_rows(hidden: Hidden, x: Any, *refs: Any) -> None:
     def add(at: jax.Array, total: jax.Array) -> jax.Array:
         units = pl.ds(at * HIDDEN, HIDDEN)
         into = weights.into[:, units]
-        _, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + weights.bias[units])
+        _, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + weights.bias[units][None])
         (before_grad,) = pull(_dot(hidden, sum_grad, weights.out[units, :].T))
         return total + _dot(hidden, before_grad, into.T)
 
@@ -187,7 +188,7 @@ def _backward_units(hidden: Hidden, x: Any, *refs: Any) -> None:
     def add(at: jax.Array, totals: tuple) -> tuple:
         block = pl.ds(at * ROWS, ROWS)
         rows, sum_grad = hidden.normalised(x[block, :], *vectors), y_grad[block, :]
-        units, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + bias)
+        units, pull = jax.vjp(hidden.activation, _dot(hidden, rows, into) + bias[None])
         (before_grad,) = pull(_dot(hidden, sum_grad, back))
         into_grad = totals[0] + _dot(hidden, rows.T, before_grad)
         out_grad = totals[2] + _dot(hidden, units.T, sum_grad)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from grokjax.config import Network, Transformer
 from grokjax.models.initializers import family
 from grokjax.models.roles import Role, multiplier
+from grokjax.models.stream import last_axis
 
 FEW_INPUTS = 64
 """Largest number of inputs of a linear map for which, on a processor, its bias is a row of the
@@ -89,7 +90,7 @@ def _add_bias(x: jax.Array, map_: Affine) -> jax.Array:
     """The map as a product to which the bias is added."""
     y = product(x, map_.weight)
     y = y if map_.factor == 1 else map_.factor * y
-    return y if map_.bias is None else y + map_.bias
+    return y if map_.bias is None else y + last_axis(map_.bias, y)
 
 
 def _by_one_product(x: jax.Array, map_: Affine) -> jax.Array:
@@ -147,13 +148,14 @@ def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Ar
     """LayerNorm over the last axis (Ba et al. 2016)."""
     mean = x.mean(axis=-1, keepdims=True)
     variance = jnp.maximum(0, jnp.square(x).mean(axis=-1, keepdims=True) - jnp.square(mean))
-    y = (x - mean) * (jax.lax.rsqrt(variance + NORM_EPSILON) * gain)
-    return y if shift is None else y + shift
+    y = (x - mean) * (jax.lax.rsqrt(variance + NORM_EPSILON) * last_axis(gain, x))
+    return y if shift is None else y + last_axis(shift, x)
 
 
 def rms_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
     """X over its root mean square along the last axis (Zhang & Sennrich 2019); no shift."""
-    return x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + NORM_EPSILON) * gain
+    scale = jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + NORM_EPSILON)
+    return x * scale * last_axis(gain, x)
 
 
 class Norm(nn.Module):

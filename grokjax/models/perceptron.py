@@ -45,7 +45,7 @@ class TokenLayer(nn.Module):
         table = self.param("weight", init.linear(fan_in, self.role), shape)
         y = multiplier(self.model, self.role, fan_in) * _sum_over_positions(table, tokens)
         if self.model.biases:
-            y = y + self.param("bias", init.bias(fan_in), (self.units,))
+            y = y + self.param("bias", init.bias(fan_in), (self.units,))[None]
         return y
 
 
@@ -67,7 +67,7 @@ class EmbeddedLayer(nn.Module):
             table = jnp.broadcast_to(table, (positions, *table.shape[1:]))
         y = multiplier(model, "body", fan_in) * _sum_over_positions(table, tokens)
         if model.biases:
-            y = y + self.param("bias", init.bias(fan_in), (model.mlp_width,))
+            y = y + self.param("bias", init.bias(fan_in), (model.mlp_width,))[None]
         return y
 
 

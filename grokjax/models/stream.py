@@ -26,6 +26,11 @@ Span = tuple[int, int]
 """First node of a position in the table, and the number of its nodes."""
 
 
+def last_axis(vector: jax.Array, array: jax.Array) -> jax.Array:
+    """A vector `[F]` as `[1, …, 1, F]`, to meet the last axis of an array."""
+    return vector.reshape((1,) * (array.ndim - 1) + vector.shape)
+
+
 class Stream(NamedTuple):
     """The residual stream at a level. A part is None where the level has no such positions."""
 

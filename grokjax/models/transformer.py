@@ -132,5 +132,5 @@ def _embed(embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax
     if level.own:
         token = jnp.asarray(tokens[:, level.own])[rows]
         own = lookup(embed, token, (vocabulary,) * len(level.own))
-        own = own if places is None else own + take(places, level.own)
+        own = own if places is None else own + take(places, level.own)[None]
     return Stream(nodes, own)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from grokjax.config import ConfigError, CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
 from grokjax.config.fields import blamed
+from grokjax.models.stream import last_axis
 from grokjax.training import loss_kernel
 
 WIDE = 16
@@ -88,7 +89,7 @@ def _gradient_of_logs(logs: jax.Array, targets: jax.Array, gradient: jax.Array) 
     """The gradient of `_from_logs`, for a given gradient of each loss."""
     powers = jnp.exp(logs - jax.lax.stop_gradient(_largest(logs))[..., None])
     share = powers * (gradient / powers.sum(axis=-1))[..., None]
-    is_target = jnp.arange(logs.shape[-1]) == targets[..., None]
+    is_target = last_axis(jnp.arange(logs.shape[-1]), logs) == targets[..., None]
     return share - jnp.where(is_target, gradient[..., None], 0)
 
 
@@ -168,8 +169,8 @@ def _is_largest(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     of its time (6,586 × 97 outputs, one core).
     """
     its_own = output_of_target(outputs, targets)[..., None]
-    before = jnp.arange(outputs.shape[-1]) < targets[..., None]
-    is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
+    before = last_axis(jnp.arange(outputs.shape[-1]), outputs) < targets[..., None]
+    is_target = last_axis(jnp.arange(outputs.shape[-1]), outputs) == targets[..., None]
     below = jnp.where(before, outputs < its_own, (outputs <= its_own) | is_target)
     return below.all(axis=-1) & ~jnp.isnan(its_own[..., 0])
 
@@ -180,5 +181,5 @@ def output_of_target(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     It compares class numbers instead of indexing: the gradient of an index is a scatter, for which
     accelerators need passes of their own, that of a comparison is a comparison.
     """
-    is_target = jnp.arange(outputs.shape[-1]) == targets[..., None]
+    is_target = last_axis(jnp.arange(outputs.shape[-1]), outputs) == targets[..., None]
     return jnp.sum(jnp.where(is_target, outputs, 0), axis=-1)
