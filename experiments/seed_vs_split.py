@@ -6,7 +6,7 @@ Command:      python -m grokjax.sweep experiments/seed_vs_split.py
 Cost:         64 runs of at most 6,000 updates, three minutes on two CPU cores.
 Expectation:  unknown; most published maps tie the two together or fix the split.
 
-Every seed is trained with every split. `grokjax.analysis.phase.variance_shares` says the rest.
+Every seed is trained with every split. `grokjax.analysis.cells.variance_shares` says the rest.
 """
 
 from grokjax import AdamW, Experiment, ModularArithmetic, Thresholds, Transformer, grid

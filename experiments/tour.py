@@ -11,11 +11,8 @@ from pathlib import Path
 
 import grokjax
 from grokjax import phase
-from grokjax.analysis import fits, law_checks, laws, onset
-from grokjax.analysis.boundary import at_budgets
-from grokjax.analysis.isotonic import isotonic
-from grokjax.figures import curves as by_step
-from grokjax.figures import maps, trends
+from grokjax.analysis import boundary, fits, isotonic, law_checks, laws, onset
+from grokjax.figures import curves, maps, trends
 
 folder = sys.argv[1] if len(sys.argv) > 1 else "results/recorded/wd_vs_frac"
 results = grokjax.load(folder)
@@ -31,9 +28,9 @@ zone = phase.goldilocks(results)
 print(zone.table.to_string(), zone.edges.to_string(), zone.places.to_string(), sep="\n\n")
 
 # %% Is "never" only "not yet"? The same runs, asked at smaller budgets
-for found in at_budgets(runs, "weight_decay", "train_fraction"):
+for found in boundary.at_budgets(runs, "weight_decay", "train_fraction"):
     print(f"{found.budget:6.0f} updates: {(found.fine_surface[0] >= 0).mean():.0%} of the map")
-print(isotonic(runs, "weight_decay", "train_fraction").to_string())
+print(isotonic.isotonic(runs, "weight_decay", "train_fraction").to_string())
 
 # %% A law of weight decay, on the side where more of it is faster
 fast = law_checks.below_fastest(runs, "weight_decay", "train_fraction")
@@ -54,11 +51,11 @@ print(rises.groupby("weight_decay")[["centre", "width", "r2"]].median())
 
 # %% Figures: each takes tables and gives a matplotlib figure
 cell = runs[(runs["weight_decay"] == 0.25) & (runs["train_fraction"] == 0.6)]
-curves = results.curves_of(cell["run_id"])
+rows = results.curves_of(cell["run_id"])
 pages = {
     "phases": maps.phase_map(cells, "weight_decay", "train_fraction", zone.boundary),
     "law": trends.law_plot(fast, law),
-    "curves": by_step.learning_curves(curves, {"weight decay 0.25, train fraction 0.6": cell}),
+    "curves": curves.learning_curves(rows, {"weight decay 0.25, train fraction 0.6": cell}),
 }
 for name, figure in pages.items():
     figure.savefig(Path(sys.argv[2] if len(sys.argv) > 2 else ".") / f"tour_{name}.png", dpi=200)

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pandas as pd
 
 from grokjax.analysis import law_checks
-from grokjax.analysis.phase import check_columns, finished
+from grokjax.analysis.cells import check_columns, finished
 from grokjax.analysis.summary import Summary, summarise
-from grokjax.analysis.zone import Zone
 from grokjax.command import say
 from grokjax.config import ConfigError
 from grokjax.results.files import write_text
@@ -99,7 +98,7 @@ def describe(summary: Summary, metric: str = "t_grok") -> str:
     """The cells, the zone, the laws and the warnings as text."""
     texts: dict[str, Callable[[], str]] = {
         "the table of cells": partial(_cells_text, summary, metric),
-        "the text of the zone": partial(_zone_text, summary, summary.zone),
+        "the text of the zone": partial(_zone_text, summary),
     }
     for axis in summary.laws:
         texts[f"the text of the law of {axis}"] = partial(_law_text, summary, axis)
@@ -127,9 +126,10 @@ def table(found: pd.DataFrame, x: str, y: str, metric: str) -> str:
     return f"{wide.to_string()}\n{note}"
 
 
-def _zone_text(summary: Summary, found: Zone | str) -> str:
-    if isinstance(found, str):
-        return f"no zone: {found}"
+def _zone_text(summary: Summary) -> str:
+    found = summary.zone
+    if found is None:
+        return f"no zone: {summary.why_no_zone}"
     edge, x, y = found.boundary, summary.x, summary.y
     lines = [f"Goldilocks zone, P(grok within {edge.budget:.0f} updates) ≥ ½ [95 %]:"]
     for row in _rows(found.table):
@@ -156,7 +156,7 @@ def _law_text(summary: Summary, axis: str) -> str:
     law, runs = summary.laws[axis], summary.law_runs
     (b,) = _rows(law.parameters.loc[["b"]])
     within = f", a constant for each {' and '.join(law.within)}" if law.within else ""
-    side = f" up to the fastest cell of each {summary.y}" * (runs is not summary.runs)
+    side = f" up to the fastest cell of each {summary.y}" * (len(runs) < len(summary.runs))
     lines = [
         f"t_grok ∝ {axis}^b{within}: b = {_interval(b)} "
         f"({law.n} runs{side}, {law.n_censored} censored)"

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def cells(results: Results, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
-    """`analysis.phase.cells` of a sweep."""
-    from grokjax.analysis import onset, phase
+    """`analysis.cells.cells` of a sweep."""
+    from grokjax.analysis import cells, onset
 
-    return phase.cells(onset.table(results), axes, metric)
+    return cells.cells(onset.table(results), axes, metric)
 
 
 def boundary(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis.phase import cells
+from grokjax.analysis.cells import cells
 from grokjax.analysis.summary import Summary
 from grokjax.config.experiment import SEEDS
 from grokjax.explorer.page import render
@@ -155,7 +155,7 @@ def _thinned(curves: pd.DataFrame) -> dict[str, dict[str, list]]:
 
 def _tables(summary: Summary) -> list[dict[str, Any]]:
     tables: list[tuple[str, pd.DataFrame]] = []
-    if not isinstance(summary.zone, str):
+    if summary.zone is not None:
         tables += [
             ("Goldilocks zone", summary.zone.table),
             (f"Edges in {summary.x}; – is beyond the map", summary.zone.edges),

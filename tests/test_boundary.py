@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from grokjax.analysis import logistic, synthetic
-from grokjax.analysis.boundary import NoBoundaryError, at_budgets, boundary
+from grokjax.analysis.boundary import at_budgets, boundary
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.isotonic import isotonic
 from grokjax.analysis.zone import goldilocks
 
@@ -107,7 +108,7 @@ def test_a_smaller_budget_has_the_boundary_of_that_budget():
 @pytest.mark.parametrize(("scale", "word"), [(1e9, "0 of 405 runs grokked"), (1e-9, "did not")])
 def test_a_side_without_data_is_refused(scale, word):
     _, runs = sweep(seeds=5, scale=scale)
-    with pytest.raises(NoBoundaryError, match=word):
+    with pytest.raises(NotEnoughRunsError, match=word):
         boundary(runs)
 
 
@@ -136,11 +137,11 @@ def test_runs_with_a_smaller_budget_do_not_tell_about_a_larger_one():
 
 def test_an_axis_of_one_level_or_of_words_has_no_boundary():
     _, runs = sweep(seeds=5)
-    with pytest.raises(NoBoundaryError, match="two levels"):
+    with pytest.raises(NotEnoughRunsError, match="two levels"):
         boundary(runs[runs["weight_decay"] == DECAYS[3]])
-    with pytest.raises(NoBoundaryError, match="numbers"):
+    with pytest.raises(NotEnoughRunsError, match="numbers"):
         boundary(runs.assign(norm=runs["seed"].map(str)), x="norm")
-    with pytest.raises(NoBoundaryError, match="no run"):
+    with pytest.raises(NotEnoughRunsError, match="no run"):
         boundary(runs.assign(status="failed"))
 
 

@@ -14,7 +14,7 @@ from sweep_folder import synthetic_results, write
 
 import grokjax
 from grokjax import report, sweep
-from grokjax.analysis.phase import variance_shares
+from grokjax.analysis.cells import variance_shares
 from grokjax.analysis.summary import summarise
 from grokjax.figures import curves as by_step
 from grokjax.figures import gallery, maps, registry, style, trends

@@ -9,7 +9,8 @@ from scipy import stats
 
 from grokjax import ConfigError
 from grokjax.analysis import law_checks, laws, synthetic
-from grokjax.analysis.aft import NOISE, Problem
+from grokjax.analysis.aft import NOISE, CensoredData
+from grokjax.analysis.errors import NotEnoughRunsError
 
 DECAYS, FRACTIONS = np.geomspace(0.1, 4, 9), np.linspace(0.3, 0.7, 5)
 
@@ -53,7 +54,7 @@ def test_the_information_is_that_of_finite_differences(distribution):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(50, 1))
     seen = rng.random(50) < 0.6
-    problem = Problem(
+    problem = CensoredData(
         rng.normal(size=50),
         seen,
         np.arange(50) % 2,
@@ -207,3 +208,18 @@ def test_the_descending_side_ends_at_the_fastest_cell():
 def test_bad_laws_get_a_sentence(arguments, named):
     with pytest.raises(ConfigError, match=named):
         laws.fit(sweep(), **arguments)
+
+
+def test_too_few_runs_are_no_mistake_and_a_misspelt_column_is_none_of_the_data():
+    runs = sweep(seeds=4)
+    with pytest.raises(NotEnoughRunsError, match="show no power law"):
+        laws.fit(runs.head(3), "weight_decay")
+    assert law_checks.compare_forms(runs.head(3), "weight_decay").empty
+    for misspelt in (
+        lambda: laws.fit(runs, "weight_decy"),
+        lambda: laws.fit(runs, "weight_decay", within=["train_fractoin"]),
+        lambda: law_checks.compare_forms(runs, "weight_decy"),
+    ):
+        with pytest.raises(ConfigError, match="has no such column") as refused:
+            misspelt()
+        assert not isinstance(refused.value, NotEnoughRunsError)

@@ -7,7 +7,7 @@ from sweep_folder import synthetic_results
 
 import grokjax
 from grokjax import closing, phase
-from grokjax.analysis.phase import cells
+from grokjax.analysis.cells import cells
 from grokjax.figures.curves import learning_curves
 
 MAPS = {"phases", "p_grok", "t_grok", "grok_gap"}

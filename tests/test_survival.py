@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from grokjax import ConfigError
-from grokjax.analysis import phase, survival
+from grokjax.analysis import cells, survival
 from grokjax.analysis.survival import Sample, kaplan_meier_median, medians
 from grokjax.analysis.survival import survival as estimate
 
@@ -114,7 +114,7 @@ def crossed(seed_sd, split_sd, rest_sd, n=60):
 
 
 def test_shares_of_variance_are_those_that_went_in():
-    found = phase.variance_shares(crossed(0.3, 0.1, 0.2)).set_index("source")
+    found = cells.variance_shares(crossed(0.3, 0.1, 0.2)).set_index("source")
     assert found.at["seed", "variance"] == pytest.approx(0.09, rel=0.3)
     assert found.at["split_seed", "variance"] == pytest.approx(0.01, rel=0.4)
     assert found.at["interaction", "variance"] == pytest.approx(0.04, rel=0.1)
@@ -125,4 +125,4 @@ def test_shares_of_variance_are_those_that_went_in():
 
 def test_seeds_and_splits_that_do_not_cross_are_refused():
     with pytest.raises(ConfigError, match="split_seed"):
-        phase.variance_shares(crossed(0.3, 0.1, 0.2, n=4).iloc[:-1])
+        cells.variance_shares(crossed(0.3, 0.1, 0.2, n=4).iloc[:-1])

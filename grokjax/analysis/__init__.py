@@ -1,1 +1,35 @@
-"""From curves to statements: onsets, phases, cells. NumPy, pandas and SciPy; no JAX."""
+"""What a sweep's tables say: times, cells, boundaries, laws. No JAX, no files, no figures.
+
+Functions take `runs` first, the runs table with its onset columns, which `onset.table(results)`
+makes of `grokjax.load(...)`. Runs that have not grokked are censored, never dropped, and intervals
+resample seeds. What is refused because the runs are too few is an `errors.NotEnoughRunsError`.
+
+| module | what it says |
+|---|---|
+| `onset`, `events` | when a run memorises, groks, collapses; its phase; the stop rule |
+| `fits` | how sharp each run's transition is |
+| `survival` | shares and medians over runs that may be censored |
+| `cells` | how many runs of a cell grok, and when; how much seeds and splits vary |
+| `boundary`, `isotonic`, `zone` | where half of the runs grok, two ways; the Goldilocks zone |
+| `laws`, `law_checks` | t_grok as a law of a hyperparameter, and whether to believe it |
+| `compare` | two sets of runs |
+| `refine` | which runs to train next |
+| `summary` | all of it over two axes, each computed once |
+"""
+
+__all__ = [
+    "boundary",
+    "cells",
+    "compare",
+    "errors",
+    "events",
+    "fits",
+    "isotonic",
+    "law_checks",
+    "laws",
+    "onset",
+    "refine",
+    "summary",
+    "survival",
+    "zone",
+]

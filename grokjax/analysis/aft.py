@@ -79,7 +79,7 @@ NOISE = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Problem:
+class CensoredData:
     """Data of a fit. The location is a constant of the run's level plus slopes · features."""
 
     log_times: np.ndarray

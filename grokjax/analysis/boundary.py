@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis import logistic
-from grokjax.analysis.phase import check_columns, finished
+from grokjax.analysis.cells import check_columns, finished
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import LEVEL, censored_times
 
@@ -43,10 +44,6 @@ CUBIC: Terms = (*QUADRATIC, (3, 0), (2, 1), (1, 2), (0, 3))
 
 Line = np.ndarray
 """Points of a polyline `[n, 2]`, in the units of the two columns."""
-
-
-class NoBoundaryError(ValueError):
-    """The data do not show both sides; the message says which is missing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,24 +170,24 @@ def boundary(
       scales: of the two columns, where another table than this one decides them.
 
     Raises:
-      NoBoundaryError: too few runs grokked, or too few did not, or an axis is no number.
+      NotEnoughRunsError: too few runs grokked, or too few did not, or an axis is no number.
     """
     check_columns(runs, [x, y])
     kept = finished(runs)
     if kept.empty:
-        raise NoBoundaryError("no run has ended that an error did not end")
+        raise NotEnoughRunsError("no run has ended that an error did not end")
     budget = float(kept["steps"].min() if budget is None else budget)
     # A run with a smaller budget would count if it grokked, and not if it did not.
     told = kept["steps"].to_numpy(float) >= budget
     own = [Scale.of(kept[name]) for name in (x, y)]
     for i, scale in enumerate(own):
         if scale.kind == "ordinal":
-            raise NoBoundaryError(f"{scale.name}: a boundary needs numbers on each axis")
+            raise NotEnoughRunsError(f"{scale.name}: a boundary needs numbers on each axis")
         if scales is not None:
             own[i] = dataclasses.replace(scale, kind=scales[scale.name].kind)
         told &= np.isfinite(own[i].forward(kept[scale.name]))
     if kept.loc[told, [x, y]].nunique().min() < 2:
-        raise NoBoundaryError("a boundary needs two levels or more on each axis")
+        raise NotEnoughRunsError("a boundary needs two levels or more on each axis")
     times, seen = censored_times(kept, "t_grok")
     told_runs = kept[told].assign(k=(seen & (times <= budget))[told])
     data = told_runs.groupby([x, y])["k"].agg(n="size", k="sum").reset_index()
@@ -198,7 +195,7 @@ def boundary(
     if grokked < FEWEST or n - grokked < FEWEST:
         side = "grokked" if grokked < FEWEST else "did not grok"
         few = min(grokked, n - grokked)
-        raise NoBoundaryError(
+        raise NotEnoughRunsError(
             f"{few} of {n} runs {side} within {budget:.0f} updates: {FEWEST} on each side are "
             "the least that shows a boundary"
         )
@@ -260,7 +257,7 @@ def at_budgets(
     for budget in budgets or [whole / 4, whole / 2, whole]:
         try:
             found.append(boundary(runs, x, y, budget, resamples=0))
-        except NoBoundaryError:
+        except NotEnoughRunsError:
             continue
     return found
 

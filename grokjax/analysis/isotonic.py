@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.boundary import first_rise
-from grokjax.analysis.phase import finished
+from grokjax.analysis.cells import finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import LEVEL
 

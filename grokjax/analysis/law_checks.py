@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.aft import NOISE
+from grokjax.analysis.cells import cells, finished
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.laws import FORMS, NORMS, Law, fit, usable
-from grokjax.analysis.phase import cells, finished
-from grokjax.config import ConfigError
 
 FOLDS = 10
 
@@ -34,7 +34,7 @@ def compare_forms(runs: pd.DataFrame, axis: str, within: Sequence[str] = ()) -> 
             for distribution in NOISE:
                 try:
                     law = fit(chosen, axis, form, distribution=distribution, within=within)
-                except ConfigError:
+                except NotEnoughRunsError:
                     continue
                 slope = law.parameters.reindex(["b"]).iloc[0]
                 rows.append(
@@ -76,7 +76,7 @@ def diagnose(runs: pd.DataFrame, law: Law) -> dict[str, float]:
     if law.form == "power":
         try:
             bent = fit(runs, law.axis, "curved", distribution=law.distribution, within=law.within)
-        except ConfigError:
+        except NotEnoughRunsError:
             return result
         gain = law.aic - bent.aic + 2
         result["p_curvature"] = float(stats.chi2.sf(max(gain, 0.0), 1))
@@ -104,7 +104,7 @@ def held_out(runs: pd.DataFrame, law: Law) -> pd.DataFrame:
                 ).residuals(out)
                 for form in (law.form, "constant")
             )
-        except ConfigError:
+        except NotEnoughRunsError:
             continue
         rows.append(
             {

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis.aft import NOISE, Problem
-from grokjax.analysis.phase import check_columns, finished
+from grokjax.analysis.aft import NOISE, CensoredData
+from grokjax.analysis.cells import check_columns, finished
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.survival import LEVEL, censored_times
 from grokjax.config import ConfigError
 
@@ -134,6 +135,7 @@ def fit(
     for name, value, known in (("form", form, FORMS), ("distribution", distribution, NOISE)):
         if value not in known:
             raise ConfigError(f"{name}={value!r}: choose from {', '.join(known)}.")
+    check_columns(runs, list(dict.fromkeys([*axis.split("*"), *within])))
     kept = usable(runs, axis, form)
     levels = kept.loc[kept["t_grok"].notna(), list(within)].drop_duplicates()
     levels = levels.sort_values(list(within)) if within else levels[:0]
@@ -142,7 +144,7 @@ def fit(
     x = _of(kept, axis)
     needed, found = LEVELS_NEEDED[form], len(np.unique(x[seen]))
     if seen.sum() < FEWEST or found < needed:
-        raise ConfigError(
+        raise NotEnoughRunsError(
             f"axis={axis!r}: {int(seen.sum())} runs that grokked, on {found} levels, show no "
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
@@ -151,7 +153,7 @@ def fit(
         extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
         theta, loss = problem.maximise(extra)
     except np.linalg.LinAlgError as error:
-        raise ConfigError(f"axis={axis!r}: no {form} law can be fitted, {error}.") from None
+        raise NotEnoughRunsError(f"axis={axis!r}: no {form} law can be fitted, {error}.") from None
     size = len(theta) + (form == "critical")
     return Law(
         axis,
@@ -192,12 +194,12 @@ def _problem(
     distribution: str,
     within: Sequence[str],
     levels: pd.DataFrame,
-) -> Problem:
+) -> CensoredData:
     times, seen = censored_times(runs, "t_grok", interpolated=True)
     level, n_levels = _level(runs, within, levels), max(1, len(levels))
     features = functools.partial(_features, form, _of(runs, axis))
     offset = _offset(form, runs, axis)
-    return Problem(np.log(times), seen, level, n_levels, features, offset, NOISE[distribution])
+    return CensoredData(np.log(times), seen, level, n_levels, features, offset, NOISE[distribution])
 
 
 def _of(runs: pd.DataFrame, axis: str) -> np.ndarray:
@@ -238,7 +240,7 @@ def _offset(form: str, runs: pd.DataFrame, axis: str) -> np.ndarray:
     return np.log(np.log(begin / end)) - np.log(_of(runs, axis))
 
 
-def _critical_point(problem: Problem, x: np.ndarray, seen: np.ndarray) -> float:
+def _critical_point(problem: CensoredData, x: np.ndarray, seen: np.ndarray) -> float:
     """The most likely x_c: below every seen run, and no further below than the data are wide."""
     from scipy.optimize import minimize_scalar
 
@@ -261,7 +263,7 @@ def _critical_point(problem: Problem, x: np.ndarray, seen: np.ndarray) -> float:
 
 
 def _parameters(
-    problem: Problem, theta: np.ndarray, form: str, extra: float, reach: float
+    problem: CensoredData, theta: np.ndarray, form: str, extra: float, reach: float
 ) -> pd.DataFrame:
     from scipy.special import stdtrit
 

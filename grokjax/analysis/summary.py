@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis import law_checks, laws, onset
-from grokjax.analysis.boundary import Boundary, NoBoundaryError, at_budgets
+from grokjax.analysis.boundary import Boundary, at_budgets
+from grokjax.analysis.cells import cells, check_columns, finished
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.laws import Law
-from grokjax.analysis.phase import cells, check_columns, finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.zone import Zone, goldilocks
-from grokjax.config import ConfigError
 from grokjax.config.experiment import SEEDS
 from grokjax.results.load import Results
 
@@ -68,22 +68,31 @@ class Summary:
         n_x, n_y = (self.runs[axis].nunique() for axis in (self.x, self.y))
         return min(n_x, n_y) > 1 and len(self.placed_cells()) >= FILLED * n_x * n_y
 
+    @property
+    def zone(self) -> Zone | None:
+        """The Goldilocks zone; None where there is none to be drawn, and `why_no_zone` says why."""
+        return self._zone[0]
+
+    @property
+    def why_no_zone(self) -> str:
+        """Why there is no zone; empty where there is one."""
+        return self._zone[1]
+
     @functools.cached_property
-    def zone(self) -> Zone | str:
-        """The Goldilocks zone, or why there is none to be drawn."""
+    def _zone(self) -> tuple[Zone | None, str]:
         if not self.is_map:
-            return f"{self.x} and {self.y} do not span a map"
+            return None, f"{self.x} and {self.y} do not span a map"
         if "zone" in self.left_out:
-            return "it could not be computed"
+            return None, "it could not be computed"
         try:
-            return goldilocks(self.runs, self.x, self.y)
-        except NoBoundaryError as error:
-            return str(error)
+            return goldilocks(self.runs, self.x, self.y), ""
+        except NotEnoughRunsError as error:
+            return None, str(error)
 
     @property
     def boundary(self) -> Boundary | None:
         """The boundary of the zone."""
-        return None if isinstance(self.zone, str) else self.zone.boundary
+        return None if self.zone is None else self.zone.boundary
 
     @functools.cached_property
     def budgets(self) -> pd.DataFrame:
@@ -114,7 +123,7 @@ class Summary:
         within = [other] if self.runs[other].nunique() > 1 else []
         try:
             return laws.fit(self.law_runs, axis, within=within)
-        except ConfigError:
+        except NotEnoughRunsError:
             return None
 
     @functools.cached_property

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.boundary import RESAMPLES, Boundary, boundary, cell_indicators, seed_weights
-from grokjax.analysis.phase import cells, finished
+from grokjax.analysis.cells import cells, finished
 from grokjax.analysis.survival import LEVEL, TIMES, Sample, censored_times, medians
 
 
@@ -46,7 +46,7 @@ def goldilocks(
     the band of the boundary crosses their level of y.
 
     Raises:
-      NoBoundaryError: the data do not show both sides.
+      NotEnoughRunsError: the data do not show both sides.
     """
     found = boundary(runs, x, y, budget)
     kept = finished(runs)

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from grokjax.analysis import onset
-from grokjax.analysis.boundary import NoBoundaryError, boundary
+from grokjax.analysis.boundary import boundary
+from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.refine import choose, lattice
 from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
@@ -48,7 +49,7 @@ def following(
         # The grid's scales: further levels between its own could make them look otherwise.
         scales = {column(p): Scale.between(experiment.axes()[p]) for p in (x_path, y_path)}
         found = boundary(runs, x, y, scales=scales)
-    except NoBoundaryError as error:
+    except NotEnoughRunsError as error:
         return {"cells": [], "runs": len(runs), "band": None, "reason": str(error)}
     made: Round = {"cells": [], "runs": len(runs), "band": found.band_width()}
     if trained >= refine.rounds or spent >= refine.runs:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from grokjax.analysis.phase import largest_crossed, variance_shares
+from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config.identity import column
 from grokjax.figures import curves, maps, style, trends
@@ -115,7 +115,7 @@ def _at(column: pd.Series, level: Any) -> pd.Series:
 def survival_groups(summary: Summary) -> tuple[str, dict[str, pd.DataFrame]]:
     """A title, and levels of x, evenly chosen, at the level of y next to the zone's centre."""
     x, y, runs = summary.x, summary.y, summary.runs
-    if isinstance(summary.zone, str):
+    if summary.zone is None:
         return "", curve_groups(summary)
     centre = summary.zone.table.set_index("quantity").at[f"centre in {y}", "value"]
     placed = runs[runs[[x, y]].notna().all(axis=1)]

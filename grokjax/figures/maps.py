@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from grokjax.analysis.boundary import Boundary
-from grokjax.analysis.phase import PHASES
+from grokjax.analysis.cells import PHASES
 from grokjax.figures import style
 from grokjax.figures.axes import CellAxis, label, round_numbers, steps
 

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from grokjax.analysis.cells import cells, finished
 from grokjax.analysis.laws import Law, usable
-from grokjax.analysis.phase import cells, finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
