@@ -201,9 +201,9 @@ def test_a_grid_without_a_boundary_is_not_refined_and_says_why(refined, tmp_path
     results = Results(tmp_path, {"thresholds": {}})
     empty = pd.DataFrame(columns=list(onset_columns(results.thresholds)), index=runs.index)
     vars(results)["runs"] = runs.join(onset.typed(empty, results.thresholds))
-    found = rounds.following(refined, refined.refine, [], results)
-    assert found["cells"] == []
-    assert "0 of 24 runs grokked" in found["reason"]
+    found = rounds.next_round(refined, refined.refine, [], results)
+    assert found.cells == ()
+    assert "0 of 24 runs grokked" in found.reason
 
 
 @pytest.mark.parametrize(

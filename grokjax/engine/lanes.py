@@ -64,7 +64,7 @@ class Occupant:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class SegmentRows:
     """The rows that a segment added to one run."""
 
     occupant: Occupant
@@ -134,7 +134,7 @@ class Lanes:
         """Wait for the segment."""
         jax.block_until_ready(self._metrics)
 
-    def collect(self) -> list[Rows]:
+    def collect(self) -> list[SegmentRows]:
         """Wait for the segment and take its rows, cut at each run's end."""
         assert self._metrics is not None  # a segment was started
         columns = {name: np.asarray(v) for name, v in self._metrics.columns().items()}
@@ -152,7 +152,9 @@ class Lanes:
             measures = jax.tree.map(
                 lambda x, lane=lane, end=end: np.asarray(x)[lane, :end], self._metrics.measures
             )
-            collected.append(Rows(occupant, step[:end], metrics, measures, stop_reason, kept))
+            collected.append(
+                SegmentRows(occupant, step[:end], metrics, measures, stop_reason, kept)
+            )
             occupant.step = int(step[end - 1]) + log_every
         return collected
 
@@ -163,26 +165,37 @@ class Lanes:
         return jax.tree.map(np.asarray, self._captured)
 
     def _end(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> tuple[int, str | None]:
-        """How many of these rows the run has, and what ended it there."""
+        """How many of these rows the run has, and what ended it there, if anything did.
+
+        The first thing that comes ends a run. What comes at the same row has this order: a run that
+        diverged at its last row diverged, and one that settles there has used up its budget.
+        """
         config, step = occupant.run.config, curve["step"]
         end, reason = len(step), None
-        over = np.flatnonzero(~np.isfinite(curve["train_loss"] + curve["weight_norm"]))
-        if len(over):
-            end, reason = int(over[0]) + 1, "diverged"
-        over = np.flatnonzero(step[:end] >= config.steps)
-        if len(over):
-            end, reason = int(over[0]) + 1, reason if over[0] + 1 == end and reason else "budget"
-        if config.settle_steps is not None:
-            last_change = max((change.step for change in config.changes), default=0)
-            first = int(np.searchsorted(step[:end], last_change))
-            seen = {name: values[first:end] for name, values in curve.items()}
-            # Long enough, too, for a crossing to count as sustained.
-            calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
-            since, at = onset.settling(seen, self._thresholds, calm_steps, occupant.calm_since)
-            occupant.calm_since = since
-            if at is not None and (first + at + 1 < end or reason is None):
-                end, reason = first + at + 1, "settled"
+        broken = np.flatnonzero(~np.isfinite(curve["train_loss"] + curve["weight_norm"]))
+        if len(broken):
+            end, reason = int(broken[0]) + 1, "diverged"
+        spent = np.flatnonzero(step >= config.steps)
+        if len(spent) and (spent[0] + 1 < end or reason is None):
+            end, reason = int(spent[0]) + 1, "budget"
+        # A run that is going to change may not stop before it has.
+        last_change = max((change.step for change in config.changes), default=0)
+        first = int(np.searchsorted(step[:end], last_change))
+        settled = self._settled(occupant, {name: rows[first:end] for name, rows in curve.items()})
+        if settled is not None and (first + settled + 1 < end or reason is None):
+            end, reason = first + settled + 1, "settled"
         return end, reason
+
+    def _settled(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> int | None:
+        """The row at which the run has been above the thresholds for long enough, if it has."""
+        config = occupant.run.config
+        if config.settle_steps is None:
+            return None
+        # Long enough, too, for a crossing to count as sustained.
+        calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
+        since, row = onset.settling(curve, self._thresholds, calm_steps, occupant.calm_since)
+        occupant.calm_since = since
+        return row
 
     def release(self, occupant: Occupant) -> None:
         """Free the lane of a run that has ended."""

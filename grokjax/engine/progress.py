@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from grokjax.config import Thresholds
-from grokjax.engine.lanes import Occupant, Rows
+from grokjax.engine.lanes import Occupant, SegmentRows
 from grokjax.engine.plan import Run
 
 
@@ -41,7 +41,7 @@ class Progress:
         for name, column in (("memorised", "t_mem"), ("grokked", "t_grok")):
             self._seen[name] = set(ended["run_id"][ended[column].notna()])
 
-    def observe(self, rows: list[Rows], seconds: float) -> None:
+    def observe(self, rows: list[SegmentRows], seconds: float) -> None:
         """Take in a tick: its rows, and how long it took."""
         before = self.run_steps
         for of_run in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -21,50 +22,79 @@ from grokjax.config import Experiment, Refine, Sweep
 from grokjax.config.identity import column
 from grokjax.results.load import Results
 
-Round = dict[str, Any]
-"""`cells` to train, and what they were chosen by: `band` of the boundary so far, `runs` so far.
-A round without cells is the last, and `reason` says why."""
+
+@dataclasses.dataclass(frozen=True)
+class Round:
+    """Runs that were chosen together, and what they were chosen by."""
+
+    cells: tuple[Mapping[str, Any], ...]
+    """To train, as those of a sweep; a round without any is the last."""
+    runs: int
+    """How many had ended when they were chosen."""
+    band: float | None
+    """Width of the boundary's band then; None where there was no boundary."""
+    reason: str | None = None
+    """Why there is no round after this one, if so."""
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Round:
+        """The round that a manifest tells of."""
+        return cls(tuple(told["cells"]), told["runs"], told["band"], told.get("reason"))
+
+    def to_json(self) -> dict[str, Any]:
+        """What a manifest tells of the round."""
+        told = {"cells": list(self.cells), "runs": self.runs, "band": self.band}
+        return told if self.reason is None else {**told, "reason": self.reason}
 
 
-def grown(experiment: Experiment, rounds: list[Round]) -> Experiment:
+def with_rounds(experiment: Experiment, rounds: Sequence[Round]) -> Experiment:
     """The experiment with the cells of these rounds beside its grid."""
     if not rounds and experiment.refine is None:
         return experiment
-    cells = tuple(cell for of_round in rounds for cell in of_round["cells"])
+    cells = tuple(cell for one in rounds for cell in one.cells)
     return dataclasses.replace(experiment, sweep=Sweep(experiment.sweep.cells + cells), refine=None)
 
 
-def following(
-    experiment: Experiment, refine: Refine, rounds: list[Round], results: Results
+def next_round(
+    experiment: Experiment, refine: Refine, rounds: Sequence[Round], results: Results
 ) -> Round:
-    """The round after these, from the runs that they have left."""
+    """The round after some rounds, chosen from the runs that they have left.
+
+    Args:
+      experiment: with its grid.
+      refine: how many runs in how many rounds, and how narrow a band is enough.
+      rounds: that have been trained.
+      results: of them and of the grid.
+    """
     x_path, y_path = experiment.refined_axes()
     x, y = (column(path) for path in (x_path, y_path))
-    wanted = [run.run_id for run in grown(experiment, rounds).runs()]
+    wanted = [run.run_id for run in with_rounds(experiment, rounds).runs()]
     runs = onset.table(results)
     runs = runs[runs["run_id"].isin(wanted)].set_index("run_id").loc[wanted].reset_index()
-    trained = sum(bool(of_round["cells"]) for of_round in rounds)
-    spent = sum(len(of_round["cells"]) for of_round in rounds)
+    trained = sum(bool(one.cells) for one in rounds)
+    spent = sum(len(one.cells) for one in rounds)
     try:
         # The grid's scales: further levels between its own could make them look otherwise.
         scales = {column(p): Scale.between(experiment.axes()[p]) for p in (x_path, y_path)}
-        found = boundary(runs, x, y, scales=scales)
+        edge = boundary(runs, x, y, scales=scales)
     except NotEnoughRunsError as error:
-        return {"cells": [], "runs": len(runs), "band": None, "reason": str(error)}
-    made: Round = {"cells": [], "runs": len(runs), "band": found.band_width()}
+        return Round((), len(runs), None, str(error))
+    last = Round((), len(runs), edge.band_width())
     if trained >= refine.rounds or spent >= refine.runs:
-        return {**made, "reason": "the runs are spent"}
-    if refine.band is not None and found.band_width() < refine.band:
-        return {**made, "reason": f"the band is narrower than {refine.band:g}"}
+        return dataclasses.replace(last, reason="the runs are spent")
+    if refine.band is not None and edge.band_width() < refine.band:
+        return dataclasses.replace(last, reason=f"the band is narrower than {refine.band:g}")
     # As even as whole numbers allow: the last rounds take what the first ones leave.
     n = -(-(refine.runs - spent) // (refine.rounds - trained))
-    chosen = choose(found, _candidates(experiment, refine), runs, n, _seeds(experiment, refine))
+    chosen = choose(edge, _candidates(experiment, refine), runs, n, _seeds(experiment, refine))
     names = {x: x_path, y: y_path}
     axes = experiment.axes().items()
     fixed = {path: values[0] for path, values in axes if len(values) == 1 and path != "seed"}
     cells = chosen.rename(columns=names).to_dict("records")
-    made["cells"] = [{**fixed, **{str(p): value for p, value in cell.items()}} for cell in cells]
-    return made if cells else {**made, "reason": "the lattice is full"}
+    if not cells:
+        return dataclasses.replace(last, reason="the lattice is full")
+    named = tuple({**fixed, **{str(p): value for p, value in cell.items()}} for cell in cells)
+    return dataclasses.replace(last, cells=named)
 
 
 def _candidates(experiment: Experiment, refine: Refine) -> pd.DataFrame:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, plan, rounds
+from grokjax.engine import backend, plan
 from grokjax.engine import folder as folders
 from grokjax.engine import standing as standings
 from grokjax.engine.progress import Report
+from grokjax.engine.rounds import Round, next_round, with_rounds
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
 from grokjax.results.load import Results, load
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a sweep is trained; the arguments of `run` say what each means."""
+
+    lanes: int | None
+    retry_failed: bool
+    fail_fast: bool
+    report: Report
+    stop: threading.Event
+    source: str | None
+    command: str
 
 
 def run(
@@ -55,41 +69,39 @@ def run(
     Raises:
       ConfigError: a value cannot work, or `out` holds something else; nothing was changed.
     """
-    if out is None:
-        with tempfile.TemporaryDirectory() as temporary:
-            options: dict[str, Any] = {"lanes": lanes, "fail_fast": fail_fast}
-            inside = Path(temporary) / "sweep"
-            results = run(experiment, inside, report=report, stop=stop, **options)
-            _ = results.runs, results.curves, results.measures  # read before the folder goes
-            return results
-    folder, stop = Path(out), stop or threading.Event()
+    stop = stop or threading.Event()
+    options = RunOptions(lanes, retry_failed, fail_fast, report, stop, source, command)
     backend.prepare()
+    if out is not None:
+        return _run_in(experiment, Path(out), options, overwrite=overwrite)
+    with tempfile.TemporaryDirectory() as temporary:
+        results = _run_in(experiment, Path(temporary) / "sweep", options)
+        _ = results.runs, results.curves, results.measures  # read before the folder goes
+        return results
+
+
+def _run_in(
+    experiment: Experiment, folder: Path, options: RunOptions, *, overwrite: bool = False
+) -> Results:
+    """Train what is missing in a folder, the grid first and then round after round."""
     folders.check_free(folder)
     # Refuse what cannot work before anything is written, the lock included. In a folder that
     # has results it is refused under the lock, where nobody is changing what is read.
     old = None if overwrite else folders.earlier_start(experiment, folder)
     if old is None:
-        _check_donors_stay(plan.here(experiment, lanes, {}, ()), folder)
+        _check_donors_stay(plan.here(experiment, options.lanes, {}, ()), folder)
     with folders.locked(folder):
         if overwrite:
             folders.remove_results(folder)
         old = folders.earlier_start(experiment, folder)
         recorded = old.get("rounds", []) if old and experiment.refine else []
-        made = [of_round for of_round in recorded if of_round["cells"]]
-        once = functools.partial(
-            _train,
-            folder=folder,
-            lanes=lanes,
-            fail_fast=fail_fast,
-            report=report,
-            stop=stop,
-            source=source,
-            command=command,
-        )
-        finished = once(rounds.grown(experiment, made), made, retry_failed=retry_failed)
-        while finished and experiment.refine and not (made and "reason" in made[-1]):
-            made = [*made, rounds.following(experiment, experiment.refine, made, load(folder))]
-            finished = once(rounds.grown(experiment, made), made, retry_failed=False)
+        trained = [one for one in map(Round.from_json, recorded) if one.cells]
+        finished = _train(with_rounds(experiment, trained), trained, folder, options)
+        # What was to be trained again has been: the rounds that follow are new.
+        options = dataclasses.replace(options, retry_failed=False)
+        while finished and experiment.refine and not (trained and trained[-1].reason):
+            trained += [next_round(experiment, experiment.refine, trained, load(folder))]
+            finished = _train(with_rounds(experiment, trained), trained, folder, options)
         if finished:
             shutil.rmtree(folder / folders.WORK)
     return load(folder)
@@ -107,47 +119,45 @@ def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:
 
 
 def _train(
-    experiment: Experiment,
-    made: list[rounds.Round],
-    *,
-    folder: Path,
-    lanes: int | None,
-    retry_failed: bool,
-    fail_fast: bool,
-    report: Report,
-    stop: threading.Event,
-    source: str | None,
-    command: str,
+    experiment: Experiment, trained: Sequence[Round], folder: Path, options: RunOptions
 ) -> bool:
-    """Train what is missing of a grid in a folder that is locked; whether all of it is there."""
+    """Train what is missing of a grid in a folder that is locked; whether all of it is there.
+
+    Args:
+      experiment: the grid, those of the rounds among its cells.
+      trained: rounds so far, for the manifest.
+      folder: of the results.
+      options: how to train.
+    """
     old = folders.earlier_start(experiment, folder)
     experiment = folders.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
+    rounds = [one.to_json() for one in trained]
     device = jax.devices()[0].device_kind
-    provenance = manifest.provenance(device, experiment.matmul_precision, command)
+    provenance = manifest.provenance(device, experiment.matmul_precision, options.command)
     standing = standings.read(
         folder,
         old,
         grid={run.run_id for run in experiment.runs()},
-        retry_failed=retry_failed,
+        retry_failed=options.retry_failed,
         provenance=provenance,
     )
     if standing.store.lost:
         lost = [str(path.relative_to(folder)) for path in standing.store.lost]
         provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}
-    programs = plan.here(experiment, lanes, recorded, set(standing.ended()["run_id"]))
+    programs = plan.here(experiment, options.lanes, recorded, set(standing.ended()["run_id"]))
     standing.check_grid(folder, programs)
-    trainer = Trainer(folder, experiment, programs, report, stop, fail_fast, standing)
+    trainer = Trainer(folder, experiment, programs, standing, options.report, options.stop)
     if trainer.todo():
-        if lanes is None:
+        if options.lanes is None:
             programs = trainer.tune(recorded)
-        shapes = {p.name: {**plan.shape(p), "asked_lanes": lanes} for p in programs}
-        folders.write_manifest(folder, experiment, old, shapes, provenance, made)
-        if source is not None:
-            write_text(folder / "experiment.py", source)
-    elif old and old.get("rounds", []) != made and made:
-        manifest.write(folder, {**old, "rounds": made})
-    finished = trainer.train()
+        shapes = {p.name: {**plan.shape(p), "asked_lanes": options.lanes} for p in programs}
+        folders.write_manifest(folder, experiment, old, shapes, provenance, rounds)
+        if options.source is not None:
+            write_text(folder / "experiment.py", options.source)
+    elif old and rounds and old.get("rounds", []) != rounds:
+        manifest.write(folder, {**old, "rounds": rounds})
+    finished = trainer.train(options.fail_fast)
     if finished:
         trainer.finish()
         folders.drop_checkpoints(folder)

@@ -22,7 +22,7 @@ from grokjax.config import Experiment
 from grokjax.engine import folder as folders
 from grokjax.engine import plan, tune
 from grokjax.engine.checkpoint import Checkpoints, nothing_running
-from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Rows
+from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, SegmentRows
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.standing import CHECKPOINTS, Standing
@@ -33,26 +33,31 @@ _NO_LANES = [np.zeros(1)]
 
 
 class Trainer:
-    """The host's side of a sweep in an open folder."""
+    """The host's side of a sweep in an open folder, whose lock its owner holds.
+
+    In this order: `todo` asks whether there is anything to train and `tune` shapes programs that no
+    earlier start has shaped; then its owner writes the manifest, which must say how programs are
+    cut before the first row is trained; `train` brings the tables to what is committed and trains;
+    `finish` merges them when no run is left.
+    """
 
     def __init__(
         self,
         folder: Path,
         experiment: Experiment,
         programs: list[Program],
+        standing: Standing,
         report: Report,
         stop: threading.Event,
-        fail_fast: bool,
-        standing: Standing,
     ) -> None:
         self._folder, self._experiment, self._programs = folder, experiment, programs
-        self._report, self._stop, self._fail_fast = report, stop, fail_fast
+        self._report, self._stop = report, stop
         self._standing, self._store = standing, standing.store
         self._tick, self._note = standing.tick, standing.note
         self._runs_schema = schema.runs_schema(experiment)
         self._checkpoints = Checkpoints(folder / CHECKPOINTS)
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
-        self._rows: list[Rows] = []  # not committed yet, and so are these
+        self._rows: list[SegmentRows] = []  # not committed yet, and so are these
         self._ended: list[dict[str, Any]] = []
         self._done: set[str] = set()
         self.progress = Progress(experiment.thresholds)
@@ -66,8 +71,12 @@ class Trainer:
         self._programs = tune.tuned(self._programs, recorded, self._say)
         return self._programs
 
-    def train(self) -> bool:
-        """Train what is left; False when `stop` ended it before the last run."""
+    def train(self, fail_fast: bool) -> bool:
+        """Train what is left; False when `stop` ended it before the last run.
+
+        Args:
+          fail_fast: raise the first error of a device instead of recording it.
+        """
         self._store.recover()
         snapshots.forget(self._folder, set(self._note["forget"]))
         if again := self._standing.again:  # a commit of its own: it finds all their rows or none
@@ -85,7 +94,7 @@ class Trainer:
             if self._stop.is_set():
                 return False
             if self._left(program):
-                self._train_or_fail(program)
+                self._train_or_fail(program, fail_fast)
         return self._run_ids() <= self._done
 
     def finish(self) -> None:
@@ -99,14 +108,14 @@ class Trainer:
         manifest.write(self._folder, {**found, "ticks": self._tick + 1, "parts": record})
         self._store.install(record)
 
-    def _train_or_fail(self, program: Program) -> None:
+    def _train_or_fail(self, program: Program, fail_fast: bool) -> None:
         """Train a program's runs with as many lanes as the memory allows."""
         while True:
             try:
                 return self._train_program(program)
             except DEVICE_ERRORS as error:
                 smaller = plan.smaller(program) if _out_of_memory(error) else None
-                if smaller is None and self._fail_fast:
+                if smaller is None and fail_fast:
                     raise
                 if smaller is None:
                     return self._record_failure(program, error)
@@ -121,6 +130,10 @@ class Trainer:
         lanes.fill(waiting)
         lanes.advance()
         began = time.perf_counter()
+        # The device must not wait for the host. So what a segment has left is taken off it, lanes
+        # that it emptied are filled and the next segment is started, and only then is anything
+        # written: while the device is busy. What is to be committed is copied before that, since
+        # the next segment writes over it.
         for segment in itertools.count(1):
             rows = lanes.collect()
             now = time.perf_counter()
@@ -130,7 +143,7 @@ class Trainer:
                 lanes.release(occupant)
             done = not (lanes.busy or waiting) or self._stop.is_set()
             commits = done or segment % program.segments == 0
-            if commits:  # the next segment reuses the memory of the state
+            if commits:
                 note, arrays = self._describe(lanes), lanes.arrays()
             if not done:
                 lanes.fill(waiting)
@@ -163,7 +176,7 @@ class Trainer:
             for lane in self._note["lanes"]
         ]
 
-    def _absorb(self, program: Program, rows: list[Rows], seconds: float) -> list[Occupant]:
+    def _absorb(self, program: Program, rows: list[SegmentRows], seconds: float) -> list[Occupant]:
         """Take in a segment's rows; the lanes that it emptied."""
         ended = []
         for of_run in rows:
