@@ -11,7 +11,7 @@ import jax
 
 from grokjax import command, display
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, cost, folder, plan, roofline, standing, targets, tune
+from grokjax.engine import backend, cost, plan, results_folder, roofline, standing, targets, tune
 from grokjax.engine.plan import Program
 from grokjax.engine.targets import Target
 
@@ -49,11 +49,11 @@ def describe(
       target: name of a device to plan and compile for that need not be there.
     """
     backend.prepare()
-    folder.check_free(out)
-    old = None if overwrite else folder.earlier_start(experiment, out)
-    experiment = folder.called_as_before(experiment, old)
+    results_folder.check_free(out)
+    old = None if overwrite else results_folder.earlier_start(experiment, out)
+    experiment = results_folder.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
-    ended = set() if overwrite else set(standing.read(out, old).ended()["run_id"])
+    ended = set() if overwrite else set(standing.read_standing(out, old).ended()["run_id"])
     if target is None:
         device = jax.default_backend()
         programs = plan.here(experiment, lanes, recorded, ended)
@@ -97,7 +97,7 @@ def _timed(
     for program in programs:
         command.say(f"timing {program.lanes} lanes of {program.name}")
         seconds = tune.measure(program).run_step_seconds
-        program = plan.shaped(program.spec, program.runs, lanes, program.devices, seconds)
+        program = plan.cut(program.spec, program.runs, lanes, program.devices, seconds)
         planned.append(Planned(program, "timed", _counted(program)))
     return planned
 
@@ -151,7 +151,7 @@ def _on_target(
         for program in family:
             share = cost.run_step_flops(program.spec) / cost.run_step_flops(family[0].spec)
             count, seconds = found.program.lanes, share * found.run_step_seconds
-            shaped = plan.shaped(program.spec, program.runs, count, 1, seconds)
+            shaped = plan.cut(program.spec, program.runs, count, 1, seconds)
             memory = f"{found.memory / 2**30:.1f} of {target.memory / 2**30:.0f} GiB as compiled"
             programs.append(Planned(shaped, "estimated from what was compiled", memory))
     return programs

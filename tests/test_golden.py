@@ -15,7 +15,7 @@ from golden import data
 
 import grokjax
 from grokjax import tasks
-from grokjax.training import run as training
+from grokjax.training import loop as training
 from grokjax.training import update
 from grokjax.training.data import Rows
 from grokjax.training.spec import spec_of

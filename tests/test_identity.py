@@ -24,8 +24,7 @@ from grokjax import (
     grid,
 )
 from grokjax.config.fields import replace_paths, resolve_path, traced
-from grokjax.engine import folder as folders
-from grokjax.engine import plan
+from grokjax.engine import plan, results_folder
 from grokjax.experiment_file import read
 from grokjax.results import manifest
 from grokjax.training.spec import spec_of
@@ -159,11 +158,11 @@ def test_what_was_recorded_before_keeps_its_ids(path, monkeypatch):
     experiment, _ = read(ROOT / "experiments" / f"{path.name}.py")
     old = manifest.read(path)
     try:
-        folders.earlier_start(experiment, path)
+        results_folder.earlier_start(experiment, path)
     except ConfigError as refused:  # recorded with other budgets or axes of whole parts
         assert "another base configuration" in str(refused) or "whole parts" in str(refused)
         return
-    called = set(folders.called_as_before(experiment, old).expansion.runs)
+    called = set(results_folder.called_as_before(experiment, old).expansion.runs)
     assert set(grokjax.load(path).runs["run_id"]) <= called
     assert not called & set(experiment.expansion.runs)
 

@@ -24,7 +24,7 @@ from grokjax import (
     models,
     tasks,
 )
-from grokjax.training import run as training
+from grokjax.training import loop as training
 from grokjax.training.spec import spec_of
 
 METRICS = ["train_loss", "train_accuracy", "test_loss", "test_accuracy", "weight_norm"]

@@ -64,7 +64,7 @@ def maximum(task: Maximum) -> Dataset:
 """,
 }
 METRIC = {
-    "training/run.py": [
+    "training/loop.py": [
         ("    measures: instruments.Measures\n", "    loss_gap: jax.Array\n    measures: instruments.Measures\n"),
         ("            measures=", "            loss_gap=on_test.loss - on_train.loss,\n            measures="),
     ],

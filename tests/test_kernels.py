@@ -23,8 +23,8 @@ from grokjax.models import attention_kernel, kernels
 from grokjax.models.attention_kernel import Read, Shape
 from grokjax.models.layers import ACTIVATIONS, Affine, layer_norm, rms_norm
 from grokjax.models.stream import last_axis
+from grokjax.training import loop as training
 from grokjax.training import loss_kernel
-from grokjax.training import run as training
 
 LANES = 2
 CLOSE = 1e-12

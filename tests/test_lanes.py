@@ -16,7 +16,7 @@ from grokjax.engine import lanes as lanes_module
 from grokjax.engine import plan
 from grokjax.engine.lanes import Lanes
 from grokjax.results.schema import CLOCK_COLUMNS, METRICS
-from grokjax.training import run as training
+from grokjax.training import loop as training
 from grokjax.training.spec import spec_of
 
 
@@ -177,7 +177,7 @@ def test_four_devices_equal_one_and_never_speak_to_each_other():
 def test_a_sweep_on_more_devices_than_there_are_is_refused(tiny):
     experiment = swept(tiny, seed=range(4))
     (program,) = plan.make(experiment, devices=4)
-    recorded = {program.name: {**plan.shape(program), "asked_lanes": None}}
+    recorded = {program.name: {**plan.cut_of(program), "asked_lanes": None}}
     with pytest.raises(grokjax.ConfigError, match="started on 4"):
         plan.make(experiment, devices=1, recorded=recorded)
 

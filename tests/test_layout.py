@@ -16,8 +16,8 @@ from test_models import built
 import grokjax
 from grokjax import models, tasks
 from grokjax.engine import cost
+from grokjax.training import loop as training
 from grokjax.training import losses
-from grokjax.training import run as training
 from grokjax.training.spec import spec_of
 from grokjax.training.words import words_of
 

@@ -12,7 +12,7 @@ from conftest import QUICKLY, hparams, in_float64, model_of, to_numpy
 
 import grokjax
 from grokjax import models, tasks
-from grokjax.training import run as training
+from grokjax.training import loop as training
 from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import grokjax
 from grokjax import tasks
-from grokjax.training import run as training
+from grokjax.training import loop as training
 from grokjax.training.data import permutation, split, splits
 from grokjax.training.spec import row_bucket, spec_of
 

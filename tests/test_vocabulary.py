@@ -24,8 +24,8 @@ from grokjax import models
 from grokjax.config import MLP, Experiment, Network
 from grokjax.config.fields import field_types
 from grokjax.tasks.dataset import make_dataset
+from grokjax.training import loop as training
 from grokjax.training import losses, modifiers, optimizers
-from grokjax.training import run as training
 from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
 from tools import readme_tables

@@ -17,7 +17,7 @@ from grokjax.config import MLP, AdamW, CrossEntropy, Experiment, MeanSquaredErro
 from grokjax.engine import cost, plan
 from grokjax.engine.lanes import Lanes
 from grokjax.engine.plan import Run
-from grokjax.training import run as training
+from grokjax.training import loop
 from grokjax.training.data import permutation, splits
 from grokjax.training.spec import spec_of
 
@@ -76,9 +76,9 @@ def workload(experiment: Experiment) -> tuple[Workload, list[float]]:
     spec, hp = spec_of(experiment), Run("bench", experiment.resolved()).hparams()
     table = tasks.build(experiment.task)
     rows = np.asarray(permutation(hp.split_seed[0], len(table.targets)))[: experiment.n_train]
-    step = jax.jit(lambda state: training.step(spec, hp, splits(spec, hp)[0], state))
+    step = jax.jit(lambda state: loop.step(spec, hp, splits(spec, hp)[0], state))
     with jax.default_matmul_precision(spec.matmul_precision):
-        state = jax.jit(partial(training.init, spec))(hp)
+        state = jax.jit(partial(loop.init, spec))(hp)
         params, losses = jax.tree.map(np.asarray, state.params), []
         for _ in range(4):
             state, info = step(state)

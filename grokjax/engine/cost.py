@@ -13,7 +13,7 @@ import numpy as np
 from grokjax import models, tasks
 from grokjax.config import MLP, Model, Transformer
 from grokjax.engine import programs
-from grokjax.training.run import layout
+from grokjax.training.loop import layout
 from grokjax.training.spec import Spec
 
 PROCESSOR_FLOP_RATE, PROCESSOR_OVERHEAD = 6e10, 1e-4

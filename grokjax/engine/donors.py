@@ -17,16 +17,15 @@ import numpy as np
 
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.donors import Donor
-from grokjax.results import manifest as manifests
-from grokjax.results import snapshots
+from grokjax.results import manifest, snapshots
 from grokjax.results.load import Results, load
-from grokjax.training import run as training
-from grokjax.training.run import Donors
+from grokjax.training import loop
+from grokjax.training.loop import Donors
 from grokjax.training.spec import Spec, shapes
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class DonorFiles:
     """The snapshots of a run's donors, None where it has none."""
 
     start: snapshots.Snapshot | None = None
@@ -38,16 +37,16 @@ class Found:
         return {name: donor.run_id for name, donor in found.items() if donor}
 
 
-def find(run: Experiment) -> Found:
+def find(run: Experiment) -> DonorFiles:
     """The donors of a run, looked up in the folders that it names.
 
     Raises:
       ConfigError: there is no such sweep, run or snapshot, or more than one run fits.
     """
     if run.start is None and run.mask is None:
-        return Found()
+        return DonorFiles()
     row = run.row()
-    return Found(
+    return DonorFiles(
         _snapshot("start", run.start, row) if run.start else None,
         _snapshot("mask", run.mask, row) if run.mask else None,
     )
@@ -62,16 +61,16 @@ def trace(spec: Spec) -> None:
     words = (spec.task, *jax.tree.leaves(spec.words, is_leaf=_is_word), *spec.instruments)
     if any(source.checksum(type(word)) for word in words):
         with jax.enable_x64(spec.double):
-            jax.eval_shape(partial(training.segment, spec, 1), shapes(spec), state_shapes(spec))
+            jax.eval_shape(partial(loop.segment, spec, 1), shapes(spec), state_shapes(spec))
 
 
 def _is_word(part: object) -> bool:
     return isinstance(part, Config)
 
 
-def check(spec: Spec, found: Found) -> None:
+def check(spec: Spec, found: DonorFiles) -> None:
     """Refuse donors whose parameters have not the names and shapes of the spec's network."""
-    if found == Found():
+    if found == DonorFiles():
         return
     state = state_shapes(spec)
     for name, snapshot in (("start", found.start), ("mask", found.mask)):
@@ -90,7 +89,7 @@ def check(spec: Spec, found: Found) -> None:
                 )
 
 
-def read(spec: Spec, found: Found) -> Donors:
+def read(spec: Spec, found: DonorFiles) -> Donors:
     """The arrays of a run's donors, read from their snapshots."""
     state = state_shapes(spec)
     start = _filled({"params": state.params}, found.start)["params"] if found.start else None
@@ -111,7 +110,7 @@ def donor_shapes(spec: Spec) -> Donors:
     )
 
 
-def state_shapes(spec: Spec) -> training.State:
+def state_shapes(spec: Spec) -> loop.State:
     """The shapes of a run's state."""
     # They do not depend on the rows, in which alone most programs of a sweep differ.
     alike = dataclasses.replace(spec, train_rows=(1, 1), tiles=1, row_multiple=1)
@@ -123,10 +122,10 @@ def state_shapes(spec: Spec) -> training.State:
 
 
 @functools.cache
-def _fresh_shapes(spec: Spec) -> training.State:
+def _fresh_shapes(spec: Spec) -> loop.State:
     """The shapes of the state of runs that take over nothing."""
     with jax.enable_x64(spec.double):
-        state: Any = jax.eval_shape(partial(training.init, spec), shapes(spec))
+        state: Any = jax.eval_shape(partial(loop.init, spec), shapes(spec))
     return state
 
 
@@ -164,8 +163,8 @@ def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snap
         raise ConfigError(f"{name}={donor.path!r}: {why}.")
 
     try:
-        manifest = Path(donor.path) / manifests.NAME
-        results = _results(donor.path, manifest.stat().st_mtime_ns if manifest.exists() else 0)
+        file = Path(donor.path) / manifest.NAME
+        results = _results(donor.path, file.stat().st_mtime_ns if file.exists() else 0)
     except ConfigError:
         refuse("there is no sweep.json, give the results folder of a sweep with snapshots")
     runs = results.runs

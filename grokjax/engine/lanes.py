@@ -25,8 +25,8 @@ from grokjax.analysis import onset
 from grokjax.config import Thresholds
 from grokjax.engine import donors
 from grokjax.engine.plan import Program, Run
-from grokjax.training import run as training
-from grokjax.training.run import State
+from grokjax.training import loop
+from grokjax.training.loop import State
 from grokjax.training.spec import Hparams, Spec, shapes
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
@@ -94,8 +94,8 @@ class Lanes:
             self._state: State = jax.tree.map(
                 lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
-        self._metrics: training.Metrics | None = None
-        self._captured: training.Captured | None = None
+        self._metrics: loop.Metrics | None = None
+        self._captured: loop.Captured | None = None
 
     @property
     def busy(self) -> bool:
@@ -158,7 +158,7 @@ class Lanes:
             occupant.step = int(step[end - 1]) + log_every
         return collected
 
-    def _taken(self) -> training.Captured | None:
+    def _taken(self) -> loop.Captured | None:
         """What the lanes have captured, on the host; None where that is nothing."""
         if self._captured is None or not np.asarray(self._captured.count).any():
             return None
@@ -227,9 +227,7 @@ class Lanes:
         return modes(self.program.spec)
 
 
-def _kept(
-    captured: training.Captured | None, lane: int, last: int
-) -> dict[int, dict[str, np.ndarray]]:
+def _kept(captured: loop.Captured | None, lane: int, last: int) -> dict[int, dict[str, np.ndarray]]:
     """What a lane has captured up to a step."""
     if captured is None:
         return {}
@@ -311,7 +309,7 @@ def traced_programs(
             )
         )
         refill = traced(partial(_refill, spec), hparams, gifts, fresh, state)
-        return refill, traced(partial(training.segment, spec, log_points), hparams, state)
+        return refill, traced(partial(loop.segment, spec, log_points), hparams, state)
 
 
 def _stacked(one: Any, lanes: int, sharding: NamedSharding) -> Any:
@@ -334,8 +332,6 @@ def _sharding(devices: int) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec("lanes"))
 
 
-def _refill(
-    spec: Spec, hp: Hparams, gifts: training.Donors, fresh: jax.Array, state: State
-) -> State:
+def _refill(spec: Spec, hp: Hparams, gifts: loop.Donors, fresh: jax.Array, state: State) -> State:
     """A new run's state where `fresh`, else the state as it is."""
-    return jax.tree.map(partial(jnp.where, fresh), training.init(spec, hp, gifts), state)
+    return jax.tree.map(partial(jnp.where, fresh), loop.init(spec, hp, gifts), state)

@@ -12,9 +12,8 @@ import jax
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors
-from grokjax.engine.donors import Found
-from grokjax.training import spec as spec_module
-from grokjax.training.spec import TRACED, Capture, Hparams, Spec, spec_of
+from grokjax.engine.donors import DonorFiles
+from grokjax.training.spec import TRACED, Capture, Hparams, Spec, hparams, spec_of
 from grokjax.training.words import Words
 
 MEMORY_SHARE = 0.8
@@ -36,7 +35,7 @@ class Run:
 
     run_id: str
     config: Experiment
-    donors: Found = Found()
+    donors: DonorFiles = DonorFiles()
 
     @property
     def log_points(self) -> int:
@@ -45,7 +44,7 @@ class Run:
 
     def hparams(self) -> Hparams:
         """Its numbers, as NumPy arrays of the program's dtype."""
-        return spec_module.hparams(self.config)
+        return hparams(self.config)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +74,8 @@ class Program:
         return self.lanes * self.log_points * self.spec.log_every
 
 
-SHAPE = ("lanes", "devices", "log_points", "segments", "run_step_seconds")
-ROWS_SHAPE = {"tiles": 1, "row_multiple": 1}
+CUT = ("lanes", "devices", "log_points", "segments", "run_step_seconds")
+CUT_OF_ROWS = {"tiles": 1, "row_multiple": 1}
 """How a spec's rows lie in memory, with what it was before anybody chose."""
 ROW_MULTIPLES = (128, 64, 32, 16, 8)
 """Sides of the blocks that accelerators multiply matrices in: of a table with other numbers of rows
@@ -85,10 +84,10 @@ PADDED_FOR_BLOCKS = 1 / 16
 """Share of the rows that may be added for it."""
 
 
-def shape(program: Program) -> dict[str, Any]:
+def cut_of(program: Program) -> dict[str, Any]:
     """What the manifest keeps: a later start cuts the program the same way, to the same bits."""
-    of_rows = {name: getattr(program.spec, name) for name in ROWS_SHAPE}
-    return {**of_rows, **{name: getattr(program, name) for name in SHAPE}}
+    of_rows = {name: getattr(program.spec, name) for name in CUT_OF_ROWS}
+    return {**of_rows, **{name: getattr(program, name) for name in CUT}}
 
 
 def spec_name(spec: Spec) -> str:
@@ -96,7 +95,7 @@ def spec_name(spec: Spec) -> str:
     told: dict[str, Any] = {}
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        if field.name not in ROWS_SHAPE and value != field.default:
+        if field.name not in CUT_OF_ROWS and value != field.default:
             told[field.name] = _told(value)
     return digest(told)
 
@@ -158,7 +157,7 @@ def make(
     groups: dict[Spec, list[Run]] = {}
     for config in experiment.runs():
         run_id = config.run_id
-        found = Found() if run_id in ended else donors.find(config)
+        found = DonorFiles() if run_id in ended else donors.find(config)
         groups.setdefault(spec_of(config), []).append(Run(run_id, config, found))
     for spec, runs in groups.items():
         if backend == "tpu" and spec.double:
@@ -179,16 +178,16 @@ def make(
                 each = min(_lanes_in(memory or SMALLEST_MEMORY, spec), len(runs) // devices)
             count = lanes or devices * max(1, each)
             seconds = cost.nominal_run_step_seconds(spec, backend)
-            programs.append(shaped(spec, runs, count, devices, seconds))
+            programs.append(cut(spec, runs, count, devices, seconds))
         elif lanes in (None, kept["lanes"], kept["asked_lanes"]):
-            of_rows = {name: kept.get(name, plain) for name, plain in ROWS_SHAPE.items()}
+            of_rows = {name: kept.get(name, plain) for name, plain in CUT_OF_ROWS.items()}
             spec = dataclasses.replace(spec, **of_rows)
             if kept["devices"] > devices:
                 raise ConfigError(
                     f"devices={devices}: this sweep was started on {kept['devices']}, which its "
                     "bits depend on; go on with as many, or start over with --overwrite."
                 )
-            programs.append(Program(spec, tuple(runs), **{name: kept[name] for name in SHAPE}))
+            programs.append(Program(spec, tuple(runs), **{name: kept[name] for name in CUT}))
         else:
             raise ConfigError(
                 f"lanes={lanes}: this sweep was started with {kept['lanes']} lanes, which its bits "
@@ -220,7 +219,7 @@ def device_memory() -> float | None:
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 
-def shaped(
+def cut(
     spec: Spec, runs: Sequence[Run], lanes: int, devices: int, run_step_seconds: float
 ) -> Program:
     """A program of so many lanes, cut by what an update of one run takes.

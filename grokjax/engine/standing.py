@@ -59,7 +59,7 @@ class Standing:
             )
 
 
-def read(
+def read_standing(
     folder: Path,
     manifest: Mapping[str, Any] | None,
     *,

@@ -12,11 +12,10 @@ from pathlib import Path
 import jax
 
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, plan
-from grokjax.engine import folder as folders
-from grokjax.engine import standing as standings
+from grokjax.engine import backend, plan, results_folder
 from grokjax.engine.progress import Report
 from grokjax.engine.rounds import Round, next_round, with_rounds
+from grokjax.engine.standing import read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
@@ -84,16 +83,16 @@ def _run_in(
     experiment: Experiment, folder: Path, options: RunOptions, *, overwrite: bool = False
 ) -> Results:
     """Train what is missing in a folder, the grid first and then round after round."""
-    folders.check_free(folder)
+    results_folder.check_free(folder)
     # Refuse what cannot work before anything is written, the lock included. In a folder that
     # has results it is refused under the lock, where nobody is changing what is read.
-    old = None if overwrite else folders.earlier_start(experiment, folder)
+    old = None if overwrite else results_folder.earlier_start(experiment, folder)
     if old is None:
         _check_donors_stay(plan.here(experiment, options.lanes, {}, ()), folder)
-    with folders.locked(folder):
+    with results_folder.locked(folder):
         if overwrite:
-            folders.remove_results(folder)
-        old = folders.earlier_start(experiment, folder)
+            results_folder.remove_results(folder)
+        old = results_folder.earlier_start(experiment, folder)
         recorded = old.get("rounds", []) if old and experiment.refine else []
         trained = [one for one in map(Round.from_json, recorded) if one.cells]
         finished = _train(with_rounds(experiment, trained), trained, folder, options)
@@ -103,7 +102,7 @@ def _run_in(
             trained += [next_round(experiment, experiment.refine, trained, load(folder))]
             finished = _train(with_rounds(experiment, trained), trained, folder, options)
         if finished:
-            shutil.rmtree(folder / folders.WORK)
+            shutil.rmtree(folder / results_folder.WORK)
     return load(folder)
 
 
@@ -129,13 +128,13 @@ def _train(
       folder: of the results.
       options: how to train.
     """
-    old = folders.earlier_start(experiment, folder)
-    experiment = folders.called_as_before(experiment, old)
+    old = results_folder.earlier_start(experiment, folder)
+    experiment = results_folder.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
     rounds = [one.to_json() for one in trained]
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, options.command)
-    standing = standings.read(
+    standing = read_standing(
         folder,
         old,
         grid={run.run_id for run in experiment.runs()},
@@ -151,8 +150,8 @@ def _train(
     if trainer.todo():
         if options.lanes is None:
             programs = trainer.tune(recorded)
-        shapes = {p.name: {**plan.shape(p), "asked_lanes": options.lanes} for p in programs}
-        folders.write_manifest(folder, experiment, old, shapes, provenance, rounds)
+        cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
+        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds)
         if options.source is not None:
             write_text(folder / "experiment.py", options.source)
     elif old and rounds and old.get("rounds", []) != rounds:
@@ -160,5 +159,5 @@ def _train(
     finished = trainer.train(options.fail_fast)
     if finished:
         trainer.finish()
-        folders.drop_checkpoints(folder)
+        results_folder.drop_checkpoints(folder)
     return finished

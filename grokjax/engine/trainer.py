@@ -19,8 +19,7 @@ import numpy as np
 from grokjax import tasks
 from grokjax.analysis import onset
 from grokjax.config import Experiment
-from grokjax.engine import folder as folders
-from grokjax.engine import plan, tune
+from grokjax.engine import plan, results_folder, tune
 from grokjax.engine.checkpoint import Checkpoints, nothing_running
 from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, SegmentRows
 from grokjax.engine.plan import Program, Run
@@ -243,7 +242,7 @@ class Trainer:
         for run_id in forgotten:
             self._history.pop(run_id, None)
         self._commit(nothing_running(), _NO_LANES, forgotten)
-        folders.record_shape(self._folder, smaller)
+        results_folder.record_cut(self._folder, smaller)
 
     def _left(self, program: Program) -> list[Run]:
         ended = self._done | {row["run_id"] for row in self._ended}

@@ -61,7 +61,7 @@ def tuned(
     )
     if nominal < WORTH_SECONDS:
         return list(programs)
-    shaped = {}
+    timed = {}
     for family in plan.families(new):
         largest = family[0]
         best = _recalled(largest, say)
@@ -69,10 +69,8 @@ def tuned(
             spec = dataclasses.replace(program.spec, tiles=best.tiles)
             share = cost.run_step_flops(spec) / cost.run_step_flops(largest.spec)
             seconds = best.run_step_seconds * share
-            shaped[program.name] = plan.shaped(
-                spec, program.runs, best.lanes, program.devices, seconds
-            )
-    return [shaped.get(program.name, program) for program in programs]
+            timed[program.name] = plan.cut(spec, program.runs, best.lanes, program.devices, seconds)
+    return [timed.get(program.name, program) for program in programs]
 
 
 def _recalled(program: Program, say: Callable[[str], None]) -> Timing:

@@ -184,9 +184,9 @@ def write_manifest(
     manifest.write(folder, {**described, **starts[0], **kept})
 
 
-def record_shape(folder: Path, program: Program) -> None:
+def record_cut(folder: Path, program: Program) -> None:
     """Let the manifest say that a program had to be shaped anew."""
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened
-    found["programs"][program.name] |= plan.shape(program)
+    found["programs"][program.name] |= plan.cut_of(program)
     manifest.write(folder, found)
