@@ -176,7 +176,7 @@ def _tables(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _provenance(manifest: dict[str, Any]) -> list[list[str]]:
+def _provenance(manifest: Manifest) -> list[list[str]]:
     git, device = manifest.get("git") or {}, manifest.get("device") or {}
     rows: list[tuple[str, Any]] = [
         ("created", manifest.get("created")),

@@ -18,6 +18,7 @@ from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import temporary
 from grokjax.results.load import WORK
+from grokjax.results.manifest import Manifest, Provenance
 
 OURS = (
     "experiment.py",
@@ -37,7 +38,7 @@ TEMPORARY = tuple(temporary(Path(name)).name for name in (manifest.NAME, "experi
 """What a death leaves of the files beside the tables."""
 
 
-def earlier_start(experiment: Experiment, folder: Path) -> dict[str, Any] | None:
+def earlier_start(experiment: Experiment, folder: Path) -> Manifest | None:
     """The manifest of an earlier start of this sweep, None where there is none.
 
     Raises:
@@ -54,14 +55,14 @@ def earlier_start(experiment: Experiment, folder: Path) -> dict[str, Any] | None
     return old
 
 
-def called_as_before(experiment: Experiment, old: dict[str, Any] | None) -> Experiment:
+def called_as_before(experiment: Experiment, old: Manifest | None) -> Experiment:
     """The experiment, its runs with ids by the rule that the folder began with."""
     if old is None or old["schema_version"] > FORMER_IDS:
         return experiment
     return experiment.with_former_ids(_unknown_then(experiment, old))
 
 
-def _check_ids_are_certain(experiment: Experiment, old: dict[str, Any], folder: Path) -> None:
+def _check_ids_are_certain(experiment: Experiment, old: Manifest, folder: Path) -> None:
     """Refuse a folder of an older grokjax where it is not certain what that one called its runs."""
     # Of a part that is an axis the base says too little: it may be of another kind there.
     paths = leaves(experiment)
@@ -81,7 +82,7 @@ def _check_ids_are_certain(experiment: Experiment, old: dict[str, Any], folder: 
     )
 
 
-def _unknown_then(experiment: Experiment, old: dict[str, Any]) -> set[str]:
+def _unknown_then(experiment: Experiment, old: Manifest) -> set[str]:
     """Paths of the fields of a run that an older grokjax did not have."""
     unknown = leaves(experiment).keys() - old["base"].keys()
     return {path for path in unknown if path.split(".")[0] not in OF_THE_SWEEP}
@@ -160,28 +161,42 @@ def drop_checkpoints(folder: Path) -> None:
 def write_manifest(
     folder: Path,
     experiment: Experiment,
-    old: dict[str, Any] | None,
-    programs: dict[str, Any],
-    provenance: dict[str, Any],
+    old: Manifest | None,
+    programs: dict[str, dict[str, Any]],
+    provenance: Provenance,
     rounds: list[dict[str, Any]],
 ) -> None:
-    """The manifest of this start; a sweep that goes on or grows keeps the earlier starts."""
+    """The manifest of this start; a sweep that goes on or grows keeps what earlier ones told.
+
+    Args:
+      folder: of the results.
+      experiment: that is trained.
+      old: manifest of the earlier start, None where there was none.
+      programs: name → how it is cut.
+      provenance: of this start.
+      rounds: of a refined sweep.
+    """
     described = manifest.describe(experiment, folder.name)
-    if old:  # it says how the runs are called
-        described["schema_version"] = old["schema_version"]
-    starts = [*old["starts"], provenance] if old else [provenance]
-    if old:
+    starts = [provenance]
+    new: Manifest = {**described, **provenance, "starts": starts, "programs": programs}
+    new |= {"ticks": 0, "rounds": rounds}
+    if old is not None:
         for path, values in old["axes"].items():
-            new = described["axes"].setdefault(path, [])
-            described["axes"][path] = [*values, *(v for v in new if v not in values)]
-        programs = {**programs, **old["programs"]}  # what was chosen first stays
-    ticks = old["ticks"] if old else 0
-    # A start that does not refine keeps the record of those that did.
-    rounds = rounds or (old or {}).get("rounds", [])
-    kept = {"starts": starts, "programs": programs, "ticks": ticks, "rounds": rounds}
-    if old and "parts" in old:
-        kept["parts"] = old["parts"]
-    manifest.write(folder, {**described, **starts[0], **kept})
+            more = described["axes"].setdefault(path, [])
+            described["axes"][path] = [*values, *(v for v in more if v not in values)]
+        starts[:0] = old["starts"]
+        new |= starts[0]
+        new |= {
+            "schema_version": old["schema_version"],  # it says how the runs are called
+            "sources": {**old.get("sources", {}), **described["sources"]},
+            "programs": {**programs, **old["programs"]},  # what was chosen first stays
+            "ticks": old["ticks"],
+            # A start that does not refine keeps the record of those that did.
+            "rounds": rounds or old.get("rounds", []),
+        }
+        if "parts" in old:
+            new["parts"] = old["parts"]
+    manifest.write(folder, new)
 
 
 def record_cut(folder: Path, program: Program) -> None:

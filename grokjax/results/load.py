@@ -17,6 +17,7 @@ from grokjax.config.identity import column
 from grokjax.config.fields import require
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import fingerprint, read_metadata, read_table
+from grokjax.results.manifest import Manifest
 from grokjax.results.snapshots import Snapshot
 
 
@@ -31,7 +32,7 @@ class Results:
     """The tables of a sweep, or of several joined, read when first asked for."""
 
     path: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     """Of the first folder."""
     others: tuple[Path, ...] = ()
     """Further folders; a run that an earlier one has is left out."""
@@ -193,7 +194,7 @@ def _parts(folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     found = manifest.read(folder)
     if found is None:
         raise ConfigError(f"{folder}: no sweep.json, give the folder that a sweep has written.")

@@ -8,21 +8,67 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
 from grokjax.config.identity import checksums, identity, sources
 from grokjax.results.files import write_json
+from grokjax.results.parts import Record
 from grokjax.results.schema import GROWABLE, READABLE, SCHEMA_VERSION
 
 NAME = "sweep.json"
 _PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
 
 
-def read(folder: Path) -> dict[str, Any] | None:
+class Described(TypedDict):
+    """What a manifest says of what is run."""
+
+    schema_version: int
+    """Which columns, files and ids the folder has; see `results.schema`."""
+    name: str
+    base: dict[str, Any]
+    """Dotted path → value of the configuration that all runs share but for the axes."""
+    axes: dict[str, list[Any]]
+    """Dotted path → the values that it takes."""
+    thresholds: dict[str, Any]
+    """What the onset columns were computed with."""
+    sources: dict[str, str]
+    """Kind → source of every word that the user has written."""
+
+
+class Provenance(TypedDict, total=False):
+    """With what, and on what, a start of a sweep ran."""
+
+    command: str
+    created: str
+    git: dict[str, Any] | None
+    versions: dict[str, str]
+    device: dict[str, Any]
+    matmul_precision: str
+    trained_again: dict[str, Any]
+    """Runs that had lost rows, and the parts that were lost."""
+    work: dict[str, float]
+    """Updates that this start did, and its seconds."""
+
+
+class Manifest(Described, Provenance, total=False):
+    """`sweep.json`: what is run, the provenance of the first start, and how far the sweep is."""
+
+    starts: list[Provenance]
+    """Of every start, the first one's first."""
+    programs: dict[str, dict[str, Any]]
+    """Name of a compiled program → how it is cut into lanes, tiles and segments."""
+    ticks: int
+    """Commits so far, when the sweep last finished."""
+    rounds: list[dict[str, Any]]
+    """Of a refined sweep; see `engine.rounds.Round`."""
+    parts: Record
+    """The files of a finished sweep, with their rows and hashes."""
+
+
+def read(folder: Path) -> Manifest | None:
     """The manifest of a results folder, or None where there is none."""
     path = folder / NAME
     if not path.exists():
@@ -41,7 +87,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     return manifest
 
 
-def write(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest."""
     write_json(folder / NAME, manifest)
 
@@ -53,7 +99,7 @@ def base_of(experiment: Experiment) -> dict[str, Any]:
     return {path: value for path, value in found.items() if path.split(".")[0] not in own}
 
 
-def describe(experiment: Experiment, name: str) -> dict[str, Any]:
+def describe(experiment: Experiment, name: str) -> Described:
     """The part of a manifest that says what is run."""
     return {
         "schema_version": SCHEMA_VERSION,
@@ -65,7 +111,7 @@ def describe(experiment: Experiment, name: str) -> dict[str, Any]:
     }
 
 
-def provenance(device: str, matmul_precision: str, command: str) -> dict[str, Any]:
+def provenance(device: str, matmul_precision: str, command: str) -> Provenance:
     """With what and where a start of a sweep was run."""
     versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     return {
@@ -92,7 +138,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 
 def check_same_base(
-    old: Mapping[str, Any], new: Mapping[str, Any], experiment: Experiment, folder: Path
+    old: Described, new: Described, experiment: Experiment, folder: Path
 ) -> None:
     """Refuse to mix two base configurations, or two schemas, in one folder.
 
