@@ -49,7 +49,7 @@ def usage() -> str:
 
 def _dispatch(name: str, rest: list[str]) -> int:
     from grokjax.config import ConfigError
-    from grokjax.config.fields import suggestion
+    from grokjax.config.coercion import suggestion
 
     if name not in COMMANDS:
         raise ConfigError(f"command={name!r}: {suggestion(name, COMMANDS)}.")

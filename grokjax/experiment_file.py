@@ -10,7 +10,8 @@ import types
 from pathlib import Path
 
 from grokjax.config import Config, ConfigError, Experiment
-from grokjax.config.fields import field_types, suggestion
+from grokjax.config.coercion import suggestion
+from grokjax.config.fields import field_types
 
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NUMBERS = itertools.count(1)

@@ -13,6 +13,7 @@ from grokjax.analysis.summary import Summary
 from grokjax.config.experiment import SEEDS
 from grokjax.explorer.page import render
 from grokjax.figures.axes import steps
+from grokjax.results.manifest import Manifest
 from grokjax.results.schema import onset_columns
 
 MOST_CURVES = 2000

@@ -16,7 +16,7 @@ from sympy.combinatorics.named_groups import (
 )
 
 from grokjax import tasks
-from grokjax.config.fields import ConfigError
+from grokjax.config.coercion import ConfigError
 from grokjax.config.groups import FiniteGroup
 from grokjax.tasks import groups
 

@@ -19,7 +19,8 @@ from task_examples import DRAWN, EXAMPLES, fake_mnist, idx_bytes
 
 from grokjax import tasks
 from grokjax.config.boolean import Conjunction, Majority, SparseParity
-from grokjax.config.fields import Config, ConfigError, field_types
+from grokjax.config.coercion import ConfigError
+from grokjax.config.fields import Config, field_types
 from grokjax.config.images import MNIST, Digits
 from grokjax.config.regression import PolynomialRegression, TeacherStudent
 from grokjax.config.rows import Table

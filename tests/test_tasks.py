@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokjax import tasks
-from grokjax.config.fields import ConfigError
+from grokjax.config.coercion import ConfigError
 from grokjax.config.modular import COMMUTATIVE, OPERATIONS, ModularArithmetic
 
 BY_HAND = {

@@ -15,7 +15,8 @@ from benchmarks.peers import plain_jax
 from grokjax.bench import ours
 from grokjax.bench.contender import Contender
 from grokjax.config import MLP, AdamW, Experiment, Model, Optimizer, Transformer
-from grokjax.config.fields import Config, require
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config
 
 SAME_LOSS = 1e-3
 """Relative difference of the first losses up to which a peer trains the same network."""

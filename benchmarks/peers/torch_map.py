@@ -22,7 +22,7 @@ from benchmarks import peers
 from grokjax import command, experiment_file
 from grokjax.bench import record
 from grokjax.config import MLP, ConfigError, Experiment
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 
 PROGRAM = "python -m benchmarks.peers.torch_map"
 

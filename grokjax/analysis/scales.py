@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ class Scale:
     name: str
     kind: str
     """log, linear or ordinal; on a log axis levels of 0 have no place and are left out."""
-    levels: list
+    levels: list[Any]
 
     @classmethod
     def of(cls, column: pd.Series) -> Scale:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -173,7 +174,7 @@ def kaplan_meier_curve(times: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
     return frame
 
 
-def wilson(successes: np.ndarray, n: np.ndarray, level: float = LEVEL) -> tuple:
+def wilson(successes: np.ndarray, n: np.ndarray, level: float = LEVEL) -> tuple[Any, ...]:
     """Wilson's interval of a share, lower and upper limits."""
     from scipy.special import ndtri
 

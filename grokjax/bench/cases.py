@@ -17,7 +17,8 @@ from grokjax.config import (
     Sweep,
     Transformer,
 )
-from grokjax.config.fields import replace_paths, suggestion
+from grokjax.config.coercion import suggestion
+from grokjax.config.fields import replace_paths
 
 STANDARD = {
     "1L": Experiment(task=ModularArithmetic("add", p=113), model=Transformer(), train_fraction=0.3),

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from grokjax.config.fields import ConfigError
+from grokjax.config.coercion import ConfigError
 
 __all__ = ["Sweep", "grid", "zipped"]
 

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from grokjax.config.fields import Config, coerce, require
+from grokjax.config.coercion import coerce, require
+from grokjax.config.fields import Config
 
 __all__ = ["Change"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.parts import PerturbingModifier
 
 if TYPE_CHECKING:

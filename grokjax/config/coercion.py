@@ -55,7 +55,7 @@ def _coercer(kind: Any) -> Callable[[Any, str], Any]:
     return functools.partial(_as_kind, kind)
 
 
-def _as_one_of(kinds: tuple, value: Any, name: str) -> Any:
+def _as_one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
     if value is None and type(None) in kinds:
         return None
     others = [kind for kind in kinds if kind is not type(None)]
@@ -63,7 +63,7 @@ def _as_one_of(kinds: tuple, value: Any, name: str) -> Any:
     return coerce(value, (fitting or others)[0], name)
 
 
-def _as_choice(choices: tuple, value: Any, name: str) -> Any:
+def _as_choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
     if not (isinstance(value, str) and value in choices):
         require(False, name, value, f"choose from {', '.join(map(repr, choices))}")
     return value

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from grokjax.config.fields import Config, host, require
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config, host
 from grokjax.config.snapshots import Moment
 
 __all__ = ["StartFrom"]

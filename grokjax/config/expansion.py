@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grokjax.config.axes import Sweep
-from grokjax.config.fields import ConfigError, leaves_at, replace_paths, resolve_path
+from grokjax.config.coercion import ConfigError
+from grokjax.config.fields import leaves_at, replace_paths, resolve_path
 from grokjax.config.identity import OF_THE_SWEEP, plain
 
 if TYPE_CHECKING:

@@ -13,17 +13,10 @@ from grokjax.config import own
 from grokjax.config.axes import Sweep
 from grokjax.config.changes import Change
 from grokjax.config.checks import check_experiment
+from grokjax.config.coercion import ConfigError
 from grokjax.config.donors import StartFrom
 from grokjax.config.expansion import Expansion, expand
-from grokjax.config.fields import (
-    Config,
-    ConfigError,
-    leaves,
-    parts,
-    replace_paths,
-    resolve_path,
-    traced,
-)
+from grokjax.config.fields import Config, leaves, parts, replace_paths, resolve_path, traced
 from grokjax.config.identity import (
     OF_THE_SWEEP,
     checksums,

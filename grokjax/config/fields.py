@@ -262,7 +262,9 @@ def _replaced_inside(part: Any, inner: Mapping[str, Any], head: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
-def _replaced_part(part: Config, values: tuple[tuple[str, Any], ...], _: tuple) -> Config:
+def _replaced_part(
+    part: Config, values: tuple[tuple[str, Any], ...], _: tuple[type, ...]
+) -> Config:
     return replace_paths(part, dict(values))
 
 

@@ -13,7 +13,7 @@ import math
 import re
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import ConfigError, require
+from grokjax.config.coercion import ConfigError, require
 from grokjax.config.modular import Format
 from grokjax.config.parts import Task
 

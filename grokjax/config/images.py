@@ -12,7 +12,8 @@ import zlib
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import ConfigError, location, require
+from grokjax.config.coercion import ConfigError, require
+from grokjax.config.fields import location
 from grokjax.config.modular import check_table_seed
 from grokjax.config.parts import Task
 

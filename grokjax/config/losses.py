@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from grokjax.config.fields import require, traced
+from grokjax.config.coercion import require
+from grokjax.config.fields import traced
 from grokjax.config.parts import Loss
 
 __all__ = ["CrossEntropy", "Hinge", "MeanSquaredError", "StableMax"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
+from grokjax.config.coercion import require
 from grokjax.config.donors import Donor
-from grokjax.config.fields import require, traced
+from grokjax.config.fields import traced
 
 __all__ = ["Mask"]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal, get_args
 
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.parts import Task
 
 __all__ = ["OPERATIONS", "ModularArithmetic"]

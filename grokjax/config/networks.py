@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.parts import Model
 
 __all__ = ["Network"]

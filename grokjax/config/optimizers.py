@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import Config, require, traced
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config, traced
 from grokjax.config.parts import Optimizer
 
 __all__ = ["SGD", "Adam", "AdamW", "Lion", "Muon", "ParameterGroups", "RMSProp"]

@@ -25,7 +25,8 @@ from collections.abc import Callable
 from typing import Any
 
 from grokjax.config import source
-from grokjax.config.fields import Config, ConfigError, require
+from grokjax.config.coercion import ConfigError, require
+from grokjax.config.fields import Config
 from grokjax.config.modular import Format
 from grokjax.config.parts import (
     GradientModifier,
@@ -41,7 +42,7 @@ from grokjax.config.parts import (
 Decorated = type[Any]
 
 
-def loss(function: Callable) -> Decorated:
+def loss(function: Callable[..., Any]) -> Decorated:
     """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`.
 
     >>> __name__ = "mine"  # as in a file mine.py of yours
@@ -59,7 +60,7 @@ def loss(function: Callable) -> Decorated:
     return _word(Loss, "per_target", function, 2)
 
 
-def optimizer(function: Callable) -> Decorated:
+def optimizer(function: Callable[..., Any]) -> Decorated:
     """An optimiser from a function that returns an `optax.GradientTransformation`.
 
     The transformation gives the direction to subtract from the weights, as `optax.scale_by_adam`
@@ -70,17 +71,17 @@ def optimizer(function: Callable) -> Decorated:
     return _word(Optimizer, "direction", function, 0)
 
 
-def gradient_modifier(function: Callable) -> Decorated:
+def gradient_modifier(function: Callable[..., Any]) -> Decorated:
     """A modifier of gradients from a function that returns an `optax.GradientTransformation`."""
     return _word(GradientModifier, "transformation", function, 0)
 
 
-def update_modifier(function: Callable) -> Decorated:
+def update_modifier(function: Callable[..., Any]) -> Decorated:
     """A modifier of updates from a function that returns an `optax.GradientTransformation`."""
     return _word(UpdateModifier, "transformation", function, 0)
 
 
-def model(function: Callable) -> Decorated:
+def model(function: Callable[..., Any]) -> Decorated:
     """A network from a function of the `Dataset` that returns a `flax.linen.Module`.
 
     The module takes tokens `[N, T]` or features `[N, I]` to logits `[N, C]`.
@@ -88,7 +89,7 @@ def model(function: Callable) -> Decorated:
     return _word(Model, "network", function, 1)
 
 
-def instrument(function: Callable) -> Decorated:
+def instrument(function: Callable[..., Any]) -> Decorated:
     """An instrument from a function of a `grokjax.training.instruments.Observed`.
 
     The function is called with the network at every log point and returns a number, an array, or a
@@ -97,7 +98,7 @@ def instrument(function: Callable) -> Decorated:
     return _word(Instrument, "measure", function, 1)
 
 
-def operation(function: Callable) -> Decorated:
+def operation(function: Callable[..., Any]) -> Decorated:
     """A task from a function of two arrays of operands a, b → results, all of them in 0 … p − 1.
 
     The class has the fields `p`, how many values there are, and `format`, the tokens of a row. A
@@ -140,7 +141,9 @@ class BinaryOperation(Task):
         raise NotImplementedError(f"{type(self).__name__} has no method `results`")
 
 
-def _word(base: type[Config], method: str, function: Callable, arguments: int) -> Decorated:
+def _word(
+    base: type[Config], method: str, function: Callable[..., Any], arguments: int
+) -> Decorated:
     """A subclass of `base` whose method calls the function.
 
     Args:
@@ -189,7 +192,7 @@ def _word(base: type[Config], method: str, function: Callable, arguments: int) -
     )
 
 
-DECORATORS: dict[str, tuple[type[Config], Callable[[Callable], Decorated]]] = {
+DECORATORS: dict[str, tuple[type[Config], Callable[[Callable[..., Any]], Decorated]]] = {
     "task": (Task, operation),
     "model": (Model, model),
     "optimizer": (Optimizer, optimizer),

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from grokjax.config.fields import Config, require, traced
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config, traced
 
 __all__ = [
     "GradientModifier",

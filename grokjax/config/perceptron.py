@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal, Self
 
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.networks import Network
 from grokjax.config.parts import Task
 

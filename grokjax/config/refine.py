@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from grokjax.config.fields import Config, require
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config
 
 __all__ = ["Refine"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn
 
-from grokjax.config.fields import ConfigError, data, require
+from grokjax.config.coercion import ConfigError, require
+from grokjax.config.fields import data
 from grokjax.config.parts import Task
 
 __all__ = ["Table"]

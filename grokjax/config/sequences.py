@@ -6,7 +6,7 @@ import dataclasses
 from typing import ClassVar, Literal
 
 from grokjax.config.boolean import MOST_ROWS, check_samples
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.modular import check_table_seed
 from grokjax.config.parts import Task
 

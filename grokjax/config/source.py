@@ -21,7 +21,7 @@ def is_ours(thing: Any) -> bool:
     return thing.__module__.split(".")[0] == "grokjax"
 
 
-def qualified_name(thing: Callable) -> str:
+def qualified_name(thing: Callable[..., Any]) -> str:
     """`FILE.NAME` of what an experiment file or a notebook defines, `MODULE.NAME` of the rest."""
     module = thing.__module__
     if module == "__main__" or module.startswith("<"):
@@ -30,7 +30,7 @@ def qualified_name(thing: Callable) -> str:
     return f"{module}.{thing.__qualname__}"
 
 
-def why_unnamed(thing: Callable) -> str | None:
+def why_unnamed(thing: Callable[..., Any]) -> str | None:
     """Why a class or function cannot be told from others by its name and source; None if it can."""
     name = qualified_name(thing)
     if "<lambda>" in name:
@@ -46,12 +46,12 @@ def why_unnamed(thing: Callable) -> str | None:
     return None
 
 
-def text(thing: Callable) -> str:
+def text(thing: Callable[..., Any]) -> str:
     """The source of a class or function as it is written, not indented."""
     return textwrap.dedent(inspect.getsource(thing))
 
 
-def parts_of(cls: type) -> tuple[Callable, ...]:
+def parts_of(cls: type) -> tuple[Callable[..., Any], ...]:
     """The user's code that a class was made of: its function, or the class and its bases."""
     function = vars(cls).get("function")
     if function is not None:

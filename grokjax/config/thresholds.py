@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from grokjax.config.fields import Config, require
+from grokjax.config.coercion import require
+from grokjax.config.fields import Config
 
 __all__ = ["Thresholds"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.fields import require, traced
+from grokjax.config.coercion import require
+from grokjax.config.fields import traced
 from grokjax.config.networks import Network
 from grokjax.config.parts import Task
 

@@ -19,7 +19,7 @@ from grokjax.engine.standing import read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
-from grokjax.results.load import Results, load
+from grokjax.results.load import WORK, Results, load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _run_in(
             trained += [next_round(experiment, experiment.refine, trained, load(folder))]
             finished = _train(with_rounds(experiment, trained), trained, folder, options)
         if finished:
-            shutil.rmtree(folder / results_folder.WORK)
+            shutil.rmtree(folder / WORK)
     return load(folder)
 
 

@@ -15,7 +15,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grokjax.config import ConfigError
-from grokjax.config.fields import suggestion
+from grokjax.config.coercion import suggestion
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,7 @@ class CellAxis:
 
     name: str
     kind: str
-    levels: list
+    levels: list[Any]
     positions: np.ndarray
     edges: np.ndarray
 

@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ from grokjax.config.source import NAME, is_ours
 
 Drawings = dict[str, Callable[[], Figure]]
 """Name of a file → what draws the figure."""
-Function = TypeVar("Function", bound=Callable)
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import MLP, ConfigError, Model, Transformer
-from grokjax.config.fields import blamed, require
+from grokjax.config.coercion import require
+from grokjax.config.fields import blamed
 from grokjax.models.layout import Layout, layout_by_nodes
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role

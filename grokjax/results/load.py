@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.identity import column
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import fingerprint, read_metadata, read_table
 from grokjax.results.manifest import Manifest

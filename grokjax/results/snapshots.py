@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from typing import Any
+
 import numpy as np
 import safetensors.numpy
 
@@ -85,9 +87,9 @@ def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
         raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
 
 
-def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict:
+def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict[str, Any]:
     """Arrays whose names begin with `part`, as nested dictionaries."""
-    tree: dict = {}
+    tree: dict[str, Any] = {}
     for name, array in arrays.items():
         head, *path = name.split("/")
         if head == part:

@@ -13,7 +13,7 @@ the next start.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,7 @@ def _is_one_of(run_ids: Collection[str]) -> pc.Expression:
     return pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
 
 
-def _batched(paths: list[Path], rows: int = 250_000):
+def _batched(paths: list[Path], rows: int = 250_000) -> Iterator[pa.Table]:
     """Tables of at least `rows` rows, so that merging makes few and large row groups."""
     waiting: list[pa.Table] = []
     for path in paths:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grokjax.config.fields import ConfigError
+from grokjax.config.coercion import ConfigError
 from grokjax.config.images import MNIST, MNIST_FILES, Digits, idx_content, idx_path
 from grokjax.tasks.dataset import Dataset, make_dataset
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.polynomial import hermite_e
 
-from grokjax.config.fields import require
+from grokjax.config.coercion import require
 from grokjax.config.regression import GaussianInputs, PolynomialRegression, TeacherStudent
 from grokjax.tasks.boolean import hidden_rng
 from grokjax.tasks.dataset import Dataset, make_dataset
