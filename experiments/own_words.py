@@ -57,7 +57,7 @@ def lstm(dataset, *, width: int = 32):
 def focal(logits, targets, *, gamma: float = traced(2.0)):
     """(1 − p_y)^γ · −log p_y (Lin et al. 2017); γ = 0 is cross-entropy."""
     logs = jax.nn.log_softmax(logits)
-    log_p = jnp.sum(jnp.where(jnp.arange(logs.shape[-1]) == targets[..., None], logs, 0), axis=-1)
+    log_p = jnp.sum(jax.nn.one_hot(targets, logs.shape[-1], dtype=logs.dtype) * logs, axis=-1)
     # Never exactly zero, whose power has no derivative once a row is certain.
     missed = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(logs.dtype).tiny)
     return -(missed**gamma) * log_p
@@ -73,7 +73,7 @@ def clipped_adam(*, clip: float = traced(1.0), b2: float = traced(0.98)):
 def margins(observed):
     """Smallest and mean margin of the right class over the best other one."""
     targets = jnp.asarray(observed.dataset.targets)
-    right = jnp.arange(observed.dataset.n_classes) == targets[:, None]
+    right = jax.nn.one_hot(targets, observed.dataset.n_classes, dtype=bool)
     of_right = jnp.sum(jnp.where(right, observed.outputs, 0), axis=-1)
     margin = of_right - jnp.max(jnp.where(right, -jnp.inf, observed.outputs), axis=-1)
     return {"smallest": margin.min(), "mean": margin.mean()}

@@ -1,11 +1,17 @@
-"""Every experiment file plans, and says what STYLE asks of it."""
+"""Every experiment file plans, and says what it asks, costs and expects."""
 
+import shutil
 from pathlib import Path
 
+import jax
+import numpy as np
 import pytest
 
+import grokjax
 from grokjax import experiment_file
-from grokjax.engine import plan
+from grokjax.engine import donors, plan
+from grokjax.results import snapshots
+from grokjax.training.spec import spec_of
 
 FILES = [
     path
@@ -14,10 +20,24 @@ FILES = [
 ]
 
 
+RECORDED = Path(__file__).parents[1] / "results" / "recorded"
+
+
+def give_snapshots(folder):
+    """Parameters that were recorded are in the history only; here are some of their shapes."""
+    experiment, _ = experiment_file.read(FILES[0].parent / f"{folder.name}.py")
+    state = donors.state_shapes(spec_of(experiment.runs()[0]))
+    params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), state.params)
+    for run in grokjax.load(folder).runs.itertuples():
+        for step in (run.t_mem, run.t_grok):
+            snapshots.write(folder, run.run_id, int(step), donors.named({"params": params}))
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_experiment_plans_and_documents_itself(path, tmp_path, monkeypatch):
     # Some take over parameters from another, whose results are the recorded ones here.
-    (tmp_path / "results").symlink_to(path.parents[1] / "results" / "recorded")
+    shutil.copytree(RECORDED / "lottery_donor", tmp_path / "results" / "lottery_donor")
+    give_snapshots(tmp_path / "results" / "lottery_donor")
     monkeypatch.chdir(tmp_path)
     experiment, source = experiment_file.read(path)
     programs = plan.make(experiment)
