@@ -25,7 +25,7 @@ class Planned:
 
     program: Program
     time: str
-    """`nominal`, `timed`, …"""
+    """`nominal`, `timed`, `as when the sweep was begun`, or `estimated from what was compiled`."""
     memory: str
 
 
@@ -84,22 +84,29 @@ def _nominal(programs: list[Program], recorded: Mapping[str, Any]) -> list[Plann
 def _timed(
     programs: list[Program], recorded: Mapping[str, Any], lanes: int | None
 ) -> list[Planned]:
-    """The programs by a timing, in the lanes that are fastest or in those asked for."""
+    """The programs by a timing, in the lanes that are fastest or in those asked for.
+
+    What an earlier start has chosen stays, as it does when the sweep goes on.
+    """
     if lanes is None:
         timed = tune.tuned(programs, recorded, command.say)
-        ways = ["nominal, too short to be timed" if p in programs else "timed" for p in timed]
-        known = _nominal(timed, recorded)
+        known = zip(_nominal(timed, recorded), timed, strict=True)
+        untimed = "nominal, too short to be timed"
         return [
-            one if one.program.name in recorded else dataclasses.replace(one, time=way)
-            for one, way in zip(known, ways, strict=True)
+            one
+            if program.name in recorded
+            else dataclasses.replace(one, time=untimed if program in programs else "timed")
+            for one, program in known
         ]
-    planned = []
-    for program in programs:
-        command.say(f"timing {program.lanes} lanes of {program.name}")
-        seconds = tune.measure(program).run_step_seconds
-        program = plan.cut(program.spec, program.runs, lanes, program.devices, seconds)
-        planned.append(Planned(program, "timed", _counted(program)))
-    return planned
+    planned = {one.program.name: one for one in _nominal(programs, recorded)}
+    for family in plan.families([p for p in programs if p.name not in recorded]):
+        command.say(f"timing {family[0].lanes} lanes of {family[0].name}")
+        seconds = tune.measure(family[0]).run_step_seconds
+        for program in family:
+            share = cost.run_step_flops(program.spec) / cost.run_step_flops(family[0].spec)
+            cut = plan.cut(program.spec, program.runs, lanes, program.devices, share * seconds)
+            planned[program.name] = Planned(cut, "timed", _counted(cut))
+    return [planned[program.name] for program in programs]
 
 
 def _times(experiment: Experiment, planned: list[Planned], ended: Collection[str]) -> list[str]:
@@ -113,7 +120,8 @@ def _times(experiment: Experiment, planned: list[Planned], ended: Collection[str
     runs = [(run, one.program) for one in planned for run in one.program.runs]
     early = any(run.config.settle_steps is not None for run, _ in runs)
     ways = ", ".join(dict.fromkeys(one.time for one in planned))
-    guess = "; a nominal time is counted, and right to within a factor of a few: --time measures it"
+    guess = "; a nominal time is counted, whatever the lanes, and right to within a factor of a "
+    guess += "few: --time measures it"
     lines = [
         f"about {display.duration(seconds)} ({ways})"
         + ", less what runs that settle save" * early
@@ -151,9 +159,9 @@ def _on_target(
         for program in family:
             share = cost.run_step_flops(program.spec) / cost.run_step_flops(family[0].spec)
             count, seconds = found.program.lanes, share * found.run_step_seconds
-            shaped = plan.cut(program.spec, program.runs, count, 1, seconds)
+            cut = plan.cut(program.spec, program.runs, count, 1, seconds)
             memory = f"{found.memory / 2**30:.1f} of {target.memory / 2**30:.0f} GiB as compiled"
-            programs.append(Planned(shaped, "estimated from what was compiled", memory))
+            programs.append(Planned(cut, "estimated from what was compiled", memory))
     return programs
 
 

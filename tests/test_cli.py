@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from grokjax import experiment_file, sweep
-from grokjax.engine import trainer
+from grokjax.engine import lanes, trainer, tune
 
 HEADER = '''"""A test."""
 from grokjax import *
@@ -207,6 +207,43 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, workplace):
     for word in ("2 runs", "2 to do", "seed: 0, 1", "1 compiled program", "lanes", "MiB", "about"):
         assert word in printed
     assert [p.name for p in workplace.iterdir()] == ["good.py"]
+
+
+def test_a_dry_run_compiles_nothing_unless_it_is_to_be_timed(capsys, workplace, monkeypatch):
+    (workplace / "good.py").write_text(HEADER + GOOD)
+    measured = []
+
+    def measure(program):
+        measured.append(program.lanes)
+        return tune.Timing(program.lanes, 1, 0.25, 0)
+
+    def compile_(*arguments):
+        raise AssertionError("a dry run has compiled a program")
+
+    monkeypatch.setattr(lanes, "compiled", compile_)
+    assert sweep.main(["--dry-run", "good.py", "--lanes", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "(nominal)" in printed and "--time measures it" in printed
+    monkeypatch.setattr(tune, "measure", measure)
+    assert sweep.main(["--dry-run", "good.py", "--lanes", "1", "--time"]) == 0
+    printed = capsys.readouterr().out
+    assert "2.5e+02 ms a run-step (timed)" in printed and "nominal" not in printed
+    assert measured == [1]
+    assert sweep.main(["--dry-run", "good.py", "--time"]) == 0  # a second is not worth it
+    assert "nominal, too short to be timed" in capsys.readouterr().out
+    for flags in (["--time"], ["--dry-run", "--time", "--target", "h100"]):
+        assert sweep.main(["good.py", *flags]) == 2
+
+
+def test_a_dry_run_of_a_begun_sweep_keeps_its_cut(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "good.py").write_text(HEADER + GOOD)
+    assert sweep.main(["good.py", "--quiet"]) == 0
+    monkeypatch.setattr(tune, "measure", None)
+    for flags in ([], ["--time"], ["--time", "--lanes", "2"]):
+        assert sweep.main(["good.py", "--dry-run", *flags]) == 0
+        printed = capsys.readouterr().out
+        assert "(as when the sweep was begun)" in printed and "0 to do, 2 done" in printed
 
 
 def test_overrides_reach_the_runs(tmp_path, monkeypatch, capsys):

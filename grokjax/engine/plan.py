@@ -148,7 +148,7 @@ def make(
       devices: of this process.
       memory: bytes of each of them, where an accelerator says so.
       lanes: asked for by the user, for every program.
-      recorded: shapes by program name, as an earlier start of the same sweep chose them;
+      recorded: cuts by program name, as an earlier start of the same sweep chose them;
         they are kept, because bits depend on the lanes.
       ended: ids of runs that need no donors any more.
     """
@@ -222,9 +222,17 @@ def device_memory() -> float | None:
 def cut(
     spec: Spec, runs: Sequence[Run], lanes: int, devices: int, run_step_seconds: float
 ) -> Program:
-    """A program of so many lanes, cut by what an update of one run takes.
+    """A program of so many lanes, cut into segments by what an update of one run takes.
 
-    Its lanes lie in equal shares on as many of the devices as divide them.
+    A segment is short, because lanes of runs that end inside of one idle for its rest; a commit is
+    rare, because it costs tens of milliseconds.
+
+    Args:
+      spec: of the program.
+      runs: in the order in which they enter the lanes.
+      lanes: at most so many, in equal shares on as many of the devices as divide them.
+      devices: that there are.
+      run_step_seconds: of one update of one run, all lanes busy.
     """
     lanes = min(lanes, len(runs))
     devices = max(n for n in range(1, min(devices, lanes) + 1) if lanes % n == 0)

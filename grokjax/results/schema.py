@@ -98,7 +98,8 @@ def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
         for path, annotation in leaf_types(run).items():
             if path.split(".")[0] not in OF_THE_SWEEP:
                 types_.setdefault(column(path), _arrow_type(annotation))
-        types_ |= dict.fromkeys(map(column, checksums(run)), pa.string())
+        own = [path for path in checksums(run) if path.split(".")[0] not in OF_THE_SWEEP]
+        types_ |= dict.fromkeys(map(column, own), pa.string())
         types_ |= {f"{name}_donor": pa.string() for name in ("start", "mask") if getattr(run, name)}
     return types_
 
