@@ -240,7 +240,7 @@ def test_a_dry_run_of_a_begun_sweep_keeps_its_cut(capsys, tmp_path, monkeypatch)
     (tmp_path / "good.py").write_text(HEADER + GOOD)
     assert sweep.main(["good.py", "--quiet"]) == 0
     monkeypatch.setattr(tune, "measure", None)
-    for flags in ([], ["--time"], ["--time", "--lanes", "2"]):
+    for flags in ([], ["--time"], ["--time", "--lanes", "1"]):
         assert sweep.main(["good.py", "--dry-run", *flags]) == 0
         printed = capsys.readouterr().out
         assert "(as when the sweep was begun)" in printed and "0 to do, 2 done" in printed
