@@ -5,6 +5,7 @@ commands in it are then run with these further arguments, so that they do not tr
 """
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -35,7 +36,8 @@ COMMANDS = [
 def test_a_block_of_python_runs(block, checkout):
     (checkout / "rows.csv").write_text("x1,x2,y\n0.5,1.0,0\n1.5,0.0,1\n2.5,1.0,0\n3.5,0.0,1\n")
     (checkout / "results" / "quickstart").symlink_to(ROOT / "results" / "recorded" / "quickstart")
-    exec(compile(block, "README.md", "exec", dont_inherit=True), {"__name__": "readme"})
+    (checkout / "block.py").write_text(block)
+    runpy.run_path("block.py")
 
 
 def words(line):
