@@ -160,6 +160,13 @@ def boundary(
 ) -> Boundary:
     """Fit the probability of grokking by `budget` over two columns.
 
+        >>> import grokjax
+        >>> from grokjax.analysis import onset
+        >>> runs = onset.table(grokjax.load("results/recorded/wd_vs_frac"))
+        >>> edge = boundary(runs, "weight_decay", "train_fraction")
+        >>> edge.budget, round(edge.band_width(), 2)
+        (4000.0, 0.29)
+
     Args:
       runs: the `runs` table.
       x: column across.

@@ -23,6 +23,15 @@ def finished(runs: pd.DataFrame) -> pd.DataFrame:
 def cells(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
     """A row a cell of the columns `axes`, sorted by them; failed runs are left out.
 
+        >>> import grokjax
+        >>> from grokjax.analysis import onset
+        >>> runs = onset.table(grokjax.load("results/recorded/quickstart"))
+        >>> cells(runs, ["weight_decay"])[["weight_decay", "n", "n_grokked", "median", "bound"]]
+           weight_decay  n  n_grokked  median   bound
+        0           0.2  9          4     NaN  2500.0
+        1           0.5  9          7  1440.0  2500.0
+        2           1.0  9          7   380.0  2500.0
+
     Columns, intervals at 95 %:
       the axes; `n` runs; `n_grokked`, `p_grok` with Wilson's limits `p_grok_low`, `p_grok_high`,
       and the same for each phase (`p_grokking` …);

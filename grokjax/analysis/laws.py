@@ -118,6 +118,14 @@ def fit(
 ) -> Law:
     """Fit one law of t_grok by maximum likelihood.
 
+        >>> import grokjax
+        >>> from grokjax.analysis import law_checks, onset
+        >>> runs = onset.table(grokjax.load("results/recorded/wd_vs_frac"))
+        >>> runs = law_checks.below_fastest(runs, "weight_decay", "train_fraction")
+        >>> law = fit(runs, "weight_decay", within=["train_fraction"])
+        >>> round(law.parameters.at["b", "value"], 2)
+        np.float64(-1.03)
+
     Args:
       runs: the `runs` table.
       axis: a column, or a product of columns such as `learning_rate*weight_decay`.

@@ -150,7 +150,19 @@ def spreads(sample: Sample, rounds: int = 60) -> np.ndarray:
 
 
 def kaplan_meier_median(times: np.ndarray, seen: np.ndarray) -> float | None:
-    """Smallest time by which half of the runs have crossed, None where it is not reached."""
+    """Smallest time by which half of the runs have crossed, None where it is not reached.
+
+    One of four runs had not crossed when it ended, and counts until then:
+
+        >>> times, crossed = np.array([100, 200, 300, 500]), np.array([True, True, True, False])
+        >>> kaplan_meier_median(times, crossed)
+        200.0
+        >>> kaplan_meier_median(times, np.array([True, False, False, False]))
+
+    Args:
+      times: steps `[n]` of the crossing, or of the last row.
+      seen: whether the run crossed then, `[n]`.
+    """
     if not len(times):
         return None
     median = medians(Sample.of(times, seen, np.zeros(len(times), int), 1))[0]
@@ -175,7 +187,17 @@ def kaplan_meier_curve(times: np.ndarray, seen: np.ndarray) -> pd.DataFrame:
 
 
 def wilson(successes: np.ndarray, n: np.ndarray, level: float = LEVEL) -> tuple[Any, ...]:
-    """Wilson's interval of a share, lower and upper limits."""
+    """Wilson's interval of a share, lower and upper limits (Wilson 1927).
+
+        >>> low, high = wilson(np.array([3]), np.array([5]))
+        >>> round(float(low[0]), 2), round(float(high[0]), 2)
+        (0.23, 0.88)
+
+    Args:
+      successes: how many, `[...]`.
+      n: of how many, `[...]`.
+      level: that the interval should hold the share with.
+    """
     from scipy.special import ndtri
 
     z = ndtri((1 + level) / 2)

@@ -165,6 +165,15 @@ class Results:
 def load(path: str | Path, *more: str | Path) -> Results:
     """The results of a sweep from its folder, or of several sweeps joined.
 
+        >>> import grokjax
+        >>> results = grokjax.load("results/recorded/quickstart")
+        >>> len(results.runs), results.axes["weight_decay"]
+        (27, [0.2, 0.5, 1.0])
+
+    Args:
+      path: folder of a sweep.
+      *more: folders of further sweeps; a run that an earlier one has is left out.
+
     Raises:
       ConfigError: a folder holds no sweep, or the sweeps differ in what their columns are or mean.
     """
