@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_COLUMNS = 20
-"""Of a table in a terminal."""
+"""Columns of a table that a terminal shows; a wider one is left out."""
 
 T = TypeVar("T")
 

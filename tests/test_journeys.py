@@ -73,7 +73,7 @@ METRIC = {
 FIGURE = {
     "figures/gallery.py": """
 
-@figures("gaps", columns=("loss_gap",))
+@figure_family("gaps", columns=("loss_gap",))
 def _gaps(shown: Shown) -> Drawings:
     def draw() -> Figure:
         drawn = Figure()

@@ -87,7 +87,7 @@ class Boundary:
         return log_odds, stdtrit(self.degrees, level) * (high - low) / 2
 
     def probability(self, x: object, y: object) -> np.ndarray:
-        """Of grokking by the budget."""
+        """Probability that a run at (x, y) groks by the budget."""
         return logistic.expit(self.features(x, y) @ self.fit.coefficients)
 
     @functools.cached_property

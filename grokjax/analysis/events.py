@@ -14,7 +14,11 @@ Columns = dict[str, np.ma.MaskedArray]
 
 
 def steepest(
-    curves: Curves, smoothed: np.ndarray, at_grok: np.ndarray, chance: np.ndarray, t: Thresholds
+    curves: Curves,
+    smoothed: np.ndarray,
+    at_grok: np.ndarray,
+    chance: np.ndarray,
+    thresholds: Thresholds,
 ) -> Columns:
     """The argmax detector and the slope at t_grok, of smoothed test accuracy.
 
@@ -38,7 +42,7 @@ def steepest(
     points = np.arange(step.shape[1])
     before = median(test, curves.inside & (points <= at[:, None]))
     after = median(test, curves.inside & (points > at[:, None]))
-    valid = (before.filled(np.inf) <= chance + t.above_chance) & (
+    valid = (before.filled(np.inf) <= chance + thresholds.above_chance) & (
         after.filled(-np.inf) >= (1 + chance) / 2
     )
     sides = np.stack([pick(slope, at).filled(np.nan) for at in _sides(at_grok, slope.shape[1])])
@@ -77,18 +81,22 @@ def plateau(
     return {"plateau_level": median(test, between), "plateau_length": length}
 
 
-def collapses(curves: Curves, test: np.ndarray, at_grok: np.ndarray, t: Thresholds) -> Columns:
+def collapses(
+    curves: Curves, test: np.ndarray, at_grok: np.ndarray, thresholds: Thresholds
+) -> Columns:
     """Runs that grokked and lost it: how often, when first, how deep, and whether they came back.
 
     A collapse begins at the log point at which test accuracy has fallen to `collapse_drop`
     below the threshold `grokked`, and ends when it is at that threshold again. `collapse_depth`
     is the highest test accuracy before the first collapse less the lowest after it.
     """
-    up = test >= np.float32(t.grokked)
-    down = test < np.float32(t.grokked - t.collapse_drop)
+    up = test >= np.float32(thresholds.grokked)
+    down = test < np.float32(thresholds.grokked - thresholds.collapse_drop)
     points = np.arange(test.shape[1])
-    told = np.where(up | down, points, -1)
-    latest = np.maximum.accumulate(told, axis=1)  # the last log point that says up or down
+    # Between the two levels a log point decides nothing, and the state is that of the last one that
+    # did: otherwise accuracy that wavers at a level would begin a collapse at every crossing.
+    decided = np.where(up | down, points, -1)
+    latest = np.maximum.accumulate(decided, axis=1)
     is_down = np.take_along_axis(down, np.maximum(latest, 0), 1) & (latest >= 0)
     begins = curves.inside & is_down & (points > at_grok[:, None]) & (at_grok >= 0)[:, None]
     begins[:, 1:] &= ~is_down[:, :-1]
@@ -111,7 +119,7 @@ def labels(
     at_mem: np.ndarray,
     at_grok: np.ndarray,
     chance: np.ndarray,
-    t: Thresholds,
+    thresholds: Thresholds,
 ) -> Columns:
     """`partial`, `early` and `double_descent`: yes or no for each run.
 
@@ -124,27 +132,27 @@ def labels(
       factor `descent_ratio`, rises by that factor and falls by it again.
     """
     points, length = np.arange(test.shape[1]), curves.length[:, None]
-    tail = curves.inside & (points >= np.floor((1 - t.plateau_share) * length))
+    tail = curves.inside & (points >= np.floor((1 - thresholds.plateau_share) * length))
     spread = extreme(test, tail, largest=True) - extreme(test, tail, largest=False)
     level = median(test, tail)
-    steady = spread.filled(np.inf) <= t.plateau_spread
-    partial = (at_grok < 0) & steady & (level.filled(0.0) > chance + t.above_chance)
+    steady = spread.filled(np.inf) <= thresholds.plateau_spread
+    partial = (at_grok < 0) & steady & (level.filled(0.0) > chance + thresholds.above_chance)
     when_memorised = pick(test, at_mem).filled(-np.inf)
     return {
         "partial": np.ma.array(partial),
-        "early": np.ma.array(when_memorised > chance + t.above_chance),
-        "double_descent": np.ma.array(_descends_twice(curves, t)),
+        "early": np.ma.array(when_memorised > chance + thresholds.above_chance),
+        "double_descent": np.ma.array(_descends_twice(curves, thresholds)),
     }
 
 
-def _descends_twice(curves: Curves, t: Thresholds) -> np.ndarray:
+def _descends_twice(curves: Curves, thresholds: Thresholds) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         loss = np.log(curves.values["test_loss"].astype(float))
-    loss = smooth(curves.step, curves.inside, loss, t.smooth_steps)
+    loss = smooth(curves.step, curves.inside, loss, thresholds.smooth_steps)
     known = np.isfinite(loss)
     floor = np.minimum.accumulate(np.where(known, loss, np.inf), axis=1)
     ahead = np.minimum.accumulate(np.where(known, loss, np.inf)[:, ::-1], axis=1)[:, ::-1]
-    factor = np.log(t.descent_ratio)
+    factor = np.log(thresholds.descent_ratio)
     with np.errstate(invalid="ignore"):
         fell = floor <= loss[:, :1] - factor
         peak = fell & (loss >= floor + factor) & (ahead <= loss - factor)

@@ -92,7 +92,9 @@ class Law:
         kept = kept[self.level(kept) >= 0]
         times, seen = censored_times(kept, "t_grok", interpolated=True)
         noise, sigma = NOISE[self.distribution], float(np.exp(self.theta[-1]))
-        problem = _problem(kept, self.axis, self.form, self.distribution, self.within, self.levels)
+        data = _censored_data(
+            kept, self.axis, self.form, self.distribution, self.within, self.levels
+        )
         location = np.log(self.quantile(kept)) - sigma * noise.quantile(0.5)
         z = (np.log(times) - location) / sigma
         low, high = (noise.quantile(q) for q in ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
@@ -102,7 +104,7 @@ class Law:
                 "z": z,
                 "seen": seen,
                 "location": location,
-                "score": problem.scores(self.theta, self.extra),
+                "score": data.scores(self.theta, self.extra),
                 "inside": (z <= high) & ((z >= low) | ~seen),
             }
         )
@@ -156,10 +158,10 @@ def fit(
             f"axis={axis!r}: {int(seen.sum())} runs that grokked, on {found} levels, show no "
             f"{form} law; it takes {FEWEST} of them on {needed}."
         )
-    problem = _problem(kept, axis, form, distribution, within, levels)
+    data = _censored_data(kept, axis, form, distribution, within, levels)
     try:
-        extra = _critical_point(problem, x, seen) if form == "critical" else 0.0
-        theta, loss = problem.maximise(extra)
+        extra = _critical_point(data, x, seen) if form == "critical" else 0.0
+        theta, loss = data.maximise(extra)
     except np.linalg.LinAlgError as error:
         raise NotEnoughRunsError(f"axis={axis!r}: no {form} law can be fitted, {error}.") from None
     size = len(theta) + (form == "critical")
@@ -171,7 +173,7 @@ def fit(
         levels,
         theta,
         extra,
-        _parameters(problem, theta, form, extra, float(x[seen].min()) - extra),
+        _parameters(data, theta, form, extra, float(x[seen].min()) - extra),
         2 * loss + 2 * size,
         len(kept),
         int((~seen).sum()),
@@ -195,7 +197,7 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
     return kept[where]
 
 
-def _problem(
+def _censored_data(
     runs: pd.DataFrame,
     axis: str,
     form: str,
@@ -248,7 +250,7 @@ def _offset(form: str, runs: pd.DataFrame, axis: str) -> np.ndarray:
     return np.log(np.log(begin / end)) - np.log(_of(runs, axis))
 
 
-def _critical_point(problem: CensoredData, x: np.ndarray, seen: np.ndarray) -> float:
+def _critical_point(data: CensoredData, x: np.ndarray, seen: np.ndarray) -> float:
     """The most likely x_c: below every seen run, and no further below than the data are wide."""
     from scipy.optimize import minimize_scalar
 
@@ -256,13 +258,13 @@ def _critical_point(problem: CensoredData, x: np.ndarray, seen: np.ndarray) -> f
     places = top - span * np.geomspace(1e-4, 1, 13)
     theta, losses = None, []
     for place in places:
-        theta, loss = problem.maximise(place, theta)  # from the neighbour's best
+        theta, loss = data.maximise(place, theta)  # from the neighbour's best
         losses.append(loss)
     best = int(np.argmin(losses))
     inner, outer = places[max(best - 1, 0)], places[min(best + 1, len(places) - 1)]
-    start, _ = problem.maximise(places[best])
+    start, _ = data.maximise(places[best])
     found = minimize_scalar(
-        lambda at: problem.maximise(at, start)[1],
+        lambda at: data.maximise(at, start)[1],
         bounds=(outer, inner),
         method="bounded",
         options={"xatol": 1e-3 * span},
@@ -271,17 +273,17 @@ def _critical_point(problem: CensoredData, x: np.ndarray, seen: np.ndarray) -> f
 
 
 def _parameters(
-    problem: CensoredData, theta: np.ndarray, form: str, extra: float, reach: float
+    data: CensoredData, theta: np.ndarray, form: str, extra: float, reach: float
 ) -> pd.DataFrame:
     from scipy.special import stdtrit
 
     critical = form == "critical"
-    covariance = problem.covariance(theta, *([extra, reach] if critical else []))
+    covariance = data.covariance(theta, *([extra, reach] if critical else []))
     slopes = {"power": ["b"], "exponential": ["b"], "critical": ["b"], "curved": ["b", "c"]}
     names = [*slopes.get(form, []), "sigma", *(["x_c"] if critical else [])]
     values = np.append(theta, extra)[: len(theta) + critical][-len(names) :]
-    degrees = max(1, len(problem.log_times) - len(theta) - critical)
-    inflation = len(problem.log_times) / degrees
+    degrees = max(1, len(data.log_times) - len(theta) - critical)
+    inflation = len(data.log_times) / degrees
     with np.errstate(invalid="ignore"):  # a negative variance is none
         errors = np.sqrt(np.diag(covariance)[-len(names) :] * inflation)
     half = float(stdtrit(degrees, (1 + LEVEL) / 2)) * errors

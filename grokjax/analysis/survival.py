@@ -23,7 +23,7 @@ TIMES = {
 }
 """Metric → the column that its clock starts from, the first step where None."""
 LEVEL = 0.95
-"""Of every interval that is not told otherwise."""
+"""What intervals hold the truth with, where nothing else is asked for."""
 
 
 def censored_times(

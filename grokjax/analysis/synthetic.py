@@ -25,7 +25,7 @@ class Truth:
     bend: float = 0.0
     sigma: float = 0.5
     seed_sigma: float = 0.0
-    """Of a part of the noise that all runs of one seed share."""
+    """Standard deviation of the noise that all runs of one seed share, in logarithms of steps."""
     budget: int = 4000
 
     def median(self, weight_decay: object, train_fraction: object) -> np.ndarray:
@@ -40,7 +40,7 @@ class Truth:
         return 0.5 + excess / self.slope
 
     def area(self, low: float, high: float, bottom: float, top: float) -> float:
-        """Of the zone between two weight decays and two fractions, in decades × fraction."""
+        """Area of the zone between two weight decays and two fractions, in decades × fraction."""
         w = np.linspace(np.log10(low), np.log10(high), 20001)
         heights = top - np.clip(self.boundary(10**w), bottom, top)
         return float(np.trapezoid(heights, w))

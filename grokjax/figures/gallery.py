@@ -14,7 +14,7 @@ from grokjax.analysis.summary import Summary
 from grokjax.config.identity import column
 from grokjax.figures import curves, maps, style, trends
 from grokjax.figures.axes import label, level_text
-from grokjax.figures.registry import KINDS, Drawings, Shown, figures, is_map
+from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
 
 
 def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figure]:
@@ -30,7 +30,7 @@ def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figu
     return {name: draw() for drawings in chosen for name, draw in drawings.items()}
 
 
-@figures("maps", needs=is_map)
+@figure_family("maps", needs=is_map)
 def _maps(shown: Shown) -> Drawings:
     summary, metric = shown.summary, shown.metric
     x, y, cells = summary.x, summary.y, summary.placed_cells
@@ -42,7 +42,7 @@ def _maps(shown: Shown) -> Drawings:
     }
 
 
-@figures("curves over steps", columns=("weight_norm",))
+@figure_family("curves over steps", columns=("weight_norm",))
 def _curves(shown: Shown) -> Drawings:
     if shown.curves.empty:  # a copy of results without them
         return {}
@@ -53,7 +53,7 @@ def _curves(shown: Shown) -> Drawings:
     return drawings
 
 
-@figures("survival curves")
+@figure_family("survival curves")
 def _survival(shown: Shown) -> Drawings:
     title, groups = survival_groups(shown.summary)
     drawings: Drawings = {"survival": partial(curves.survival_curves, groups, title=title)}
@@ -63,7 +63,7 @@ def _survival(shown: Shown) -> Drawings:
     return drawings
 
 
-@figures("law plots", needs=lambda summary: summary.is_map or len(summary.varying) == 1)
+@figure_family("law plots", needs=lambda summary: summary.is_map or len(summary.varying) == 1)
 def _laws(shown: Shown) -> Drawings:
     summary = shown.summary
     return {
@@ -72,7 +72,7 @@ def _laws(shown: Shown) -> Drawings:
     }
 
 
-@figures("scans", needs=lambda summary: not summary.is_map)
+@figure_family("scans", needs=lambda summary: not summary.is_map)
 def _scans(shown: Shown) -> Drawings:
     summary, drawings = shown.summary, Drawings()
     for axis in summary.varying:
@@ -82,7 +82,7 @@ def _scans(shown: Shown) -> Drawings:
     return drawings
 
 
-@figures("variance plots")
+@figure_family("variance plots")
 def _variance(shown: Shown) -> Drawings:
     crossed = largest_crossed(shown.summary.runs, shown.summary.conditions)
     if crossed.empty:

@@ -54,7 +54,7 @@ def is_map(summary: Summary) -> bool:
     return summary.is_map
 
 
-def figures(
+def figure_family(
     name: str, *, needs: Callable[[Summary], bool] | None = None, columns: tuple[str, ...] = ()
 ) -> Callable[[Function], Function]:
     """Register a function that says which figures of a kind a sweep has.

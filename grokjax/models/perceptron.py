@@ -122,5 +122,7 @@ def _sum_over_positions(table: jax.Array, tokens: jax.Array) -> jax.Array:
         return functools.reduce(jnp.add, slots)
     starts = vocabulary * np.arange(positions)
     spans = tuple((int(start), vocabulary) for start in starts)
-    values = lookup(table.reshape(-1, units), tokens + jnp.asarray(starts, tokens.dtype), spans)
+    values = lookup(
+        table.reshape(-1, units), tokens + jnp.asarray(starts, tokens.dtype)[None], spans
+    )
     return values.sum(axis=1)

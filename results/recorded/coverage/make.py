@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from grokjax.analysis import laws, phase, synthetic
+from grokjax.analysis import cells, laws, synthetic
 from grokjax.analysis.boundary import boundary
 from grokjax.analysis.zone import goldilocks
 
@@ -38,7 +38,7 @@ def repetition(seed: int, truth: synthetic.Truth, seeds: int) -> dict[str, float
     b = dropped.parameters.loc["b"]
     found["exponent, censored runs dropped"] = b["low"] <= truth.exponent <= b["high"]
     found["value: exponent, censored runs dropped"] = b["value"]
-    cell = phase.cells(synthetic.runs(rng, truth, np.array([0.4]), np.array([0.5]), 40),
+    cell = cells.cells(synthetic.runs(rng, truth, np.array([0.4]), np.array([0.5]), 40),
                        ["weight_decay", "train_fraction"]).iloc[0]
     median = truth.median(0.4, 0.5)
     high = np.inf if np.isnan(cell["high"]) else cell["high"]
