@@ -19,7 +19,7 @@ class Options:
     lanes: int | None = None
     """Runs at once; the planner chooses when left out."""
     precision: Precision = "highest"
-    """Of matrix products."""
+    """Precision of matrix products, as JAX names it."""
     rounds: int = 5
     """Turns that everyone takes; figures are medians over them."""
     scaling: bool = False

@@ -22,7 +22,7 @@ from grokjax.training.data import permutation, splits
 from grokjax.training.spec import spec_of
 
 UPDATES = 50
-"""Of a segment: the one test evaluation in it is then a hundredth of the work."""
+"""Updates in a timed segment: its one test evaluation is then a hundredth of the work."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -199,7 +199,7 @@ def _read(value: Instruction, inside: Sequence[Instruction]) -> int:
 
 
 def _flops(row: Instruction, kinds: Mapping[str, str], program: Program) -> int:
-    """Of the matrix products in an instruction."""
+    """FLOPs of the matrix products in an instruction."""
     if row.op == "dot":
         axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", row.rest)
         return _product(row, kinds, _dims(axes[1]) if axes else [])

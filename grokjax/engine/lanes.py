@@ -57,7 +57,7 @@ class Occupant:
 
     run: Run
     step: int = 0
-    """Of the next row."""
+    """Update that its next row of the curves belongs to."""
     wall_s: float = 0.0
     calm_since: int | None = None
     """Step since which it has been above the thresholds of the stop rule."""

@@ -17,7 +17,7 @@ from grokjax.training.spec import TRACED, Capture, Hparams, Spec, hparams, spec_
 from grokjax.training.words import Words
 
 MEMORY_SHARE = 0.8
-"""Of a device's memory, for the lanes of a program."""
+"""Share of a device's memory that the lanes of a program may take."""
 SMALLEST_MEMORY = 8 * 2**30
 """Bytes that an accelerator is taken to have where it does not say."""
 SEGMENT_SECONDS = 0.5

@@ -31,7 +31,7 @@ class Estimate:
     kernels: tuple[tuple[float, hlo.Kernel], ...]
     """The kernels of an update of every lane, each with the seconds that it takes at least."""
     flop_rate: float
-    """Of its precision."""
+    """FLOP/s of the device in the precision that the program asks for."""
     memory: int
     """Bytes that a segment needs."""
     compile_seconds: float
@@ -39,7 +39,7 @@ class Estimate:
 
     @property
     def run_step_seconds(self) -> float:
-        """Of an update of one run, launches included."""
+        """Time of an update of one run, launches of kernels included."""
         return sum(seconds for seconds, _ in self.kernels) / self.program.lanes
 
     def total(self, field: str) -> int:
@@ -94,7 +94,7 @@ def most_lanes(program: Program, target: Target, sharding: NamedSharding) -> Est
 
 
 def own_flops(label: str, shapes: list[list[int]]) -> int:
-    """Of a kernel of `models.kernels`, whose operands are rows, gain, shift and weights."""
+    """FLOPs of a kernel of `models.kernels`, from its label and the shapes of its operands."""
     products = [n for name, n in kernels.PRODUCTS.items() if f"/{name}/" in label]
     if not products:
         return 0

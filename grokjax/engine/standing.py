@@ -28,9 +28,9 @@ class Standing:
     """The last commit of a sweep."""
 
     tick: int
-    """-1 before the first."""
+    """Last committed tick; -1 before the first."""
     note: dict[str, Any]
-    """Of its checkpoint."""
+    """What its checkpoint says of the lanes and the parts."""
     store: Store
     again: frozenset[str]
     """Runs that have rows and are trained anew all the same."""

@@ -24,7 +24,7 @@ class Target:
 
     name: str
     platform: str
-    """Of JAX's plugin: cuda or tpu."""
+    """What JAX calls its plugin: cuda or tpu."""
     topology: str
     """What the plugin calls it, of which the first device is taken."""
     memory: float

@@ -37,9 +37,9 @@ class Timing:
     lanes: int
     tiles: int
     run_step_seconds: float
-    """Of one update of one run, its share of idle lanes and of the test evaluation included."""
+    """Time of one update of one run, with its share of idle lanes and of the test evaluation."""
     bytes: int
-    """Of a segment on each device."""
+    """Memory that a segment takes on each device."""
 
     @property
     def fits(self) -> bool:

@@ -33,7 +33,7 @@ class Results:
 
     path: Path
     manifest: Manifest
-    """Of the first folder."""
+    """What `sweep.json` of the first folder says; see `results.manifest.Manifest`."""
     others: tuple[Path, ...] = ()
     """Further folders; a run that an earlier one has is left out."""
 
@@ -145,7 +145,7 @@ class Results:
         return of_run[int(at)]
 
     def _snapshots(self) -> list[Snapshot]:
-        """Of several joined folders that have a snapshot, the first one's."""
+        """Every snapshot once: where several joined folders have it, the first one's."""
         folders = (self.path, *self.others)
         each = {(s.run_id, s.step): s for folder in folders[::-1] for s in snapshots.found(folder)}
         return [each[key] for key in sorted(each)]

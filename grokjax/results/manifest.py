@@ -57,13 +57,13 @@ class Manifest(Described, Provenance, total=False):
     """`sweep.json`: what is run, the provenance of the first start, and how far the sweep is."""
 
     starts: list[Provenance]
-    """Of every start, the first one's first."""
+    """Provenance of every start, in their order."""
     programs: dict[str, dict[str, Any]]
     """Name of a compiled program → how it is cut into lanes, tiles and segments."""
     ticks: int
     """Commits so far, when the sweep last finished."""
     rounds: list[dict[str, Any]]
-    """Of a refined sweep; see `engine.rounds.Round`."""
+    """What a refined sweep has chosen so far; see `engine.rounds.Round`."""
     parts: Record
     """The files of a finished sweep, with their rows and hashes."""
 
