@@ -74,7 +74,7 @@ def tuned(
 
 
 def _recalled(program: Program, say: Callable[[str], None]) -> Timing:
-    """The fastest shape, from memory if this machine has timed the spec before."""
+    """The fastest lanes and tiles, remembered where this machine has timed the spec before."""
     device = jax.local_devices()[0]
     key = digest(
         {
@@ -111,16 +111,20 @@ def _fastest(program: Program, say: Callable[[str], None]) -> Timing:
         return program.devices * (each // 2) if each > 1 else lanes // 2
 
     best = start = timed(program.lanes)
+    # More lanes first: where they help, they help again and again, and each timing compiles.
     while best.fits and 2 * best.lanes <= len(program.runs):
         more = timed(2 * best.lanes)
         if more.run_step_seconds > GAIN * best.run_step_seconds:
             break
         best = more
+    # Fewer only where more did not pay, or did not fit. They must be clearly worse to be refused:
+    # at equal speed fewer lanes idle less at the end of the queue.
     while best.lanes <= start.lanes and best.lanes > 1:
         fewer = timed(halved(best.lanes))
         if fewer.run_step_seconds > best.run_step_seconds / GAIN:
             break
         best = fewer
+    # One lane does not fit: its rows go through the network in pieces.
     while not best.fits and best.tiles < program.spec.train_rows[1]:
         best = timed(best.lanes, 2 * best.tiles)
     return best
@@ -129,6 +133,7 @@ def _fastest(program: Program, say: Callable[[str], None]) -> Timing:
 def measure(program: Program) -> Timing:
     """Time a program in its lanes and tiles; infinitely slow if the memory cannot hold it."""
     spec = program.spec
+    # Few enough updates to take a third of a second by count; what they compute does not matter.
     updates = int(ROW_SECONDS / (program.lanes * program.run_step_seconds))
     spec = dataclasses.replace(spec, log_every=max(1, min(spec.log_every, updates)))
     program = dataclasses.replace(program, spec=spec, log_points=1)
