@@ -110,9 +110,15 @@ def figure(
         remedy = "it becomes a file name, use at most 64 of A-Z a-z 0-9 . _ -"
         require(NAME.fullmatch(called) is not None, "figure", called, remedy)
 
+        def draw(shown: Shown) -> Figure:
+            drawn = function(shown)
+            remedy = "return a matplotlib.figure.Figure"
+            require(isinstance(drawn, Figure), f"figure {called}", drawn, remedy)
+            return drawn
+
         def choose(shown: Shown) -> Drawings:
             fits = needs is None or needs(shown.summary)
-            return {called: partial(function, shown)} if fits else {}
+            return {called: partial(draw, shown)} if fits else {}
 
         _add(Kind(called, choose, columns, is_ours(function)))
         return function
