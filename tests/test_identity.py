@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pandas as pd
 import pytest
@@ -23,7 +24,7 @@ from grokjax import (
     Transformer,
     grid,
 )
-from grokjax.config.fields import replace_paths, resolve_path, traced
+from grokjax.config.fields import Config, replace_paths, resolve_path, traced
 from grokjax.engine import plan, results_folder
 from grokjax.experiment_file import read
 from grokjax.results import manifest
@@ -54,13 +55,22 @@ class GrownTransformer(Transformer):
     softcap: float | None = traced(None)
 
 
+@dataclasses.dataclass(frozen=True)
+class Pacing(Config):
+    kind: ClassVar[str] = "pacing"
+    pace: float = traced(1.0)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class GrownExperiment(Experiment):
     curriculum: str = "none"
+    pacing: Pacing = Pacing()
+    paces: tuple[Pacing, ...] = (Pacing(),)
     notes: tuple[str, ...] = ()
 
 
 # As if they were grokjax's own with these fields.
+Pacing.__module__ = "grokjax.grown"
 for cls in (GrownAdamW, GrownTransformer, GrownExperiment):
     cls.__module__ = "grokjax.grown"
     cls.kind = cls.__mro__[1].kind
@@ -97,6 +107,8 @@ def test_a_new_field_counts_once_it_has_another_value():
     plain = GrownExperiment(optimizer=GrownAdamW(), model=GrownTransformer())
     others = [
         {"curriculum": "late"},
+        {"pacing": Pacing(2.0)},
+        {"paces": ()},
         {"optimizer": GrownAdamW(amsgrad=True)},
         {"optimizer": GrownAdamW(foreach=0.0)},
         {"model": GrownTransformer(registers=1)},
@@ -104,7 +116,8 @@ def test_a_new_field_counts_once_it_has_another_value():
     ]
     runs = [plain, *(dataclasses.replace(plain, **changes) for changes in others)]
     assert len({run.run_id for run in runs}) == len(runs)
-    specs = [plan.spec_name(spec_of(run)) for run in runs if run.curriculum == "none"]
+    of_words = [runs[0], *runs[4:]]
+    specs = [plan.spec_name(spec_of(run)) for run in of_words]
     assert len(set(specs)) == len(specs)
 
 

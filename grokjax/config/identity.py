@@ -39,14 +39,16 @@ def digest(value: Mapping[str, Any]) -> str:
 def identity(config: Config) -> dict[str, Any]:
     """Dotted path → value of every field that is not at its default, parts and lists included.
 
-    A part has its kind under its own path whether it is the default or not, and where it is a
-    user's own word the checksum of its source under `PATH_source`.
+    A part has its kind under its own path, and where it is a user's own word the checksum of its
+    source under `PATH_source`. The four that every run has do so at their default too; any other
+    part at its default says nothing, so that a new field may hold a part.
     """
     cls: Any = type(config)
     known, derived = defaults(cls), config.derived()
     told: dict[str, Any] = {}
     for name, value in config.values().items():
-        if name in _locations(cls):
+        at_default = name not in SECTIONS and value == known.get(name, MISSING)
+        if at_default or name in _locations(cls):
             continue
         if isinstance(value, Config):
             told.update(_of_part(name, value))
@@ -54,8 +56,8 @@ def identity(config: Config) -> dict[str, Any]:
             told[name] = [part.kind for part in value]
             for at, part in enumerate(value):
                 told.update(_of_part(f"{name}.{at}", part))
-        elif value not in (known.get(name, MISSING), derived.get(name, MISSING)):
-            told[name] = plain(value)
+        elif value != derived.get(name, MISSING):
+            told[name] = list(value) if isinstance(value, tuple) else value
     return told
 
 

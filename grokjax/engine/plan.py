@@ -103,7 +103,8 @@ def spec_name(spec: Spec) -> str:
 def _told(value: Any) -> Any:
     """What a field of a spec says, in plain values."""
     if isinstance(value, Words):
-        return {f.name: _told(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        words = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {name: _told(word) for name, word in words.items() if word not in (None, ())}
     if isinstance(value, Config):
         cls: Any = type(value)
         known = defaults(cls)
