@@ -187,9 +187,12 @@ def _word(
         "function": staticmethod(function),
         method: call,
     }
-    return dataclasses.make_dataclass(
+    cls: Decorated = dataclasses.make_dataclass(
         name, fields, bases=(base,), namespace=namespace, frozen=True, kw_only=True
     )
+    # From Python 3.12 on `make_dataclass` says that it was made here.
+    cls.__module__ = function.__module__
+    return cls
 
 
 DECORATORS: dict[str, tuple[type[Config], Callable[[Callable[..., Any]], Decorated]]] = {

@@ -32,7 +32,7 @@ def forward_flops(spec: Spec, rows: int) -> int:
 @functools.singledispatch
 def _forward_flops(model: Model, spec: Spec, rows: int) -> int:
     """The FLOP of a user's model, counted in the program that JAX traces of it."""
-    return programs.flops(*_forward(spec, rows))
+    return _count(programs.flops, spec, rows)
 
 
 @_forward_flops.register
@@ -103,7 +103,7 @@ def lane_bytes(spec: Spec) -> int:
 @functools.singledispatch
 def _activations(model: Model, spec: Spec) -> int:
     """How many numbers the layers make of a tile; for a user's model, all that JAX traces."""
-    return programs.numbers(*_forward(spec, spec.tile_rows))
+    return _count(programs.numbers, spec, spec.tile_rows)
 
 
 @_activations.register
@@ -118,6 +118,12 @@ def _mlp_activations(model: MLP, spec: Spec) -> int:
 def _transformer_activations(model: Transformer, spec: Spec) -> int:
     own = sum(len(level.own) for level in layout(spec).levels)
     return spec.tile_rows * own * (8 * model.width + 2 * model.mlp_width)
+
+
+def _count(count: Callable[..., int], spec: Spec, rows: int) -> int:
+    """What `count` says of the forward pass of a spec's network over some rows."""
+    with jax.enable_x64(spec.double):
+        return count(*_forward(spec, rows))
 
 
 def _forward(spec: Spec, rows: int) -> tuple[Callable, Any, Any, Any]:
