@@ -29,7 +29,8 @@ class Options:
     out: Path | None = None
     """Results folder; results/<file stem> when left out."""
     dry_run: bool = False
-    """Print what would be done; train nothing, compile nothing, write nothing."""
+    """Print what would be done; train and write nothing, and compile nothing unless --time or
+    --target asks for it."""
     time: bool = False
     """With --dry-run: compile the programs and time a few updates of each on this machine, instead
     of counting what they must cost."""

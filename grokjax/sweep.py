@@ -57,7 +57,8 @@ def _main(arguments: list[str]) -> int:
     folder = options.out or experiment_file.default_folder(path)
     if options.refine and experiment.refine is None:
         experiment = dataclasses.replace(experiment, refine=Refine())
-    if options.dry_run and len(experiment.sweep.cells) >= MANY_CELLS:
+    silent = options.quiet or options.json
+    if not silent and len(experiment.sweep.cells) >= MANY_CELLS:
         command.say(f"planning {len(experiment.sweep.cells)} cells")
     experiment.runs()  # a bad cell is refused before JAX is imported
     if options.dry_run:

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from grokjax import ConfigError
-from grokjax.analysis import law_checks, laws, synthetic
+from grokjax.analysis import cells, compare, isotonic, law_checks, laws, synthetic
 from grokjax.analysis.aft import NOISE, CensoredData
 from grokjax.analysis.errors import NotEnoughRunsError
 
@@ -219,6 +219,10 @@ def test_too_few_runs_are_no_mistake_and_a_misspelt_column_is_none_of_the_data()
         lambda: laws.fit(runs, "weight_decy"),
         lambda: laws.fit(runs, "weight_decay", within=["train_fractoin"]),
         lambda: law_checks.compare_forms(runs, "weight_decy"),
+        lambda: isotonic.isotonic(runs, "weight_decy", "train_fraction"),
+        lambda: compare.compare(runs, "weight_decy"),
+        lambda: compare.compare(runs, "weight_decay", by=["train_fractoin"]),
+        lambda: cells.variance_shares(runs.rename(columns={"seed": "sed"})),
     ):
         with pytest.raises(ConfigError, match="has no such column") as refused:
             misspelt()

@@ -126,6 +126,7 @@ def variance_shares(
     Returns:
       A row a source: `variance`, `share`, `low`, `high`, `n_levels`, `n_censored`.
     """
+    check_columns(runs, SEEDS, metric)
     kept = finished(runs).drop_duplicates([*SEEDS])
     origin = TIMES[metric]
     kept = kept if origin is None else kept[kept[origin].notna()]

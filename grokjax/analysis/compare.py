@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from grokjax.analysis.cells import check_columns
 from grokjax.analysis.survival import censored_times, kaplan_meier_median
 
 Times = tuple[np.ndarray, np.ndarray]
@@ -35,6 +36,7 @@ def compare(
       the first value's time is the larger one, ties and pairs that censoring leaves open
       counting one half (Vargha & Delaney 2000): 0.5 is no effect.
     """
+    check_columns(runs, [axis, *by], metric)
     rows = []
     kept = runs[runs["status"] != "failed"]
     for key, group in kept.groupby(list(by), dropna=False) if by else [((), kept)]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.boundary import first_rise
-from grokjax.analysis.cells import finished
+from grokjax.analysis.cells import check_columns, finished
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import LEVEL
 
@@ -21,6 +21,7 @@ def isotonic(runs: pd.DataFrame, x: str, y: str, resamples: int = 200) -> pd.Dat
     """
     from scipy.optimize import isotonic_regression
 
+    check_columns(runs, [x, y])
     rng, rows = np.random.default_rng(0), []
     kept = finished(runs)
     for level, column in kept.groupby(x):

@@ -140,7 +140,8 @@ def fit(
       freedom that are left.
 
     Raises:
-      ConfigError: the columns cannot bear the form, or too few runs were seen to grok.
+      ConfigError: there is no such column, form or distribution.
+      NotEnoughRunsError: too few runs were seen to grok, or on too few levels.
     """
     for name, value, known in (("form", form, FORMS), ("distribution", distribution, NOISE)):
         if value not in known:
