@@ -12,8 +12,8 @@ from pathlib import Path
 from grokjax.config import Config, ConfigError, Experiment
 from grokjax.config.coercion import suggestion
 from grokjax.config.fields import field_types
+from grokjax.config.source import NAME
 
-NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NUMBERS = itertools.count(1)
 
 
