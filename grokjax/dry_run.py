@@ -11,8 +11,19 @@ import jax
 
 from grokjax import command, display
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, cost, plan, results_folder, roofline, standing, targets, tune
+from grokjax.engine import (
+    backend,
+    cost,
+    growth,
+    plan,
+    results_folder,
+    roofline,
+    standing,
+    targets,
+    tune,
+)
 from grokjax.engine.plan import Program
+from grokjax.engine.rounds import recorded_rounds, with_rounds
 from grokjax.engine.targets import Target
 
 BYTES_PER_CURVE_ROW = 22
@@ -51,9 +62,14 @@ def describe(
     backend.prepare()
     results_folder.check_free(out)
     old = None if overwrite else results_folder.earlier_start(experiment, out)
+    rounds = recorded_rounds(experiment, old)
+    grown = growth.growth_of(out, with_rounds(experiment, rounds), old) if old else None
     experiment = results_folder.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
-    ended = set() if overwrite else set(standing.read_standing(out, old).ended()["run_id"])
+    if grown is not None:
+        ended = set(grown.stays)
+    else:
+        ended = set() if overwrite else set(standing.read_standing(out, old).ended()["run_id"])
     if target is None:
         device = jax.default_backend()
         programs = plan.here(experiment, lanes, recorded, ended)
@@ -64,12 +80,21 @@ def describe(
     runs = [run for one in planned for run in one.program.runs]
     ended &= {run.run_id for run in runs}
     lines = [f"{out}: {len(runs)} runs, {len(runs) - len(ended)} to do, {len(ended)} done"]
+    if grown is not None:
+        lines.append(f"  {grown.describe()}")
     lines += [f"  {path}: {_listed(values)}" for path, values in experiment.axes().items()]
     lines.append(f"{len(planned)} compiled programs on {device}:")
     lines += map(_line, planned)
-    lines += _times(experiment, planned, ended)
+    lines += _times(experiment, planned, ended, grown.goes_on if grown else {})
     rows = sum(run.log_points for run in runs)
     lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk at most")
+    if experiment.reasons_to_keep:
+        states = sum(plan.state_bytes(one.program.spec) * len(one.program.runs) for one in planned)
+        which = "every run" if experiment.keep_final == "all" else "runs that use up their budget"
+        lines.append(
+            f"at most {states / 2**20:.1f} MiB for the last states of {which}, from which a larger "
+            "budget goes on (--keep-final None: none)"
+        )
     return "\n".join(lines)
 
 
@@ -109,10 +134,22 @@ def _timed(
     return [planned[program.name] for program in programs]
 
 
-def _times(experiment: Experiment, planned: list[Planned], ended: Collection[str]) -> list[str]:
-    """How long all of it takes, in words."""
+def _times(
+    experiment: Experiment,
+    planned: list[Planned],
+    ended: Collection[str],
+    begun: Mapping[str, int],
+) -> list[str]:
+    """How long all of it takes, in words.
+
+    Args:
+      experiment: to be trained.
+      planned: its programs.
+      ended: runs that need no training.
+      begun: run id → the step that it goes on from.
+    """
     seconds = sum(
-        run.config.steps * one.program.run_step_seconds
+        (run.config.steps - begun.get(run.run_id, 0)) * one.program.run_step_seconds
         for one in planned
         for run in one.program.runs
         if run.run_id not in ended

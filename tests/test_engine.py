@@ -61,7 +61,7 @@ def test_two_segments_of_100_steps_equal_one_of_200_bit_for_bit(tiny):
         rows = []
         for _ in range(segments):
             lanes.advance()
-            rows.append([np.stack(list(r.metrics.values())) for r in lanes.collect()])
+            rows.append([np.stack(list(r.points.metrics.values())) for r in lanes.collect()])
         return np.concatenate(rows, axis=-1), lanes.arrays()
 
     curves_once, state_once = train(20, 1)

@@ -152,7 +152,7 @@ def trained(seeds, devices):
     lanes = Lanes(dataclasses.replace(program, log_points=21), experiment.thresholds)
     lanes.fill(deque(program.runs))
     lanes.advance()
-    return {rows.occupant.run.config.seed: rows.metrics for rows in lanes.collect()}, lanes
+    return {rows.occupant.run.config.seed: rows.points.metrics for rows in lanes.collect()}, lanes
 
 first, lanes = trained(range(8), 4)
 assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(lanes._state)} == {4}

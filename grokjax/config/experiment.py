@@ -118,6 +118,10 @@ class Experiment(Config):
     """The cells to run, from `grid` and `zipped`."""
     refine: Refine | None = None
     """Further runs after the grid, close to the boundary of grokking; None: the grid alone."""
+    keep_final: Literal["censored", "all"] | None = "censored"
+    """Of which runs the last state stays on disk, so that a larger budget goes on from it.
+    censored: those that their budget ended; all: those that settled too, which then go on when
+    settle_steps grows; None: of none, and a larger budget trains them from the start."""
 
     def __post_init__(self) -> None:
         if isinstance(self.sweep, (list, tuple)):
@@ -200,6 +204,11 @@ class Experiment(Config):
                 "refine: the grid varies split_seed, leave it out so that it follows the seed."
             )
         return between[1], between[0]
+
+    @property
+    def reasons_to_keep(self) -> tuple[str, ...]:
+        """The stop reasons of the runs whose last state is kept."""
+        return {None: (), "censored": ("budget",), "all": ("budget", "settled")}[self.keep_final]
 
     def derived(self) -> dict[str, Any]:
         return {"split_seed": self.seed, "loss_dtype": self.dtype}

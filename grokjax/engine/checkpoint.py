@@ -20,6 +20,8 @@ import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
 
+NO_LANES = [np.zeros(1)]
+"""The arrays of a checkpoint that has no lanes."""
 _NOTE, _ARRAYS = "hash_of_note", "hash_of_arrays"
 
 

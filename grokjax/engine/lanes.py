@@ -21,9 +21,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-from grokjax.analysis import onset
 from grokjax.config import Thresholds
 from grokjax.engine import donors
+from grokjax.engine.ending import LogPoints, ending
 from grokjax.engine.plan import Program, Run
 from grokjax.training import loop
 from grokjax.training.loop import State
@@ -61,21 +61,28 @@ class Occupant:
     wall_s: float = 0.0
     calm_since: int | None = None
     """Step since which it has been above the thresholds of the stop rule."""
+    passed: LogPoints | None = None
+    """Log points that it passed before it entered this lane and has no rows of yet."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentRows:
-    """The rows that a segment added to one run."""
+    """The log points that a segment added to one run."""
 
     occupant: Occupant
-    step: np.ndarray  # [K]
-    metrics: dict[str, np.ndarray]  # each [K]
-    measures: dict[str, dict[str, np.ndarray]]
-    """Instrument → part → values `[K]`."""
+    points: LogPoints
     stop_reason: str | None
-    """Why the last row is the run's last, if it is: diverged, budget or settled."""
-    kept: dict[int, dict[str, np.ndarray]]
-    """Step → arrays of the snapshots that it took."""
+    """Why the last of them is the run's last, if it is: diverged, budget or settled."""
+    beyond: LogPoints
+    """What its lane has passed since then."""
+
+
+Resting = tuple[Occupant, list[np.ndarray]]
+"""A run that has trained before, and the leaves of the state that it goes on from."""
+
+
+def _begins(run: Run) -> None:
+    """The run has no state to go on from."""
 
 
 class Lanes:
@@ -102,27 +109,47 @@ class Lanes:
         """Whether any lane has a run."""
         return any(self.occupants)
 
-    def fill(self, queue: deque[Run]) -> None:
-        """Give every free lane the next run of the queue."""
+    def fill(self, queue: deque[Run], resting: Callable[[Run], Resting | None] = _begins) -> None:
+        """Give every free lane the next run of the queue.
+
+        Args:
+          queue: of runs.
+          resting: says what a run goes on from; None: it begins.
+        """
         fresh = np.zeros(len(self.occupants), bool)
         given = donors.donor_shapes(self.program.spec)
         gifts = jax.tree.map(lambda x: np.zeros((len(fresh), *x.shape), x.dtype), given)
+        states: dict[int, list[np.ndarray]] = {}
         for lane, occupant in enumerate(self.occupants):
-            if occupant is None and queue:
-                run = queue.popleft()
-                self.occupants[lane] = Occupant(run)
-                self._hparams[lane] = run.hparams()
-                fresh[lane] = True
-                for all_lanes, one in zip(
-                    jax.tree.leaves(gifts),
-                    jax.tree.leaves(donors.read(self.program.spec, run.donors)),
-                    strict=True,
-                ):
-                    all_lanes[lane] = one
+            if occupant is not None or not queue:
+                continue
+            run = queue.popleft()
+            self.occupants[lane] = Occupant(run)
+            self._hparams[lane] = run.hparams()
+            if (rests := resting(run)) is not None:
+                self.occupants[lane], states[lane] = rests
+                continue
+            fresh[lane] = True
+            for all_lanes, one in zip(
+                jax.tree.leaves(gifts),
+                jax.tree.leaves(donors.read(self.program.spec, run.donors)),
+                strict=True,
+            ):
+                all_lanes[lane] = one
         if fresh.any():
             with self._modes():
                 placed = jax.device_put((gifts, fresh), self._sharding)
                 self._state = self._refill(self._stacked_hparams(), *placed, self._state)
+        if states:
+            self._go_on(states)
+
+    def _go_on(self, states: Mapping[int, list[np.ndarray]]) -> None:
+        """Give lanes the states of runs that have trained before."""
+        arrays = self.arrays()
+        for lane, state in states.items():
+            for all_lanes, one in zip(arrays, state, strict=True):
+                all_lanes[lane] = one
+        self._place(arrays)
 
     def advance(self) -> None:
         """Start a segment; returns before it is done."""
@@ -137,7 +164,9 @@ class Lanes:
     def collect(self) -> list[SegmentRows]:
         """Wait for the segment and take its rows, cut at each run's end."""
         assert self._metrics is not None  # a segment was started
-        columns = {name: np.asarray(v) for name, v in self._metrics.columns().items()}
+        columns, measures = jax.tree.map(
+            np.asarray, (self._metrics.columns(), self._metrics.measures)
+        )
         log_every = self.program.spec.log_every
         captured = self._taken()
         collected = []
@@ -145,17 +174,17 @@ class Lanes:
             if occupant is None:
                 continue
             step = occupant.step + log_every * np.arange(self.program.log_points)
-            metrics = {name: values[lane] for name, values in columns.items()}
-            end, stop_reason = self._end(occupant, {"step": step, **metrics})
-            metrics = {name: values[:end] for name, values in metrics.items()}
-            kept = _kept(captured, lane, int(step[end - 1]))
-            measures = jax.tree.map(
-                lambda x, lane=lane, end=end: np.asarray(x)[lane, :end], self._metrics.measures
-            )
-            collected.append(
-                SegmentRows(occupant, step[:end], metrics, measures, stop_reason, kept)
-            )
-            occupant.step = int(step[end - 1]) + log_every
+            metrics, measured = jax.tree.map(lambda x, lane=lane: x[lane], (columns, measures))
+            points = LogPoints(step, metrics, measured, _kept(captured, lane))
+            if occupant.passed is not None:
+                shift = len(occupant.passed.step) * log_every
+                points = dataclasses.replace(points, step=step + shift)
+                points, occupant.passed = occupant.passed.followed_by(points), None
+            end = ending(occupant.run.config, self._thresholds, points.curve(), occupant.calm_since)
+            own, beyond = points.split(end.rows)
+            collected.append(SegmentRows(occupant, own, end.reason, beyond))
+            occupant.step = int(own.step[-1]) + log_every
+            occupant.calm_since = end.calm_since
         return collected
 
     def _taken(self) -> loop.Captured | None:
@@ -163,39 +192,6 @@ class Lanes:
         if self._captured is None or not np.asarray(self._captured.count).any():
             return None
         return jax.tree.map(np.asarray, self._captured)
-
-    def _end(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> tuple[int, str | None]:
-        """How many of these rows the run has, and what ended it there, if anything did.
-
-        The first thing that comes ends a run. What comes at the same row has this order: a run that
-        diverged at its last row diverged, and one that settles there has used up its budget.
-        """
-        config, step = occupant.run.config, curve["step"]
-        end, reason = len(step), None
-        broken = np.flatnonzero(~np.isfinite(curve["train_loss"] + curve["weight_norm"]))
-        if len(broken):
-            end, reason = int(broken[0]) + 1, "diverged"
-        spent = np.flatnonzero(step >= config.steps)
-        if len(spent) and (spent[0] + 1 < end or reason is None):
-            end, reason = int(spent[0]) + 1, "budget"
-        # A run that is going to change may not stop before it has.
-        last_change = max((change.step for change in config.changes), default=0)
-        first = int(np.searchsorted(step[:end], last_change))
-        settled = self._settled(occupant, {name: rows[first:end] for name, rows in curve.items()})
-        if settled is not None and (first + settled + 1 < end or reason is None):
-            end, reason = first + settled + 1, "settled"
-        return end, reason
-
-    def _settled(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> int | None:
-        """The row at which the run has been above the thresholds for long enough, if it has."""
-        config = occupant.run.config
-        if config.settle_steps is None:
-            return None
-        # Long enough, too, for a crossing to count as sustained.
-        calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
-        since, row = onset.settling(curve, self._thresholds, calm_steps, occupant.calm_since)
-        occupant.calm_since = since
-        return row
 
     def release(self, occupant: Occupant) -> None:
         """Free the lane of a run that has ended."""
@@ -207,13 +203,17 @@ class Lanes:
 
     def restore(self, arrays: list[np.ndarray], occupants: list[Occupant | None]) -> None:
         """Go on from what `arrays` returned and the occupants of that moment."""
-        with self._modes():
-            leaves = [jax.device_put(array, self._sharding) for array in arrays]
-        self._state = jax.tree.unflatten(jax.tree.structure(self._state), leaves)
+        self._place(arrays)
         self.occupants = occupants
         for lane, occupant in enumerate(occupants):
             if occupant is not None:
                 self._hparams[lane] = occupant.run.hparams()
+
+    def _place(self, arrays: list[np.ndarray]) -> None:
+        """Make arrays of the host the lanes' state."""
+        with self._modes():
+            leaves = [jax.device_put(array, self._sharding) for array in arrays]
+        self._state = jax.tree.unflatten(jax.tree.structure(self._state), leaves)
 
     def _stacked_hparams(self) -> Hparams:
         stacked = jax.tree.map(lambda *lanes: np.stack(lanes), *self._hparams)
@@ -227,15 +227,14 @@ class Lanes:
         return modes(self.program.spec)
 
 
-def _kept(captured: loop.Captured | None, lane: int, last: int) -> dict[int, dict[str, np.ndarray]]:
-    """What a lane has captured up to a step."""
+def _kept(captured: loop.Captured | None, lane: int) -> dict[int, dict[str, np.ndarray]]:
+    """The snapshots that a lane has taken in a segment."""
     if captured is None:
         return {}
     steps = captured.step[lane][: captured.count[lane]]
     return {
         int(step): donors.named(jax.tree.map(lambda x, at=at: x[lane, at], captured.kept))
         for at, step in enumerate(steps)
-        if step <= last
     }
 
 

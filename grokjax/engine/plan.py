@@ -241,7 +241,7 @@ def cut(
     log_point = lanes * spec.log_every * run_step_seconds
     # A whole number of segments in the longest run, so that its last is not half idle.
     log_points = math.ceil(total / math.ceil(total / max(1, SEGMENT_SECONDS / log_point)))
-    tick = max(TICK_SECONDS, lanes * _state_bytes(spec) / COMMIT_BYTES_A_SECOND)
+    tick = max(TICK_SECONDS, lanes * state_bytes(spec) / COMMIT_BYTES_A_SECOND)
     segments = max(1, round(tick / (log_points * log_point)))
     return Program(spec, tuple(runs), lanes, devices, log_points, segments, run_step_seconds)
 
@@ -278,10 +278,10 @@ def _lanes_in(memory: float, spec: Spec) -> int:
     A processor has a lane a core instead: 1, 2 and 4 lanes a core took 0.91, 1.01 and 1.03 ms a
     run-step (width 32, two cores), so that more pay for the smallest networks at most.
     """
-    return int(MEMORY_SHARE * memory / (cost.lane_bytes(spec) + _state_bytes(spec)))
+    return int(MEMORY_SHARE * memory / (cost.lane_bytes(spec) + state_bytes(spec)))
 
 
-def _state_bytes(spec: Spec) -> int:
+def state_bytes(spec: Spec) -> int:
     """Parameters and optimiser state of a run, as a checkpoint holds them."""
     state = donors.state_shapes(spec)
     return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))

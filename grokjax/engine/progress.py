@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from grokjax.config import Thresholds
-from grokjax.engine.lanes import Occupant, SegmentRows
+from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Run
 
 
 class Progress:
     """Counters of a running sweep. Runs that ended in an earlier start count as finished."""
 
-    def __init__(self, thresholds: Thresholds) -> None:
+    def __init__(self, thresholds: Thresholds, activity: str = "starting") -> None:
         self._levels = {
             "memorised": ("train_accuracy", thresholds.memorised),
             "grokked": ("test_accuracy", thresholds.grokked),
@@ -26,18 +26,24 @@ class Progress:
         self._trained_steps, self._trained_seconds = 0, 0.0
         self._used, self._budgeted = 0, 0
         self.executed_run_steps, self.idle_seconds = 0, 0.0
-        self.activity = "starting"
+        self.activity = activity
         self.runs = self.finished = self.failed = 0
         self.total_run_steps = 0
 
-    def start(self, runs: list[Run], ended: pd.DataFrame, running: list[Occupant]) -> None:
-        """Begin with these runs, of which some have ended or begun in an earlier start."""
+    def start(self, runs: list[Run], ended: pd.DataFrame, running: Mapping[str, int]) -> None:
+        """Begin.
+
+        Args:
+          runs: of the sweep.
+          ended: `run_id`, `status`, `t_mem` and `t_grok` of those that have ended.
+          running: run id → step, of those that an earlier start has begun.
+        """
         known = {run.run_id: run.config.steps for run in runs}
         ended = ended[ended["run_id"].isin(list(known))]
         self.runs, self.total_run_steps = len(known), sum(known.values())
         self.finished, self.failed = len(ended), int((ended["status"] == "failed").sum())
         self._steps = {run_id: known[run_id] for run_id in ended["run_id"]}
-        self._steps |= {occupant.run.run_id: occupant.step for occupant in running}
+        self._steps |= {run_id: step for run_id, step in running.items() if run_id in known}
         for name, column in (("memorised", "t_mem"), ("grokked", "t_grok")):
             self._seen[name] = set(ended["run_id"][ended[column].notna()])
 
@@ -46,9 +52,9 @@ class Progress:
         before = self.run_steps
         for of_run in rows:
             run_id = of_run.occupant.run.run_id
-            self._steps[run_id] = int(of_run.step[-1])
+            self._steps[run_id] = int(of_run.points.step[-1])
             for name, (metric, level) in self._levels.items():
-                if (of_run.metrics[metric] >= level).any():
+                if (of_run.points.metrics[metric] >= level).any():
                     self._seen[name].add(run_id)
         self._trained_steps += self.run_steps - before
         self._trained_seconds += seconds

@@ -13,7 +13,7 @@ import filelock
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
 from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP
-from grokjax.engine import plan
+from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import temporary
@@ -27,6 +27,7 @@ OURS = (
     "curves",
     "measures",
     "snapshots",
+    final_states.FOLDER,
     "figures",
     manifest.NAME,
 )

@@ -21,6 +21,7 @@ from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
 from grokjax.config.identity import column
 from grokjax.results.load import Results
+from grokjax.results.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Round:
         """What a manifest tells of the round."""
         told = {"cells": list(self.cells), "runs": self.runs, "band": self.band}
         return told if self.reason is None else {**told, "reason": self.reason}
+
+
+def recorded_rounds(experiment: Experiment, manifest: Manifest | None) -> list[Round]:
+    """The rounds with runs that a manifest tells of, where the experiment is refined."""
+    told = manifest.get("rounds", []) if manifest and experiment.refine else []
+    return [one for one in map(Round.from_json, told) if one.cells]
 
 
 def with_rounds(experiment: Experiment, rounds: Sequence[Round]) -> Experiment:

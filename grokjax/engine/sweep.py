@@ -13,8 +13,9 @@ import jax
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, results_folder
-from grokjax.engine.progress import Report
-from grokjax.engine.rounds import Round, next_round, with_rounds
+from grokjax.engine.growth import grow
+from grokjax.engine.progress import Progress, Report
+from grokjax.engine.rounds import Round, next_round, recorded_rounds, with_rounds
 from grokjax.engine.standing import read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
@@ -93,8 +94,9 @@ def _run_in(
         if overwrite:
             results_folder.remove_results(folder)
         old = results_folder.earlier_start(experiment, folder)
-        recorded = old.get("rounds", []) if old and experiment.refine else []
-        trained = [one for one in map(Round.from_json, recorded) if one.cells]
+        trained = recorded_rounds(experiment, old)
+        if old and (growth := grow(folder, with_rounds(experiment, trained), old)):
+            options.report(Progress(experiment.thresholds, growth.describe()))
         finished = _train(with_rounds(experiment, trained), trained, folder, options)
         # What was to be trained again has been: the rounds that follow are new.
         options = dataclasses.replace(options, retry_failed=False)

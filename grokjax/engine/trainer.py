@@ -19,16 +19,15 @@ import numpy as np
 from grokjax import tasks
 from grokjax.analysis import onset
 from grokjax.config import Experiment
-from grokjax.engine import plan, results_folder, tune
-from grokjax.engine.checkpoint import Checkpoints, nothing_running
-from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, SegmentRows
+from grokjax.engine import final_states, plan, results_folder, tune
+from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
+from grokjax.engine.ending import ending
+from grokjax.engine.final_states import FinalState, StateFile
+from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Resting, SegmentRows
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.standing import CHECKPOINTS, Standing
 from grokjax.results import manifest, schema, snapshots
-
-_NO_LANES = [np.zeros(1)]
-"""The arrays of a checkpoint that has no lanes."""
 
 
 class Trainer:
@@ -58,6 +57,9 @@ class Trainer:
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
         self._rows: list[SegmentRows] = []  # not committed yet, and so are these
         self._ended: list[dict[str, Any]] = []
+        self._final: list[FinalState] = []
+        self._resting: dict[str, StateFile] = {}
+        """Run id → the state that it goes on from, for runs that wait."""
         self._done: set[str] = set()
         self.progress = Progress(experiment.thresholds)
 
@@ -81,11 +83,14 @@ class Trainer:
         if again := self._standing.again:  # a commit of its own: it finds all their rows or none
             self._say(f"training {len(again)} runs again")
             running = self._note["program"]
-            lanes = self._checkpoints.arrays(self._tick, self._note) if running else _NO_LANES
+            lanes = self._checkpoints.arrays(self._tick, self._note) if running else NO_LANES
             self._commit(self._note, lanes, again)
         self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
-        self.progress.start(runs, self._store.ended(), list(filter(None, self._running(runs))))
+        resting = {file.run_id: file.step for file in final_states.files(self._folder)}
+        running = {o.run.run_id: o.step for o in self._running(runs) if o}
+        begun = {i: step for i, step in (resting | running).items() if i not in self._done}
+        self.progress.start(runs, self._store.ended(), begun)
         self._report(self.progress)
         # The program with runs in the checkpoint goes first: a grid that grew may have put
         # another in front of it, and the next commit replaces the checkpoint.
@@ -106,6 +111,7 @@ class Trainer:
             found["starts"][-1]["work"] = self.progress.work
         manifest.write(self._folder, {**found, "ticks": self._tick + 1, "parts": record})
         self._store.install(record)
+        final_states.prune(self._folder, self._store.ended_by(self._experiment.reasons_to_keep))
 
     def _train_or_fail(self, program: Program, fail_fast: bool) -> None:
         """Train a program's runs with as many lanes as the memory allows."""
@@ -126,7 +132,7 @@ class Trainer:
         lanes = Lanes(program, self._experiment.thresholds)
         waiting = self._resume(lanes, self._left(program))
         self._say("training")
-        lanes.fill(waiting)
+        lanes.fill(waiting, self._rests)
         lanes.advance()
         began = time.perf_counter()
         # The device must not wait for the host. So what a segment has left is taken off it, lanes
@@ -138,6 +144,7 @@ class Trainer:
             now = time.perf_counter()
             seconds, began = now - began, now
             self.progress.executed_run_steps += program.run_steps
+            self._keep_final(lanes, rows)
             for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
             done = not (lanes.busy or waiting) or self._stop.is_set()
@@ -145,7 +152,7 @@ class Trainer:
             if commits:
                 note, arrays = self._describe(lanes), lanes.arrays()
             if not done:
-                lanes.fill(waiting)
+                lanes.fill(waiting, self._rests)
                 lanes.advance()
             self.progress.idle_seconds += time.perf_counter() - now
             if commits:
@@ -156,15 +163,37 @@ class Trainer:
 
     def _resume(self, lanes: Lanes, todo: list[Run]) -> deque[Run]:
         """Put the runs of the checkpoint back into their lanes; what is left waits."""
-        if self._note["program"] != lanes.program.name:
-            return deque(todo)
-        occupants = self._running(todo)
-        lanes.restore(self._checkpoints.arrays(self._tick, self._note), occupants)
-        running = {occupant.run.run_id for occupant in occupants if occupant}
-        for run_id, curve in self._store.curves(running).groupby("run_id"):
+        running: set[str] = set()
+        if self._note["program"] == lanes.program.name:
+            occupants = self._running(todo)
+            lanes.restore(self._checkpoints.arrays(self._tick, self._note), occupants)
+            running = {occupant.run.run_id for occupant in occupants if occupant}
+        waiting = deque(run for run in todo if run.run_id not in running)
+        ids = {run.run_id for run in waiting}
+        stored = [file for file in final_states.files(self._folder) if file.run_id in ids]
+        curves = self._store.curves({*running, *(file.run_id for file in stored)})
+        for run_id, curve in curves.groupby("run_id"):
             columns = {name: curve[name].to_numpy() for name in ("step", *schema.METRICS)}
             self._history[str(run_id)] = [columns]
-        return deque(run for run in todo if run.run_id not in running)
+        # A file that a death has left before its commit is of another step than the curve.
+        self._resting = {
+            file.run_id: file
+            for file in stored
+            if file.run_id in self._history
+            and self._history[file.run_id][0]["step"][-1] == file.step
+        }
+        return waiting
+
+    def _rests(self, run: Run) -> Resting | None:
+        """The state that a run goes on from, if it has trained before."""
+        file = self._resting.pop(run.run_id, None)
+        if file is None:
+            return None
+        state = final_states.read(file)
+        (curve,) = self._history[run.run_id]
+        since = ending(run.config, self._experiment.thresholds, curve).calm_since
+        step = file.step + run.config.log_every
+        return Occupant(run, step, state.wall_s, since, state.beyond), state.arrays
 
     def _running(self, runs: list[Run]) -> list[Occupant | None]:
         """The lanes of the last checkpoint."""
@@ -181,9 +210,8 @@ class Trainer:
         for of_run in rows:
             occupant = of_run.occupant
             occupant.wall_s += seconds / len(rows)
-            columns = {"step": of_run.step, **of_run.metrics}
-            self._history.setdefault(occupant.run.run_id, []).append(columns)
-            for step, arrays in of_run.kept.items():
+            self._history.setdefault(occupant.run.run_id, []).append(of_run.points.curve())
+            for step, arrays in of_run.points.snapshots.items():
                 # Before the tick that commits it: what is redone writes the same file again.
                 snapshots.write(self._folder, occupant.run.run_id, step, arrays)
             if of_run.stop_reason:
@@ -193,6 +221,24 @@ class Trainer:
         self.progress.observe(rows, seconds)
         self.progress.end([occupant.run for occupant in ended], failed=False)
         return ended
+
+    def _keep_final(self, lanes: Lanes, rows: list[SegmentRows]) -> None:
+        """Copy the states of runs that have ended, where a larger budget is to go on from them."""
+        reasons = self._experiment.reasons_to_keep
+        kept = [of_run for of_run in rows if of_run.stop_reason in reasons]
+        arrays = lanes.arrays() if kept else []
+        for of_run in kept:
+            occupant = of_run.occupant
+            lane = lanes.occupants.index(occupant)
+            self._final.append(
+                FinalState(
+                    occupant.run.run_id,
+                    int(of_run.points.step[-1]),
+                    occupant.wall_s,
+                    [array[lane].copy() for array in arrays],
+                    of_run.beyond,
+                )
+            )
 
     def _row(self, program: Program, occupant: Occupant, stop_reason: str) -> dict[str, Any]:
         """The `runs` row of a run that has ended."""
@@ -230,7 +276,7 @@ class Trainer:
         for run in left:
             self._ended.append({**self._configuration(run, program), **failure})
             self._history.pop(run.run_id, None)
-        self._commit(nothing_running(), _NO_LANES)
+        self._commit(nothing_running(), NO_LANES)
         self.progress.end(left, failed=True)
         self._report(self.progress)
 
@@ -241,7 +287,7 @@ class Trainer:
         self._rows = [rows for rows in self._rows if rows.occupant.run.run_id not in forgotten]
         for run_id in forgotten:
             self._history.pop(run_id, None)
-        self._commit(nothing_running(), _NO_LANES, forgotten)
+        self._commit(nothing_running(), NO_LANES, forgotten)
         results_folder.record_cut(self._folder, smaller)
 
     def _left(self, program: Program) -> list[Run]:
@@ -268,8 +314,11 @@ class Trainer:
         Forgotten runs lose what was committed of them before, so that they can be run again.
         """
         tick = self._tick + 1
-        pieces = [(rows.occupant.run.run_id, rows.step, rows.metrics) for rows in self._rows]
-        measured = [(rows.occupant.run.run_id, rows.step, rows.measures) for rows in self._rows]
+        points = [(rows.occupant.run.run_id, rows.points) for rows in self._rows]
+        pieces = [(run_id, p.step, p.metrics) for run_id, p in points]
+        measured = [(run_id, p.step, p.measures) for run_id, p in points]
+        for state in self._final:  # before the tick that commits the end of its run
+            final_states.write(self._folder, state)
         tables = {
             "curves": schema.curves_table(pieces),
             "measures": schema.measures_table(measured),
@@ -282,7 +331,7 @@ class Trainer:
         self._store.install(record)
         snapshots.forget(self._folder, set(forgotten))
         self._done |= {row["run_id"] for row in self._ended}
-        self._rows, self._ended = [], []
+        self._rows, self._ended, self._final = [], [], []
 
     def _say(self, activity: str) -> None:
         self.progress.activity = activity

@@ -19,6 +19,8 @@ from grokjax.results.parts import Record
 from grokjax.results.schema import GROWABLE, READABLE, SCHEMA_VERSION
 
 NAME = "sweep.json"
+BUDGET = ("steps", "settle_steps")
+"""Fields that may grow in a folder that has results: they only say when a run ends."""
 _PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
 
 
@@ -66,6 +68,8 @@ class Manifest(Described, Provenance, total=False):
     """What a refined sweep has chosen so far; see `engine.rounds.Round`."""
     parts: Record
     """The files of a finished sweep, with their rows and hashes."""
+    growing: list[dict[str, Any]]
+    """Budgets that rows may still have, while that of `base` is being given to them."""
 
 
 def read(folder: Path) -> Manifest | None:
@@ -94,7 +98,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 
 def base_of(experiment: Experiment) -> dict[str, Any]:
     """Dotted path → value of the base configuration, thresholds included."""
-    own = ("sweep", "refine")
+    own = ("sweep", "refine", "keep_final")
     found = _plain(leaves(experiment) | checksums(experiment))
     return {path: value for path, value in found.items() if path.split(".")[0] not in own}
 
@@ -137,13 +141,28 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
 
+def smaller_budget(old: Described, new: Described) -> dict[str, Any] | None:
+    """What `BUDGET` was in a folder, where a start has no less of it and more of some.
+
+    None where it is not so, or where the budget is an axis, which grows by further values.
+    """
+    if set(BUDGET) & {*old["axes"], *new["axes"]}:
+        return None
+    before = {path: old["base"][path] for path in BUDGET if path in old["base"]}
+    pairs = [(before[path], new["base"][path]) for path in before]
+    # No number of steps that a run has to be calm for is one that never comes.
+    sizes = [[float("inf") if value is None else value for value in pair] for pair in pairs]
+    grows = any(now > was for was, now in sizes) and all(now >= was for was, now in sizes)
+    return before if grows else None
+
+
 def check_same_base(
     old: Described, new: Described, experiment: Experiment, folder: Path
 ) -> None:
     """Refuse to mix two base configurations, or two schemas, in one folder.
 
-    A field that either sweep has as an axis may differ: that is a grid that grew. A field that the
-    older grokjax did not have counts as being at its default there.
+    A field that either sweep has as an axis may differ: that is a grid that grew. So may a budget
+    that grew. A field that the older grokjax did not have counts as being at its default there.
 
     Args:
       old: the manifest in the folder.
@@ -160,15 +179,21 @@ def check_same_base(
             "go on with that one, choose another --out, or start over with --overwrite."
         )
     axes, told = set(old["axes"]) | set(new["axes"]), identity(experiment)
+    if smaller_budget(old, new):
+        axes |= set(BUDGET)
     differing = []
     for path in sorted((set(old["base"]) | set(new["base"])) - axes):
         before, now = (base.get(path) for base in (old["base"], new["base"]))
         if before != now and (path in old["base"] or path in told or path not in new["base"]):
             differing.append(f"{path}: {before!r} → {now!r}")
     if differing:
+        remedy = "choose another --out, or replace them with --overwrite"
+        if any(line.startswith("thresholds.") for line in differing):
+            remedy += "; to look at them by other thresholds needs no training, see "
+            remedy += "`python -m grokjax.phase --help` and `Results.with_thresholds`"
         raise ConfigError(
             f"{folder}: the results there have another base configuration "
-            f"({'; '.join(differing)}); choose another --out, or replace them with --overwrite."
+            f"({'; '.join(differing)}); {remedy}."
         )
 
 

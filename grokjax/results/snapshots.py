@@ -55,6 +55,14 @@ def found(folder: Path) -> list[Snapshot]:
     return [Snapshot(path, m[1], int(m[2])) for path, m in matches if m]
 
 
+def rename(folder: Path, ids: Mapping[str, str]) -> None:
+    """Give the snapshots of runs the names of their new ids; what has one keeps it."""
+    for snapshot in found(folder):
+        if snapshot.run_id in ids:
+            name = snapshot.path.name.replace(snapshot.run_id, ids[snapshot.run_id], 1)
+            snapshot.path.replace(snapshot.path.with_name(name))
+
+
 def forget(folder: Path, run_ids: set[str]) -> None:
     """Remove the snapshots of these runs."""
     for snapshot in found(folder):

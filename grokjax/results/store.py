@@ -13,7 +13,7 @@ the next start.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,10 @@ class Store:
           The record to commit and then to `install`.
         """
         self._staged = set()
-        record = self._without(forgotten)
+        record = {name: dict(of_table) for name, of_table in self.record.items()}
+        if forgotten:
+            others = ~_is_one_of(forgotten)
+            record = self.rewrite(lambda name, table: table.filter(others))
         for name, table in tables.items():
             if table.num_rows:
                 metadata = {**(table.schema.metadata or {}), **self._provenance}
@@ -149,9 +152,17 @@ class Store:
             for name in TABLES
         }
 
-    def ended(self) -> pd.DataFrame:
-        """`run_id`, `status`, `t_mem` and `t_grok` of every run that has ended."""
-        return self._read("runs", ["run_id", "status", "t_mem", "t_grok"])
+    def ended(
+        self, columns: Sequence[str] = ("run_id", "status", "t_mem", "t_grok")
+    ) -> pd.DataFrame:
+        """Columns of `runs`, of every run that has ended."""
+        return self._read("runs", list(columns))
+
+    def ended_by(self, reasons: Collection[str]) -> set[tuple[str, int]]:
+        """Id and last step of every run that one of some stop reasons has ended."""
+        runs = self.ended(["run_id", "stop_reason", "last_step"])
+        runs = runs[runs["stop_reason"].isin(list(reasons))]
+        return {(run_id, int(step)) for run_id, step in zip(runs["run_id"], runs["last_step"], strict=True)}
 
     def partial(self) -> set[str]:
         """Runs that have rows, but not all that a run has which ended without an error."""
@@ -162,28 +173,33 @@ class Store:
         whole = set(runs.index[rows.reindex(runs.index) == expected])
         return {*rows.index, *self.ended()["run_id"]} - whole
 
-    def curves(self, run_ids: Collection[str]) -> pd.DataFrame:
+    def curves(
+        self, run_ids: Collection[str], columns: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """What the curves of these runs hold so far, in the order of their steps."""
-        wanted = _is_one_of(run_ids)
-        found = [read_table(path, filters=wanted).to_pandas() for path in self._paths("curves")]
+        if not run_ids:
+            return pd.DataFrame(columns=["run_id"])
+        options = {"filters": _is_one_of(run_ids), "columns": columns and list(columns)}
+        found = [read_table(path, **options).to_pandas() for path in self._paths("curves")]
         return pd.concat(found) if found else pd.DataFrame(columns=["run_id"])
 
     def _read(self, name: str, columns: list[str]) -> pd.DataFrame:
         found = [read_table(path, columns=columns).to_pandas() for path in self._paths(name)]
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
-    def _without(self, forgotten: Collection[str]) -> Record:
-        """Stage the parts that have rows of these runs without them; the record of the rest."""
+    def rewrite(self, change: Callable[[str, pa.Table], pa.Table]) -> Record:
+        """Stage every part as `change` makes it of a table's name and rows; the record of them."""
+        self._staged = set()
         record: Record = {}
         for name in TABLES:
             record[name] = dict(self.record[name])
-            for path in self._paths(name) if forgotten else []:
+            for path in self._paths(name):
                 table = read_table(path)
-                kept = table.filter(~_is_one_of(forgotten))
-                if kept.num_rows == 0:
+                changed = change(name, table)
+                if changed.num_rows == 0:
                     del record[name][path.name]
-                elif kept.num_rows < table.num_rows:
-                    record[name][path.name] = self._stage(path, partial(_fill, kept))
+                elif not changed.equals(table):
+                    record[name][path.name] = self._stage(path, partial(_fill, changed))
         return record
 
     def _stage(self, path: Path, fill: Callable[[Path], None]) -> dict[str, Any]:
