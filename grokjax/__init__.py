@@ -23,6 +23,9 @@ _LATE = {
 }
 """Public name that is no part of an experiment → its module. The others are in `grokjax.config`."""
 
+_ROOMS = ("analysis", "figures", "phase", "weights")
+"""Modules that are imported when they are first asked for."""
+
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, now that it is: a command is in its own hands by then."""
@@ -30,7 +33,9 @@ def __getattr__(name: str) -> Any:
 
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
-    # Asked for a module of its own, the package is about to import that and nothing else.
+    if name in _ROOMS:
+        return importlib.import_module(f"grokjax.{name}")
+    # Asked for another module of its own, the package is about to import that and nothing else.
     its_module = importlib.util.find_spec(f"grokjax.{name}") is not None
     if its_module or (name.startswith("__") and name != "__all__"):
         raise AttributeError(f"module 'grokjax' has no attribute {name!r}")
@@ -45,4 +50,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """What the module has, whether it is imported yet or not."""
-    return sorted({*globals(), *__getattr__("__all__")})
+    return sorted({*globals(), *__getattr__("__all__"), *_ROOMS})

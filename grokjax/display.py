@@ -1,7 +1,8 @@
-"""What a person sees of a running sweep: a live bar, plain lines, or JSON lines."""
+"""What a person sees of a running sweep: a live bar, a line a minute, JSON lines, or HTML."""
 
 from __future__ import annotations
 
+import html
 import json
 import sys
 import time
@@ -44,9 +45,9 @@ class Silent:
 
 
 class Lines(Silent):
-    """A plain line now and then, for logs and pipes."""
+    """A plain line a minute, and when something else is going on: for logs and pipes."""
 
-    def __init__(self, every_seconds: float = 10.0) -> None:
+    def __init__(self, every_seconds: float = 60.0) -> None:
         self._every, self._last, self._activity = every_seconds, -1e9, ""
 
     def __call__(self, progress: Progress) -> None:
@@ -92,13 +93,46 @@ class Bar(Silent):
         )
 
 
+class Html(Silent):
+    """A bar in the output of a notebook's cell, which is updated in its place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Redraw."""
+        from IPython.display import HTML, display
+
+        most = max(progress.total_run_steps, 1)
+        bar = f'<progress value="{progress.run_steps}" max="{most}" style="width:16em"></progress>'
+        shown = HTML(f"<div>{bar} {html.escape(describe(progress))}</div>")
+        if self._handle is None:
+            self._handle = display(shown, display_id=True)
+        else:
+            self._handle.update(shown)
+
+
+def here() -> Display:
+    """The display for where this process shows things: a notebook, a terminal, or a log."""
+    if _in_notebook():
+        return Html()
+    return Bar() if sys.stdout.isatty() else Lines()
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel runs this; nothing is imported to find out."""
+    shell = sys.modules.get("IPython")
+    running = None if shell is None else shell.get_ipython()
+    return running is not None and hasattr(running, "kernel")
+
+
 def choose(quiet: bool, as_json: bool) -> Display:
     """The display that the flags and the terminal ask for."""
     if quiet:
         return Silent()
     if as_json:
         return JsonLines()
-    return Bar() if sys.stdout.isatty() else Lines()
+    return here()
 
 
 def counters(progress: Progress) -> dict[str, Any]:

@@ -25,35 +25,49 @@ if TYPE_CHECKING:
     from grokjax.results.load import Results
 
 
-def cells(results: Results, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
-    """`analysis.cells.cells` of a sweep."""
+def cells(
+    results: Results, axes: str | Sequence[str] | None = None, metric: str = "t_grok"
+) -> pd.DataFrame:
+    """`analysis.cells.cells` of a sweep.
+
+    Args:
+      results: of the sweep.
+      axes: a column or several; None: the two that a map of the sweep has.
+      metric: time to take medians of.
+    """
     from grokjax.analysis import cells, onset
 
-    return cells.cells(onset.table(results), axes, metric)
+    if axes is None:
+        both = summarise(results)
+        axes = [axis for axis in (both.x, both.y) if axis in both.conditions] or [both.x]
+    chosen = [axes] if isinstance(axes, str) else list(axes)
+    return cells.cells(onset.table(results), chosen, metric)
 
 
 def boundary(
     results: Results,
-    x: str = "weight_decay",
-    y: str = "train_fraction",
+    x: str | None = None,
+    y: str | None = None,
     budget: float | None = None,
 ) -> Boundary:
-    """`analysis.boundary.boundary` of a sweep."""
-    from grokjax.analysis import boundary, onset
+    """`analysis.boundary.boundary` of a sweep, over its own two axes where none are given."""
+    from grokjax.analysis import boundary
 
-    return boundary.boundary(onset.table(results), x, y, budget)
+    found = summarise(results, x, y)
+    return boundary.boundary(found.runs, found.x, found.y, budget)
 
 
 def goldilocks(
     results: Results,
-    x: str = "weight_decay",
-    y: str = "train_fraction",
+    x: str | None = None,
+    y: str | None = None,
     budget: float | None = None,
 ) -> Zone:
-    """`analysis.zone.goldilocks` of a sweep."""
-    from grokjax.analysis import onset, zone
+    """`analysis.zone.goldilocks` of a sweep, over its own two axes where none are given."""
+    from grokjax.analysis import zone
 
-    return zone.goldilocks(onset.table(results), x, y, budget)
+    found = summarise(results, x, y)
+    return zone.goldilocks(found.runs, found.x, found.y, budget)
 
 
 def summarise(results: Results, x: str | None = None, y: str | None = None) -> Summary:

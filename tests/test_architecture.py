@@ -24,6 +24,7 @@ FLOORS = {
     "grokjax.figures": 3,
     "grokjax.training": 3,
     "grokjax.report": 4,
+    "grokjax.weights": 4,
     "grokjax.closing": 5,
     "grokjax.engine": 5,
     "grokjax.dry_run": 6,

@@ -17,6 +17,9 @@ resample seeds. What is refused because the runs are too few is an `errors.NotEn
 | `summary` | all of it over two axes, each computed once |
 """
 
+import importlib
+from typing import Any
+
 __all__ = [
     "boundary",
     "cells",
@@ -33,3 +36,10 @@ __all__ = [
     "survival",
     "zone",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a module when it is first asked for."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

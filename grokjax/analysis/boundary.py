@@ -46,7 +46,7 @@ Line = np.ndarray
 """Points of a polyline `[n, 2]`, in the units of the two columns."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Boundary:
     """A fitted probability of grokking within `budget` updates."""
 
@@ -67,6 +67,13 @@ class Boundary:
     """Probability of a Pearson χ² as large as this one if the fit were true, by simulation."""
     n_left_out: int
     """Runs on the 0 of a log axis, or with a smaller budget."""
+
+    def __repr__(self) -> str:
+        n, k = int(self.data["n"].sum()), int(self.data["k"].sum())
+        return (
+            f"<Boundary P(grok by {self.budget:g}) = ½ over {self.x.name} × {self.y.name}: "
+            f"{k} of {n} runs grokked, its 95 % band is {self.band_width():.0%} of the map>"
+        )
 
     def features(self, x: object, y: object) -> np.ndarray:
         """The terms `[..., K]` at points given in the units of the columns."""

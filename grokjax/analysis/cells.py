@@ -9,9 +9,22 @@ import pandas as pd
 
 from grokjax.analysis import survival
 from grokjax.analysis.survival import TIMES, Sample, censored_times, wilson
-from grokjax.config import ConfigError
+from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import SEEDS
+from grokjax.results.schema import onset_columns
 
+RESULTS = frozenset(
+    {
+        "run_id",
+        "status",
+        "stop_reason",
+        "error",
+        "last_step",
+        "wall_s",
+        *onset_columns(Thresholds()),
+    }
+)
+"""Columns of the runs table that say what became of a run."""
 PHASES = ("comprehension", "grokking", "memorization", "confusion")
 
 
@@ -88,6 +101,17 @@ def check_columns(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok
             raise ConfigError(f"{name}: the runs table has no such column, it has {known}.")
     if metric not in TIMES:
         raise ConfigError(f"metric={metric!r}: no time to map, choose from {', '.join(TIMES)}.")
+
+
+def check_conditions(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> None:
+    """Refuse axes that the table does not have, or that are results and no conditions of a run."""
+    check_columns(runs, axes, metric)
+    for name in axes:
+        if name in RESULTS:
+            raise ConfigError(
+                f"{name}: it is a result of a run and no condition that one chooses, give a "
+                "column of the configuration."
+            )
 
 
 def largest_crossed(runs: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame:

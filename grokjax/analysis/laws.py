@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.aft import NOISE, CensoredData
-from grokjax.analysis.cells import check_columns, finished
+from grokjax.analysis.cells import check_conditions, finished
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.survival import LEVEL, censored_times
 from grokjax.config import ConfigError
@@ -44,7 +44,7 @@ FEWEST = 5
 NORMS = ["weight_norm_at_t_mem", "weight_norm_at_t_grok"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Law:
     """A fitted law."""
 
@@ -62,6 +62,18 @@ class Law:
     aic: float
     n: int
     n_censored: int
+
+    def __repr__(self) -> str:
+        told = [
+            f"{name} = {row['value']:.3g} [{row['low']:.3g}, {row['high']:.3g}]"
+            for name, row in self.parameters.iterrows()
+            if name != "sigma"
+        ]
+        within = f", a constant for each {' and '.join(self.within)}" * bool(self.within)
+        return (
+            f"<Law {self.form} of t_grok in {self.axis}{within}: {', '.join(told)}; {self.n} runs, "
+            f"{self.n_censored} censored>"
+        )
 
     def quantile(self, runs: pd.DataFrame, share: float = 0.5) -> np.ndarray:
         """Time by which this share of such runs has crossed, `[n]`.
@@ -140,13 +152,13 @@ def fit(
       freedom that are left.
 
     Raises:
-      ConfigError: there is no such column, form or distribution.
+      ConfigError: there is no such column, form or distribution, or the column is a result.
       NotEnoughRunsError: too few runs were seen to grok, or on too few levels.
     """
     for name, value, known in (("form", form, FORMS), ("distribution", distribution, NOISE)):
         if value not in known:
             raise ConfigError(f"{name}={value!r}: choose from {', '.join(known)}.")
-    check_columns(runs, list(dict.fromkeys([*axis.split("*"), *within])))
+    check_conditions(runs, list(dict.fromkeys([*axis.split("*"), *within])))
     kept = usable(runs, axis, form)
     levels = kept.loc[kept["t_grok"].notna(), list(within)].drop_duplicates()
     levels = levels.sort_values(list(within)) if within else levels[:0]
@@ -186,7 +198,7 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
 
     For `norm` they must have grokked with a fallen norm as well.
     """
-    check_columns(runs, axis.split("*"))
+    check_conditions(runs, axis.split("*"))
     kept = finished(runs)
     times, _ = censored_times(kept, "t_grok", interpolated=True)
     where = (_of(kept, axis) > 0) & (times > 0)

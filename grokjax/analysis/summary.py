@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 
 from grokjax.analysis import law_checks, laws, onset
 from grokjax.analysis.boundary import Boundary, at_budgets
-from grokjax.analysis.cells import cells, check_columns, finished
+from grokjax.analysis.cells import cells, check_conditions, finished
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.laws import Law
 from grokjax.analysis.scales import Scale
@@ -32,7 +33,7 @@ RESOLVED = 3
 """Log points that a transition should span."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Summary:
     """The runs of a sweep, its two axes, and what follows from them, each computed when asked."""
 
@@ -43,6 +44,22 @@ class Summary:
     y: str
     left_out: frozenset[str] = frozenset()
     """Those of `parts` that could not be computed: they are as if the sweep had none."""
+
+    def __repr__(self) -> str:
+        grokked = int(self.runs["t_grok"].notna().sum())
+        return (
+            f"<Summary of {len(self.runs)} runs over {self.x} × {self.y}, {grokked} grokked; "
+            "see .cells(), .zone, .laws and .warnings>"
+        )
+
+    def _repr_html_(self) -> str:
+        zone = "" if self.zone is None else self.zone._repr_html_()
+        said = [f"no zone: {self.why_no_zone}"] * (self.zone is None)
+        said += [repr(law) for law in self.laws.values()]
+        said += [f"warning: {text}" for text in self.warnings]
+        items = "".join(f"<li>{html.escape(text)}</li>" for text in said)
+        title = f"{len(self.runs)} runs over {self.x} × {self.y}"
+        return f"<p><b>{html.escape(title)}</b></p>{zone}<ul>{items}</ul>"
 
     def parts(self) -> dict[str, Callable[[], object]]:
         """What a summary has beside its cells, under a name → what computes it."""
@@ -170,7 +187,7 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     """The summary over two columns; left out, those of the sweep's axes that vary.
 
     Raises:
-      ConfigError: there is no such column.
+      ConfigError: there is no such column, or it is a result of the runs.
     """
     runs = finished(onset.table(results))
     varying = list(_varying(results, runs))
@@ -179,7 +196,7 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     rest = [name for name in (*chosen, *PREFERRED) if name not in (x, y)]
     x = x or rest.pop(0)
     y = y or next(name for name in rest if name != x)
-    check_columns(runs, [x, y])
+    check_conditions(runs, [x, y])
     return Summary(results, runs, x, y)
 
 

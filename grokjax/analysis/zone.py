@@ -10,6 +10,7 @@ Legend: R runs, C cells, B resamples.
 from __future__ import annotations
 
 import dataclasses
+import html
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from grokjax.analysis.cells import cells, finished
 from grokjax.analysis.survival import LEVEL, TIMES, Sample, censored_times, medians
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Zone:
     """The zone and what was found in it."""
 
@@ -31,6 +32,23 @@ class Zone:
     places: pd.DataFrame
     """A row each for the fastest cell, the cell and the y level of the largest gap: where it is,
     its median, and the share of the resamples that agree."""
+
+    def __repr__(self) -> str:
+        (share,) = self.table[self.table["quantity"] == "share of the map"].to_dict("records")
+        limits = f" [{share['low']:.0%}, {share['high']:.0%}]" * bool(np.isfinite(share["low"]))
+        where = ", ".join(
+            f"{axis.name} {value:.3g}"
+            for axis, value in zip(
+                (self.boundary.x, self.boundary.y), self.table["value"].iloc[2:4], strict=True
+            )
+        )
+        return (
+            f"<Zone of {share['value']:.0%}{limits} of the map around {where}; {self.boundary!r}>"
+        )
+
+    def _repr_html_(self) -> str:
+        tables = (self.table, self.edges, self.places)
+        return f"<p>{html.escape(repr(self))}</p>" + "".join(t.to_html(index=False) for t in tables)
 
 
 def goldilocks(

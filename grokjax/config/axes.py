@@ -15,7 +15,7 @@ from grokjax.config.coercion import ConfigError
 __all__ = ["Sweep", "grid", "zipped"]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Sweep:
     """The cells to run in order, each a mapping from names of fields to values.
 
@@ -29,8 +29,8 @@ class Sweep:
     {'width': 64, 'heads': 2, 'seed': 1}
     {'width': 128, 'heads': 4, 'seed': 0}
     {'width': 128, 'heads': 4, 'seed': 1}
-    >>> len((sizes + grid(width=[256])).cells)
-    3
+    >>> sizes + grid(width=[256])
+    <Sweep of 3 cells: width (3) × heads (2)>
     """
 
     cells: tuple[Mapping[str, Any], ...] = ({},)
@@ -43,6 +43,19 @@ class Sweep:
         ):
             raise ConfigError(f"sweep={self.cells!r}: give grid(...), or a list of dictionaries.")
         object.__setattr__(self, "cells", cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def __repr__(self) -> str:
+        levels: dict[str, list[str]] = {}
+        for cell in self.cells:
+            for name, value in cell.items():
+                known = levels.setdefault(name, [])
+                if (text := repr(value)) not in known:
+                    known.append(text)
+        axes = " × ".join(f"{name} ({len(values)})" for name, values in levels.items())
+        return f"<Sweep of {len(self)} cells{': ' * bool(axes)}{axes}>"
 
     def __add__(self, other: Sweep) -> Sweep:
         return Sweep(self.cells + other.cells)

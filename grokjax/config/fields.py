@@ -66,6 +66,8 @@ class Config:
     def __init_subclass__(cls) -> None:
         if not source.is_ours(cls) and "kind" not in vars(cls):
             cls.kind = source.qualified_name(cls)
+        if "__repr__" not in vars(cls):
+            cls.__repr__ = cls.__repr__  # or `dataclass` writes one with every field
 
     def __post_init__(self) -> None:
         cls: Any = type(self)
@@ -74,6 +76,16 @@ class Config:
         for name, kind in field_types(cls).items():
             given[name] = coerce(given[name], kind, name)
         self.check()
+
+    def __repr__(self) -> str:
+        """What is not at its default, as one would write it."""
+        fields = {field.name: field for field in dataclasses.fields(self)}
+        told = {
+            name: value
+            for name, value in self.values().items()
+            if name in fields and value != fields[name].default and fields[name].repr
+        }
+        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in told.items())})"
 
     def check(self) -> None:
         """Raise `ConfigError` where values of the right type make no sense."""

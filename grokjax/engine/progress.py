@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from grokjax.config import Thresholds
+from grokjax.display import describe
 from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Run
 
@@ -67,6 +68,9 @@ class Progress:
             self._used += sum(self._steps[run.run_id] for run in runs)
             self._budgeted += sum(run.config.steps for run in runs)
         self._steps |= {run.run_id: run.config.steps for run in runs}
+
+    def __str__(self) -> str:
+        return describe(self)
 
     @property
     def run_steps(self) -> int:

@@ -6,11 +6,14 @@ import dataclasses
 import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 
+from grokjax import display
+from grokjax.command import say
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, results_folder
 from grokjax.engine.growth import grow
@@ -44,7 +47,8 @@ def run(
     overwrite: bool = False,
     retry_failed: bool = False,
     fail_fast: bool = False,
-    report: Report = lambda progress: None,
+    progress: bool = True,
+    report: Report | None = None,
     stop: threading.Event | None = None,
     source: str | None = None,
     command: str = "grokjax.run",
@@ -53,12 +57,14 @@ def run(
 
     Args:
       experiment: what to run.
-      out: results folder; left out, the results are only returned.
+      out: results folder; left out, it is a temporary one, which is there as long as the results
+        that are returned, or for good where an interruption keeps them from being returned.
       lanes: runs trained at once; left out, the planner chooses.
       overwrite: remove the results in `out` first.
       retry_failed: train runs again that an error ended, or whose rows were lost from `out`.
       fail_fast: raise the first error instead of recording it.
-      report: called with the counters after every tick.
+      progress: show how it goes: a bar in a terminal or a notebook, a line a minute elsewhere.
+      report: called with the counters after every tick, instead of showing them.
       stop: when it is set, the sweep commits its tick and returns.
       source: text of the experiment file, kept with the results.
       command: how the sweep was started, for the manifest.
@@ -70,14 +76,37 @@ def run(
       ConfigError: a value cannot work, or `out` holds something else; nothing was changed.
     """
     stop = stop or threading.Event()
-    options = RunOptions(lanes, retry_failed, fail_fast, report, stop, source, command)
     backend.prepare()
-    if out is not None:
-        return _run_in(experiment, Path(out), options, overwrite=overwrite)
-    with tempfile.TemporaryDirectory() as temporary:
-        results = _run_in(experiment, Path(temporary) / "sweep", options)
-        _ = results.runs, results.curves, results.measures  # read before the folder goes
-        return results
+    shown = display.here() if progress and report is None else display.Silent()
+    with shown:
+        options = RunOptions(lanes, retry_failed, fail_fast, report or shown, stop, source, command)
+        if out is not None:
+            return _run_in(experiment, Path(out), options, overwrite=overwrite)
+        return _run_for_now(experiment, options)
+
+
+def _run_for_now(experiment: Experiment, options: RunOptions) -> Results:
+    """Train in a temporary folder that goes with the results."""
+    folder = Path(tempfile.mkdtemp(prefix="grokjax-")) / "sweep"
+    try:
+        results = _run_in(experiment, folder, options)
+    except BaseException as error:
+        if (folder / manifest.NAME).exists():
+            say(
+                f"what was trained until now is in {folder}; "
+                f"grokjax.run(experiment, {str(folder)!r}) goes on from there"
+            )
+        else:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        raise error
+    return dataclasses.replace(results, holds=_Temporary(folder.parent))
+
+
+class _Temporary:
+    """A folder that is removed with the last reference to this, or when Python ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
 
 def _run_in(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grokjax.config import ConfigError, Thresholds
+from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.coercion import require
 from grokjax.results import manifest, parts, snapshots
@@ -20,6 +21,9 @@ from grokjax.results.files import fingerprint, read_metadata, read_table
 from grokjax.results.manifest import Manifest
 from grokjax.results.snapshots import Snapshot
 
+if TYPE_CHECKING:
+    from grokjax.analysis.summary import Summary
+    from grokjax.weights import Network, Split
 
 MEASURED = ["run_id", "step", "instrument", "part"]
 """Columns that tell the rows of `measures` apart."""
@@ -27,15 +31,24 @@ WORK = ".work"
 """Folder of checkpoints and lock, of a sweep that is not finished."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Results:
-    """The tables of a sweep, or of several joined, read when first asked for."""
+    """The tables of a sweep, or of several joined, read when first asked for.
+
+        >>> import grokjax
+        >>> grokjax.load("results/recorded/quickstart")
+        <Results results/recorded/quickstart: 27 runs, 18 grokked; weight_decay (3) × train_fraction (3) × seed (3)>
+    """
 
     path: Path
     manifest: Manifest
     """What `sweep.json` of the first folder says; see `results.manifest.Manifest`."""
     others: tuple[Path, ...] = ()
     """Further folders; a run that an earlier one has is left out."""
+    asked: Thresholds | None = None
+    """Thresholds that `runs` follows instead of the stored ones; see `with_thresholds`."""
+    holds: object = None
+    """What keeps the folder there as long as these results, where it is a temporary one."""
 
     @functools.cached_property
     def runs(self) -> pd.DataFrame:
@@ -59,7 +72,9 @@ class Results:
 
     @functools.cached_property
     def thresholds(self) -> Thresholds:
-        """What the onset columns of `runs` were computed with; defaults where none are stored."""
+        """What the onset columns of `runs` are by; defaults where none are stored or asked for."""
+        if self.asked is not None:
+            return self.asked
         stored = self.manifest.get("thresholds", {})
         known = {field.name for field in dataclasses.fields(Thresholds)}
         return Thresholds(**{name: value for name, value in stored.items() if name in known})
@@ -87,9 +102,15 @@ class Results:
         return sum(read_metadata(part).num_rows for part in self._parts("curves"))
 
     def curves_of(
-        self, run_ids: Collection[str], columns: Sequence[str] | None = None
+        self, run_ids: str | Collection[str], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The curves of some runs, with `run_id` and the columns asked for; one scan of the files."""
+        """The curves of a run or of several, by one scan of the files.
+
+        Args:
+          run_ids: an id, or several.
+          columns: beside `run_id`; None: all.
+        """
+        run_ids = [run_ids] if isinstance(run_ids, str) else run_ids
         names = None if columns is None else ["run_id", *columns]
         if "curves" in vars(self):  # read already, and perhaps the folder is gone
             rows = self.curves[self.curves["run_id"].isin(run_ids)]
@@ -144,6 +165,67 @@ class Results:
             )
         return of_run[int(at)]
 
+    def with_thresholds(self, thresholds: Thresholds | None = None, **changes: Any) -> Results:
+        """The same results by other thresholds: times and phases are read off the curves again.
+
+            >>> import grokjax
+            >>> results = grokjax.load("results/recorded/quickstart")
+            >>> int(results.with_thresholds(grokked=0.5).runs["t_grok"].notna().sum())
+            20
+
+        Args:
+          thresholds: all of them; None: those of these results.
+          **changes: fields of `Thresholds` to replace.
+        """
+        asked = dataclasses.replace(thresholds or self.thresholds, **changes)
+        runs = _rooms().analysis.onset.table(self, asked)
+        new = dataclasses.replace(self, asked=asked)
+        read = {name: vars(self)[name] for name in ("curves", "measures") if name in vars(self)}
+        vars(new).update(read, runs=runs)
+        return new
+
+    def summary(self, x: str | None = None, y: str | None = None) -> Summary:
+        """`grokjax.phase.summarise` of these results: cells, zone, laws and warnings."""
+        return _rooms().phase.summarise(self, x, y)
+
+    def cells(self, axes: str | Sequence[str] | None = None, metric: str = "t_grok") -> pd.DataFrame:
+        """`grokjax.phase.cells` of these results: a row a cell of some columns."""
+        return _rooms().phase.cells(self, axes, metric)
+
+    def plot(self, kind: str | None = None, **options: Any) -> Any:
+        """`grokjax.phase.plot` of these results: a figure, the map of phases where there is one."""
+        return _rooms().phase.plot(self, kind, **options)
+
+    def network(
+        self, run_id: str, step: int | str = "end", experiment: Experiment | None = None
+    ) -> Network:
+        """`grokjax.weights.network` of these results: a function of rows, with named parameters."""
+        return _rooms().weights.network(self, run_id, step, experiment)
+
+    def split(self, run_id: str, step: int = 0, experiment: Experiment | None = None) -> Split:
+        """`grokjax.weights.training_split` of these results: training and test rows of a run."""
+        return _rooms().weights.training_split(self, run_id, step, experiment)
+
+    def __repr__(self) -> str:
+        return f"<Results {self.path}{self._joined()}: {self._told()}>"
+
+    def _repr_html_(self) -> str:
+        path = html.escape(f"{self.path}{self._joined()}")
+        return f"<p><b>{path}</b>: {html.escape(self._told())}</p>" + self.runs.head().to_html()
+
+    def _joined(self) -> str:
+        return f" and {len(self.others)} more" * bool(self.others)
+
+    def _told(self) -> str:
+        """How much is in, and of what, in words."""
+        runs = self.runs
+        if runs.empty:
+            return "no run has ended yet"
+        grokked = f", {int(runs['t_grok'].notna().sum())} grokked" if "t_grok" in runs else ""
+        axes = [f"{name} ({len(values)})" for name, values in self.axes.items() if len(values) > 1]
+        unfinished = "" if self.finished else ", the sweep is not finished"
+        return f"{len(runs)} runs{grokked}; {' × '.join(axes) or 'no axes'}{unfinished}"
+
     def _snapshots(self) -> list[Snapshot]:
         """Every snapshot once: where several joined folders have it, the first one's."""
         folders = (self.path, *self.others)
@@ -160,6 +242,13 @@ class Results:
         table = pd.concat([read_table(part).to_pandas() for part in parts], ignore_index=True)
         keys = {"runs": ["run_id"], "curves": ["run_id", "step"], "measures": MEASURED}
         return table.drop_duplicates(keys[name], ignore_index=True) if self.others else table
+
+
+def _rooms() -> Any:
+    """The package: the methods that lead to rooms above this one ask for them when they run."""
+    import grokjax
+
+    return grokjax
 
 
 def load(path: str | Path, *more: str | Path) -> Results:

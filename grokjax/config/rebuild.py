@@ -1,0 +1,121 @@
+"""A run's experiment from what its results say of it, without running anybody's code."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from grokjax.config.changes import Change
+from grokjax.config.coercion import ConfigError
+from grokjax.config.experiment import Experiment
+from grokjax.config.fields import Config, field_types
+from grokjax.config.identity import OF_THE_SWEEP, column
+
+_NOTHING = object()
+
+
+def rebuild(base: Mapping[str, Any], row: Mapping[str, Any]) -> Experiment:
+    """The experiment of a run, its thresholds and sweep left out.
+
+    Args:
+      base: dotted path → value of the base configuration, as a manifest has them.
+      row: column → value of the run, None where it has none.
+
+    Raises:
+      ConfigError: results do not hold all that it takes: rows of a `Table`, or a word that this
+        process does not define.
+    """
+    told = _Told(base, row)
+    names = [name for name in field_types(Experiment) if name not in OF_THE_SWEEP]
+    defaults = Experiment()
+    given = {name: told.field(name, getattr(defaults, name)) for name in names}
+    return Experiment(**{name: value for name, value in given.items() if value is not _NOTHING})
+
+
+class _Told:
+    """What results say of a run."""
+
+    def __init__(self, base: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+        self._base, self._row = base, row
+
+    def field(self, name: str, default: Any) -> Any:
+        """The value of a field of the experiment; `_NOTHING` where nothing is told of it."""
+        annotation = field_types(Experiment)[name]
+        bases = [part for part in _members(annotation) if _is_config(part)]
+        if not bases:
+            return self._plain(name, annotation)
+        value = self._value(name)
+        if typing.get_origin(annotation) is tuple:
+            kinds = value.split("+") if isinstance(value, str) and value else []
+            of = typing.get_args(annotation)[0]
+            return tuple(self._part(f"{name}.{at}", kind, of) for at, kind in enumerate(kinds))
+        if value is None:
+            return None
+        # Folders of the first versions do not name the kinds that they knew one of only.
+        kind = default.kind if value is _NOTHING and default is not None else value
+        return _NOTHING if kind is _NOTHING else self._part(name, kind, bases[0])
+
+    def _part(self, path: str, kind: str, base: type[Config]) -> Config:
+        cls: Any = _class_of(kind, base, path)
+        if cls is Change:
+            return self._change(path)
+        plain = [f for f in dataclasses.fields(cls) if not f.metadata.get("data")]
+        types_ = field_types(cls)
+        given = {f.name: self._plain(f"{path}.{f.name}", types_[f.name]) for f in plain}
+        if len(plain) < len(dataclasses.fields(cls)):
+            raise ConfigError(
+                f"{path}={kind!r}: its rows are not in the results, give experiment=, as it was "
+                "trained."
+            )
+        return cls(**{name: value for name, value in given.items() if value is not _NOTHING})
+
+    def _change(self, path: str) -> Change:
+        start = f"{path}."
+        new = {p.removeprefix(start): self._value(p) for p in self._base if p.startswith(start)}
+        return Change(int(new.pop("step")), **new)
+
+    def _plain(self, path: str, annotation: Any) -> Any:
+        """A number, word or list, as its annotation has it."""
+        value, members = self._value(path), _members(annotation)
+        if value is _NOTHING or (value is None and type(None) not in members):
+            return _NOTHING
+        if typing.get_origin(annotation) is not tuple or value is None:
+            return value
+        item = typing.get_args(annotation)[0]
+        convert = item if item in (int, float) else str
+        items = value.split() if isinstance(value, str) else value
+        return tuple(map(convert, items))
+
+    def _value(self, path: str) -> Any:
+        name = column(path)
+        return self._row[name] if name in self._row else self._base.get(path, _NOTHING)
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union, what a list is of, or the annotation itself."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        return typing.get_args(annotation)
+    if typing.get_origin(annotation) is tuple:
+        return typing.get_args(annotation)[:1]
+    return (annotation,)
+
+
+def _is_config(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Config)
+
+
+def _class_of(kind: str, base: type[Config], path: str) -> type[Config]:
+    """The class of a kind among a base class and all below it, the newest of those."""
+    below = [base]
+    for cls in below:
+        below += cls.__subclasses__()
+    found = [cls for cls in below if cls.kind == kind]
+    if not found:
+        raise ConfigError(
+            f"{path}={kind!r}: no word of this name is defined here; import the file that defines "
+            "it, or give experiment=, as it was trained."
+        )
+    return found[-1]

@@ -1,0 +1,117 @@
+"""Networks, splits and configurations out of a results folder."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import network_inputs
+
+import grokjax
+from grokjax import MLP, Change, ConfigError, SnapshotSchedule, own, traced, weights
+from grokjax.weights import run_of
+
+
+@own.gradient_modifier
+def halved(*, factor: float = traced(0.5)):
+    return optax.scale(factor)
+
+
+SETTINGS = {
+    "transformer": {},
+    "mlp": {"model": MLP(width=8, mlp_width=16)},
+    "two answers": {
+        "task": grokjax.ModularArithmetic("sub", p=5),
+        "model": grokjax.Transformer(width=8, heads=2, mlp_width=16, norm="pre", biases=True),
+        "dtype": "float64",
+    },
+    "changed and noisy": {
+        "label_noise": 0.2,
+        "changes": (Change(50, train_fraction=0.3, weight_decay=0.0),),
+        "modifiers": (grokjax.GrokfastEMA(factor=1.0), halved(factor=0.25)),
+    },
+}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def swept(request, tmp_path_factory):
+    """A sweep with snapshots, and the folder of its results."""
+    experiment = grokjax.Experiment(
+        task=grokjax.ModularArithmetic("sub", p=7),
+        model=grokjax.Transformer(width=8, heads=2, mlp_width=16),
+        optimizer=grokjax.AdamW(learning_rate=1e-2, weight_decay=0.5),
+        steps=100,
+        log_every=10,
+        snapshots=SnapshotSchedule(at=(0, 80)),
+        sweep=grokjax.grid(seed=[1], weight_decay=[0.25, 0.5]),
+    ).replaced(**SETTINGS[request.param])
+    folder = tmp_path_factory.mktemp("weights") / "sweep"
+    return experiment, grokjax.run(experiment, folder, progress=False)
+
+
+def test_the_network_and_the_split_have_the_scores_of_the_curves(swept):
+    _, results = swept
+    for run_id, step in results.snapshots.itertuples(index=False):
+        network = results.network(run_id, step)
+        split = results.split(run_id, step)
+        (row,) = results.curves_of(run_id).query("step == @step").to_dict("records")
+        logits = np.asarray(network())
+        guesses = logits.argmax(-1)
+        right = guesses == split.targets
+        assert right[split.test].mean() == pytest.approx(row["test_accuracy"], abs=1e-6)
+        assert right[split.train].mean() == pytest.approx(row["train_accuracy_true"], abs=1e-6)
+        fitted = guesses[split.train] == split.labels[split.train]
+        assert fitted.mean() == pytest.approx(row["train_accuracy"], abs=1e-6)
+        losses = -np.asarray(jax.nn.log_softmax(logits))[np.arange(len(logits)), split.targets]
+        assert losses[split.test].mean() == pytest.approx(row["test_loss"], rel=1e-5)
+        assert sorted([*split.train, *split.test]) == list(range(len(split.targets)))
+        norm = np.sqrt(sum((np.asarray(x) ** 2).sum() for x in jax.tree.leaves(network.params)))
+        assert norm == pytest.approx(row["weight_norm"], rel=1e-5)
+
+
+def test_a_run_is_rebuilt_from_its_results_and_from_its_experiment(swept):
+    experiment, results = swept
+    for run_id, run in experiment.expansion.runs.items():
+        assert run_of(results, run_id) == run_of(results, run_id, experiment) == run
+
+
+def test_some_rows_have_the_logits_that_they_have_among_all(swept):
+    experiment, results = swept
+    network = results.network(results.runs["run_id"][0], 80)
+    rows = network_inputs(experiment)[[3, 1, 4]]
+    np.testing.assert_allclose(network(rows), network()[jnp.array([3, 1, 4])], rtol=1e-5, atol=1e-6)
+    gradient = jax.grad(lambda params: network(rows, params).sum())(network.params)
+    assert jax.tree.structure(gradient) == jax.tree.structure(network.params)
+    with pytest.raises(ConfigError, match="give rows of"):
+        network(rows[:, :1])
+    with pytest.raises(ConfigError, match="tokens are whole numbers from 0 to"):
+        network(rows + 100)
+
+
+def test_every_axis_of_a_parameter_has_a_word(swept):
+    _, results = swept
+    table = results.network(results.runs["run_id"][0], 0).parameters
+    assert (table["axes"].str.split(", ").map(len) == table["shape"].map(len)).all()
+
+
+def test_what_results_do_not_tell_is_asked_for(tmp_path):
+    inputs = [[a, b] for a in range(5) for b in range(5)]
+    experiment = grokjax.Experiment(
+        task=grokjax.Table(inputs, [(a + b) % 5 for a, b in inputs]),
+        model=MLP(width=4, mlp_width=8),
+        steps=20,
+        log_every=10,
+        snapshots=SnapshotSchedule(at=(20,)),
+    )
+    results = grokjax.run(experiment, tmp_path / "sweep", progress=False)
+    (run_id,) = results.runs["run_id"]
+    with pytest.raises(ConfigError, match=r"its rows are not in the results, give experiment="):
+        results.network(run_id, 20)
+    assert results.network(run_id, 20, experiment)().shape == (25, 5)
+    other = dataclasses.replace(experiment, seed=1)
+    with pytest.raises(ConfigError, match="its sweep has no such run"):
+        results.split(run_id, experiment=other)
+    with pytest.raises(ConfigError, match="no such run has ended"):
+        weights.training_split(results, "0" * 16)
