@@ -15,8 +15,12 @@ import io
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn, TextIO
+from pathlib import Path
+from typing import Any, NoReturn, TextIO, TypeVar
+
+T = TypeVar("T")
 
 INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell has it."""
@@ -69,6 +73,26 @@ def guarded(work: Callable[[], int]) -> int:
 def say(sentence: str) -> None:
     """Print a sentence on standard error."""
     print(sentence, file=sys.stderr, flush=True)
+
+
+def attempted(what: str, work: Callable[[], T], instead: T) -> T:
+    """What `work` returns; where it raises, a sentence is printed and `instead` is returned."""
+    try:
+        return work()
+    except Exception as error:
+        # The one place that catches everything: behind it lie hours of training, and a fault in
+        # one figure must cost neither their status nor the other figures.
+        from grokjax.config import ConfigError
+
+        if isinstance(error, ConfigError):
+            reason = str(error)
+        else:
+            *_, frame = traceback.extract_tb(error.__traceback__)
+            first = (str(error).splitlines() or ["no message"])[0]
+            place = f"{Path(frame.filename).name}, line {frame.lineno}"
+            reason = f"{type(error).__name__}: {first} ({place})"
+        say(f"{what} is left out: {reason}")
+        return instead
 
 
 def _unraisable(error: Any) -> None:

@@ -10,6 +10,9 @@ left out is said on standard error, a sentence each.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,11 +86,13 @@ def show(
     y: str | None = None,
     metric: str = "t_grok",
     out: Path | None = None,
+    *,
+    as_json: bool = False,
 ) -> bool:
     """`closing.show` of a sweep."""
     from grokjax import closing
 
-    return closing.show(results, x, y, metric, out)
+    return closing.show(results, x, y, metric, out, as_json=as_json)
 
 
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
@@ -103,27 +108,86 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from grokjax.analysis.survival import TIMES
     from grokjax.config import ConfigError
     from grokjax.results.load import load
 
-    parser = argparse.ArgumentParser(
-        prog="python -m grokjax.phase",
-        description="Print the Goldilocks zone, its boundary and the laws of a sweep; draw figures "
-        "and write report.html. Several folders of one kind are joined.",
-    )
-    parser.add_argument("results", type=Path, nargs="+", metavar="RESULTS", help="a sweep's folder")
-    parser.add_argument("--x", help="column across (weight_decay, or what the sweep varies)")
-    parser.add_argument("--y", help="column up (train_fraction, or what the sweep varies)")
-    parser.add_argument("--metric", default="t_grok", help=f"time to map: {', '.join(TIMES)}")
-    parser.add_argument("--out", type=Path, help="folder for figures and page (RESULTS)")
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     if len(given.results) > 1 and given.out is None:
         raise ConfigError(
             "out=None: with several RESULTS, say with --out DIR where figures are to go."
         )
-    shown = show(load(*given.results), given.x, given.y, given.metric, given.out)
-    return 0 if shown else 1
+    if given.watch is not None and given.watch < 1:
+        raise ConfigError(f"watch={given.watch:g}: give 1 second or more.")
+    asked = {
+        name.removeprefix("thresholds."): value
+        for name, value in vars(given).items()
+        if name.startswith("thresholds.") and value is not None
+    }
+    while True:
+        results = load(*given.results, join_anyway=given.join_anyway)
+        goes_on = given.watch is not None and not results.finished
+        if asked:
+            results = results.with_thresholds(**asked)
+        shown = _show(results, given, goes_on)
+        if not goes_on:
+            return 0 if shown else 1
+        time.sleep(given.watch)
+
+
+def _show(results: Results, given: argparse.Namespace, goes_on: bool) -> bool:
+    """Show the results as they are now; while they are watched, nothing yet is no error."""
+    from grokjax.config import ConfigError
+
+    if goes_on and sys.stdout.isatty():
+        print("\033[2J\033[H", end="")  # a clear screen, for what replaces what was there
+    try:
+        return show(results, given.x, given.y, given.metric, given.out, as_json=given.json)
+    except ConfigError as error:
+        if not goes_on:
+            raise
+        command.say(str(error))
+        return False
+
+
+def _parser() -> argparse.ArgumentParser:
+    from grokjax.analysis.survival import TIMES
+    from grokjax.config import Thresholds
+
+    parser = argparse.ArgumentParser(
+        prog="python -m grokjax.phase",
+        description="Print the Goldilocks zone, its boundary and the laws of a sweep; draw figures "
+        "and write report.html and summary.md. Several folders of one kind are joined. A sweep "
+        "that still runs is shown as far as it is.",
+    )
+    add = parser.add_argument
+    add("results", type=Path, nargs="+", metavar="RESULTS", help="a sweep's folder")
+    add("--x", help="column across (weight_decay, or what the sweep varies)")
+    add("--y", help="column up (train_fraction, or what the sweep varies)")
+    add("--metric", default="t_grok", help=f"time to map: {', '.join(TIMES)}")
+    add("--out", type=Path, help="folder for figures and page (RESULTS)")
+    add("--json", action="store_true", help="print one JSON object instead of text")
+    add(
+        "--watch", type=float, nargs="?", const=30.0, metavar="SECONDS",
+        help="show it again and again (every 30 seconds) until the sweep is finished",
+    )  # fmt: skip
+    add("--join-anyway", action="store_true", help="join folders of different kinds too")
+    group = parser.add_argument_group(
+        "thresholds", "what counts as memorised, grokked and so on, instead of what is stored; "
+        "times are read off the curves again, nothing is trained",
+    )  # fmt: skip
+    default = Thresholds()
+    for field in dataclasses.fields(Thresholds):
+        stored = getattr(default, field.name)
+        many = isinstance(stored, tuple)
+        group.add_argument(
+            f"--thresholds.{field.name.replace('_', '-')}",
+            dest=f"thresholds.{field.name}",
+            type=float if many else type(stored),
+            nargs="*" if many else None,
+            metavar="VALUE",
+            help=f"{stored} where a sweep says nothing else",
+        )
+    return parser
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import shlex
 import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from grokjax import command
 
@@ -134,6 +135,9 @@ def _train(experiment: Experiment, folder: Path, options: Options, source: str, 
     if caught and not results.finished:
         command.say(f"stopped after a commit; the same command goes on: {words}")
         return 128 + caught[0]
+    if options.json:
+        print(json.dumps(_ending(results)), flush=True)
+        return 1 if (results.runs["status"] == "failed").any() else 0
     with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
         _finish(results)
     return 1 if (results.runs["status"] == "failed").any() else 0
@@ -143,9 +147,22 @@ def _finish(results: Results) -> None:
     """The table of cells, the figures and where everything is."""
     from grokjax import closing
 
-    closing.attempted("the closing report", lambda: closing.show(results), False)
+    command.attempted("the closing report", lambda: closing.show(results), False)
     for name in ("runs", "curves"):
         print(f"wrote {results.path / name}")
+
+
+def _ending(results: Results) -> dict[str, Any]:
+    """The last line of `--json`: what the closing report says, and where everything is."""
+    from grokjax import closing
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        command.attempted("the closing report", lambda: closing.show(results, as_json=True), False)
+    told = json.loads(said.getvalue() or "{}")
+    tables = [str(results.path / name) for name in ("runs", "curves")]
+    paths = [*told.pop("paths", []), *tables]
+    return {"activity": "ended", "paths": paths, "summary": told}
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -256,8 +257,16 @@ def test_overrides_reach_the_runs(tmp_path, monkeypatch, capsys):
     assert set(runs["p"]) == {5}
     assert (tmp_path / "results" / "good" / "experiment.py").read_text() == HEADER + GOOD
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert lines[-1]["finished"] == lines[-1]["runs"] == 2
-    assert lines[-1]["run_steps"] == lines[-1]["total_run_steps"] == 40
+    assert lines[-2]["finished"] == lines[-2]["runs"] == 2
+    ending = lines[-1]
+    assert ending["summary"]["runs"] == 2
+    assert {pathlib.Path(path).name for path in ending["paths"]} >= {
+        "report.html",
+        "summary.md",
+        "runs",
+    }
+    assert all(pathlib.Path(path).exists() for path in ending["paths"])
+    assert lines[-2]["run_steps"] == lines[-2]["total_run_steps"] == 40
     assert sweep.main(["good.py", "--optimizer.weight-decay", "0.25", "--task.p", "5"]) == 0
     assert "nothing to train" in capsys.readouterr().out
 

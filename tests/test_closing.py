@@ -12,7 +12,7 @@ from made_sweeps import made, sweeps
 from sweep_folder import synthetic_results
 
 import grokjax
-from grokjax import closing, phase, report, sweep
+from grokjax import closing, phase, report, summary_text, sweep
 from grokjax.analysis import summary as summaries
 from grokjax.analysis.summary import summarise
 from grokjax.figures import gallery, maps, style
@@ -50,7 +50,7 @@ def test_tables_laws_warnings_and_page_of_any_sweep(drawn, data, metric):
     results = made(*drawn)
     with nothing_left_out():
         summary = closing.computed(summarise(results, *axes_of(data, results)))
-        text = closing.describe(summary, metric)
+        text = summary_text.describe(summary, metric)
         page = report.html(summary)
     assert summary.left_out == frozenset()
     assert "zone" in text
@@ -135,7 +135,7 @@ def folder(tmp_path_factory):
         (summaries, "goldilocks", ["the zone "], set()),
         (summaries, "at_budgets", ["the zone "], set()),
         (summaries, "CHECKS", ["the warnings "], set()),
-        (closing.law_checks, "held_out", ["the text of the law of weight_decay ", "the text of the law of train_fraction "], set()),
+        (summary_text.law_checks, "held_out", ["the text of the law of weight_decay ", "the text of the law of train_fraction "], set()),
     ],
 )  # fmt: skip
 def test_what_raises_is_a_sentence_and_all_else_appears(
@@ -173,7 +173,7 @@ def test_a_report_that_raises_costs_no_training(tmp_path, monkeypatch, capsys):
 
 
 def test_phase_says_1_where_nothing_could_be_shown(folder, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(closing, "describe", lambda *_: "")
+    monkeypatch.setattr(summary_text, "describe", lambda *_: "")
     monkeypatch.setattr(closing, "write", lambda *_: [])
     assert phase.main([str(folder), "--out", str(tmp_path)]) == 1
 

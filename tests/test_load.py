@@ -97,7 +97,11 @@ def test_joined_sweeps_that_differ_in_their_base_have_it_as_an_axis(folders, tmp
         return change
 
     one, other = (rewritten(folders[i], tmp_path / f"{i}", base(10.0 ** -(i + 2))) for i in (0, 1))
-    assert grokjax.load(one, other).axes["learning_rate"] == [0.01, 0.001]
+    with pytest.raises(
+        ConfigError, match=r"differ in optimizer.learning_rate: 0.01, 0.001; .*join"
+    ):
+        grokjax.load(one, other)
+    assert grokjax.load(one, other, join_anyway=True).axes["learning_rate"] == [0.01, 0.001]
     assert "learning_rate" not in grokjax.load(one).axes
 
 

@@ -6,7 +6,7 @@ import pytest
 from sweep_folder import synthetic_results
 
 import grokjax
-from grokjax import closing, phase
+from grokjax import phase, summary_text
 from grokjax.analysis.cells import cells
 from grokjax.figures.curves import learning_curves
 
@@ -128,7 +128,7 @@ def test_when_every_run_failed_the_command_says_so(tmp_path, capsys):
 
 def test_the_table_marks_censored_cells(tmp_path):
     results = grokjax.load(synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.7]))
-    text = closing.table(phase.cells(results, AXES), *AXES, "t_grok")
+    text = summary_text.table(phase.cells(results, AXES), *AXES, "t_grok")
     assert "0/3 >5000" in text
     assert "3/3 " in text
 
@@ -139,7 +139,7 @@ def test_figures_of_equal_tables_are_equal_files(tmp_path):
         phase.write(phase.summarise(results), "t_grok", tmp_path / name)
         for name in ("once", "twice")
     )
-    assert once[-1].name == "report.html"
+    assert [path.name for path in once[-2:]] == ["report.html", "summary.md"]
     for a, b in zip(once, twice, strict=True):
         assert a.read_bytes() == b.read_bytes()
 

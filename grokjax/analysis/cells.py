@@ -13,17 +13,8 @@ from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import SEEDS
 from grokjax.results.schema import onset_columns
 
-RESULTS = frozenset(
-    {
-        "run_id",
-        "status",
-        "stop_reason",
-        "error",
-        "last_step",
-        "wall_s",
-        *onset_columns(Thresholds()),
-    }
-)
+_BESIDE_TIMES = ("run_id", "status", "stop_reason", "error", "last_step", "wall_s")
+RESULTS = frozenset({*_BESIDE_TIMES, *onset_columns(Thresholds())})
 """Columns of the runs table that say what became of a run."""
 PHASES = ("comprehension", "grokking", "memorization", "confusion")
 
@@ -103,9 +94,8 @@ def check_columns(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok
         raise ConfigError(f"metric={metric!r}: no time to map, choose from {', '.join(TIMES)}.")
 
 
-def check_conditions(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> None:
-    """Refuse axes that the table does not have, or that are results and no conditions of a run."""
-    check_columns(runs, axes, metric)
+def check_conditions(axes: Sequence[str]) -> None:
+    """Refuse columns that say what became of a run and are no conditions that one chooses."""
     for name in axes:
         if name in RESULTS:
             raise ConfigError(

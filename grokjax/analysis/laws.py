@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.aft import NOISE, CensoredData
-from grokjax.analysis.cells import check_conditions, finished
+from grokjax.analysis.cells import check_columns, check_conditions, finished
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.survival import LEVEL, censored_times
 from grokjax.config import ConfigError
@@ -158,7 +158,8 @@ def fit(
     for name, value, known in (("form", form, FORMS), ("distribution", distribution, NOISE)):
         if value not in known:
             raise ConfigError(f"{name}={value!r}: choose from {', '.join(known)}.")
-    check_conditions(runs, list(dict.fromkeys([*axis.split("*"), *within])))
+    check_columns(runs, list(dict.fromkeys([*axis.split("*"), *within])))
+    check_conditions(axis.split("*"))
     kept = usable(runs, axis, form)
     levels = kept.loc[kept["t_grok"].notna(), list(within)].drop_duplicates()
     levels = levels.sort_values(list(within)) if within else levels[:0]
@@ -198,7 +199,7 @@ def usable(runs: pd.DataFrame, axis: str, form: str = "power") -> pd.DataFrame:
 
     For `norm` they must have grokked with a fallen norm as well.
     """
-    check_conditions(runs, axis.split("*"))
+    check_columns(runs, axis.split("*"))
     kept = finished(runs)
     times, _ = censored_times(kept, "t_grok", interpolated=True)
     where = (_of(kept, axis) > 0) & (times > 0)

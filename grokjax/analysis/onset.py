@@ -62,6 +62,29 @@ def table(results: Results, thresholds: Thresholds | None = None) -> pd.DataFram
     return runs.merge(typed(measures, asked), on="run_id", how="left")
 
 
+def so_far(results: Results) -> pd.DataFrame:
+    """A row a run that has a curve and has not ended: its axes, how far it is, its times so far."""
+    ended = set(results.runs["run_id"])
+    curves = results.curves[~results.curves["run_id"].isin(ended)]
+    planned = results.planned
+    if planned is None or curves.empty:
+        return pd.DataFrame(columns=["run_id"])
+    of_runs = Curves.of_table(curves)
+    times = onsets(of_runs, np.zeros(len(of_runs.run_ids)), results.thresholds)
+    last_ = of_runs.length - 1
+    accuracies = {name: of_runs.values[name] for name in ("train_accuracy", "test_accuracy")}
+    now = {
+        "last_step": pick(of_runs.step, last_),
+        **{name: pick(values, last_) for name, values in accuracies.items()},
+        **{name: times[name] for name in ("t_mem", "t_grok")},
+    }
+    plain = {name: values.tolist() for name, values in now.items()}
+    table_ = pd.DataFrame({"run_id": list(of_runs.run_ids), **plain})
+    whole = dict.fromkeys(["last_step", "t_mem", "t_grok"], "Int64")
+    known = planned.drop(columns="program").merge(table_.astype(whole), on="run_id")
+    return known.assign(status="running", steps=known["last_step"])
+
+
 def typed(measures: pd.DataFrame, thresholds: Thresholds) -> pd.DataFrame:
     """Onset columns in the types that the runs table has: whole numbers and flags may miss."""
     schema = pa.schema(list(onset_columns(thresholds).items()))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from grokjax.analysis import law_checks, laws, onset
 from grokjax.analysis.boundary import Boundary, at_budgets
-from grokjax.analysis.cells import cells, check_conditions, finished
+from grokjax.analysis.cells import RESULTS, cells, check_columns, finished
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.laws import Law
 from grokjax.analysis.scales import Scale
@@ -80,10 +80,32 @@ class Summary:
         return found[found[[self.x, self.y]].notna().all(axis=1)]
 
     @functools.cached_property
+    def planned(self) -> pd.DataFrame | None:
+        """The runs of an unfinished sweep with both axes, whether they have ended or not."""
+        planned = self.results.planned
+        return None if planned is None or not {self.x, self.y} <= set(planned) else planned
+
+    @functools.cached_property
+    def waiting(self) -> pd.DataFrame:
+        """The cells of an unfinished sweep of which no run has ended: both axes, `n` = 0."""
+        axes = [self.x, self.y]
+        if self.planned is None:
+            return pd.DataFrame(columns=[*axes, "n"])
+        cells = self.planned[axes].dropna().drop_duplicates()
+        there = pd.MultiIndex.from_frame(self.runs[axes])
+        missing = cells[~pd.MultiIndex.from_frame(cells).isin(there)]
+        return missing.assign(n=0).reset_index(drop=True)
+
+    @functools.cached_property
     def is_map(self) -> bool:
         """Whether both axes vary and most of their cells hold runs."""
-        n_x, n_y = (self.runs[axis].nunique() for axis in (self.x, self.y))
-        return min(n_x, n_y) > 1 and len(self.placed_cells()) >= FILLED * n_x * n_y
+        axes = [self.x, self.y]
+        n_x, n_y = (self.runs[axis].nunique() for axis in axes)
+        cells = self.placed_cells()
+        if self.planned is not None:
+            n_x, n_y = (self.planned[axis].nunique() for axis in axes)
+            cells = self.planned[axes].dropna().drop_duplicates()
+        return min(n_x, n_y) > 1 and len(cells) >= FILLED * n_x * n_y
 
     @property
     def zone(self) -> Zone | None:
@@ -134,7 +156,7 @@ class Summary:
     @functools.cache  # noqa: B019 - as above
     def law(self, axis: str) -> Law | None:
         """The law of one of the two axes, where the runs show one."""
-        if axis not in self.varying or f"law of {axis}" in self.left_out:
+        if axis not in self.varying or axis in RESULTS or f"law of {axis}" in self.left_out:
             return None
         other = self.y if axis == self.x else self.x
         within = [other] if self.runs[other].nunique() > 1 else []
@@ -187,7 +209,7 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     """The summary over two columns; left out, those of the sweep's axes that vary.
 
     Raises:
-      ConfigError: there is no such column, or it is a result of the runs.
+      ConfigError: there is no such column.
     """
     runs = finished(onset.table(results))
     varying = list(_varying(results, runs))
@@ -196,7 +218,7 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     rest = [name for name in (*chosen, *PREFERRED) if name not in (x, y)]
     x = x or rest.pop(0)
     y = y or next(name for name in rest if name != x)
-    check_conditions(runs, [x, y])
+    check_columns(runs, [x, y])
     return Summary(results, runs, x, y)
 
 
@@ -205,6 +227,16 @@ def _varying(results: Results, runs: pd.DataFrame) -> dict[str, int]:
     counts = {name: int(runs[name].nunique()) for name in names}
     numeric = [name for name in names if Scale.of(runs[name]).kind != "ordinal"]
     return {name: counts[name] for name in numeric if counts[name] > 1}
+
+
+def _unfinished(summary: Summary) -> str | None:
+    said = summary.results.how_much_is_in
+    if not said:
+        return None
+    return (
+        f"not finished: {said}; those that are in ended first, so that shares and times so far "
+        "lean towards the quick ones"
+    )
 
 
 def _few_seeds(summary: Summary) -> str | None:
@@ -225,7 +257,8 @@ def _moving(summary: Summary) -> str | None:
     before, whole = summary.budgets["budget"].iloc[-2:]
     return (
         f"budget too short: between {before:.0f} and {whole:.0f} updates the zone grew by "
-        f"{growth:.0%}, so that cells beyond its lower edge are not yet, and perhaps not never"
+        f"{growth:.0%}, so that cells beyond its lower edge are not yet, and perhaps not never; "
+        "the same sweep with larger --steps goes on with the runs that their budget ended"
     )
 
 
@@ -309,6 +342,7 @@ def _failed(summary: Summary) -> str | None:
 
 
 CHECKS: tuple[Any, ...] = (
-    _failed, _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
+    _unfinished, _failed,
+    _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
     _left_out, _placeless, _pooled,
 )  # fmt: skip

@@ -43,7 +43,8 @@ class Zone:
             )
         )
         return (
-            f"<Zone of {share['value']:.0%}{limits} of the map around {where}; {self.boundary!r}>"
+            f"<Zone of {share['value']:.0%}{limits} of the map around {where}, where "
+            f"P(grok by {self.boundary.budget:g}) ≥ ½>"
         )
 
     def _repr_html_(self) -> str:

@@ -67,7 +67,8 @@ class Config:
         if not source.is_ours(cls) and "kind" not in vars(cls):
             cls.kind = source.qualified_name(cls)
         if "__repr__" not in vars(cls):
-            cls.__repr__ = cls.__repr__  # or `dataclass` writes one with every field
+            # Or `dataclass` would write one with every field.
+            setattr(cls, "__repr__", cls.__repr__)  # noqa: B010
 
     def __post_init__(self) -> None:
         cls: Any = type(self)

@@ -170,7 +170,8 @@ def make(
         for found in {run.donors for run in runs}:
             donors.check(spec, found)
     programs = []
-    for spec, runs in groups.items():
+    for spec, of_spec in groups.items():
+        runs = _evenly(of_spec)
         kept = (recorded or {}).get(spec_name(spec))
         if kept is None:
             spec = dataclasses.replace(spec, row_multiple=_row_multiple(spec, backend))
@@ -195,6 +196,12 @@ def make(
                 "depend on; go on without --lanes, or start over with --overwrite."
             )
     return programs
+
+
+def _evenly(runs: Sequence[Run]) -> list[Run]:
+    """The runs of one seed after those of another, so that a map fills evenly as they end."""
+    rank = {seed: at for at, seed in enumerate(dict.fromkeys(run.config.seed for run in runs))}
+    return sorted(runs, key=lambda run: rank[run.config.seed])
 
 
 def here(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ import filelock
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
-from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP
+from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP, column
 from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
-from grokjax.results.files import temporary
-from grokjax.results.load import WORK
+from grokjax.results.files import temporary, write_json
 from grokjax.results.manifest import Manifest, Provenance
+from grokjax.results.reading import PLAN, WORK
 
 OURS = (
     "experiment.py",
     "report.html",
+    "summary.md",
     "runs",
     "curves",
     "measures",
@@ -198,6 +199,23 @@ def write_manifest(
         if "parts" in old:
             new["parts"] = old["parts"]
     manifest.write(folder, new)
+
+
+def write_plan(folder: Path, programs: Sequence[Program], axes: Collection[str]) -> None:
+    """Say which runs are to be trained, for those who look at the sweep meanwhile.
+
+    Args:
+      folder: of the results.
+      programs: with their runs.
+      axes: dotted paths of the sweep's axes.
+    """
+    rows = []
+    for program in programs:
+        for run in program.runs:
+            told = run.config.row()
+            values = {column(path): told.get(column(path)) for path in axes}
+            rows.append({"run_id": run.run_id, "program": program.name, **values})
+    write_json(folder / PLAN, rows)
 
 
 def record_cut(folder: Path, program: Program) -> None:

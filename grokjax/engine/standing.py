@@ -17,7 +17,7 @@ from grokjax.config import ConfigError
 from grokjax.engine import checkpoint
 from grokjax.engine.plan import Program
 from grokjax.results import parts
-from grokjax.results.load import WORK
+from grokjax.results.reading import WORK
 from grokjax.results.store import Store
 
 CHECKPOINTS = Path(WORK) / "checkpoints"

@@ -23,7 +23,8 @@ from grokjax.engine.standing import read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import write_text
-from grokjax.results.load import WORK, Results, load
+from grokjax.results.load import Results, load
+from grokjax.results.reading import WORK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,6 +184,7 @@ def _train(
             programs = trainer.tune(recorded)
         cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
         results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds)
+        results_folder.write_plan(folder, programs, experiment.axes())
         if options.source is not None:
             write_text(folder / "experiment.py", options.source)
     elif old and rounds and old.get("rounds", []) != rounds:

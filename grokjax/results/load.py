@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,10 @@ import pyarrow.compute as pc
 from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.coercion import require
-from grokjax.results import manifest, parts, snapshots
-from grokjax.results.files import fingerprint, read_metadata, read_table
+from grokjax.results import snapshots
+from grokjax.results.files import read_metadata, read_table
 from grokjax.results.manifest import Manifest
+from grokjax.results.reading import PLAN, WORK, manifest_of, table_parts
 from grokjax.results.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 
 MEASURED = ["run_id", "step", "instrument", "part"]
 """Columns that tell the rows of `measures` apart."""
-WORK = ".work"
-"""Folder of checkpoints and lock, of a sweep that is not finished."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +71,30 @@ class Results:
         return not (self.path / WORK).exists()
 
     @functools.cached_property
+    def planned(self) -> pd.DataFrame | None:
+        """A row a run that an unfinished sweep is to train: `run_id`, `program` and the axes.
+
+        None where it is finished, or has not begun.
+        """
+        path = self.path / PLAN
+        if self.finished or not path.exists():
+            return None
+        return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def how_much_is_in(self) -> str:
+        """How many runs and programs of an unfinished sweep are in; empty where it is finished."""
+        if self.finished:
+            return ""
+        if self.planned is None:
+            return "the sweep is not finished"
+        ended = self.planned["run_id"].isin(self.runs["run_id"])
+        whole = ended.groupby(self.planned["program"]).all()
+        return (
+            f"{ended.sum()} of {len(ended)} runs and {whole.sum()} of {len(whole)} programs are in"
+        )
+
+    @functools.cached_property
     def thresholds(self) -> Thresholds:
         """What the onset columns of `runs` are by; defaults where none are stored or asked for."""
         if self.asked is not None:
@@ -82,7 +106,7 @@ class Results:
     @property
     def axes(self) -> dict[str, list[Any]]:
         """Column → the values that the sweep gave it, or that joined sweeps differ in."""
-        manifests = [self.manifest, *(_manifest(folder) for folder in self.others)]
+        manifests = [self.manifest, *(manifest_of(folder) for folder in self.others)]
         bases = [found.get("base", {}) for found in manifests]
         swept = {path for found in manifests for path in found.get("axes", {})}
         differing = {p for base in bases for p in base if any(b.get(p) != base[p] for b in bases)}
@@ -120,7 +144,7 @@ class Results:
         wanted = pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
         found = []
         for folder in (self.path, *self.others):
-            if parts := _parts(folder, "curves"):
+            if parts := table_parts(folder, "curves"):
                 tables = [read_table(part, columns=names, filters=wanted) for part in parts]
                 found.append(pa.concat_tables(tables, promote_options="default").to_pandas())
         table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
@@ -180,8 +204,9 @@ class Results:
         asked = dataclasses.replace(thresholds or self.thresholds, **changes)
         runs = _rooms().analysis.onset.table(self, asked)
         new = dataclasses.replace(self, asked=asked)
-        read = {name: vars(self)[name] for name in ("curves", "measures") if name in vars(self)}
-        vars(new).update(read, runs=runs)
+        vars(new)["runs"] = runs
+        for name in {"curves", "measures"} & vars(self).keys():
+            vars(new)[name] = vars(self)[name]
         return new
 
     def summary(self, x: str | None = None, y: str | None = None) -> Summary:
@@ -220,10 +245,10 @@ class Results:
         """How much is in, and of what, in words."""
         runs = self.runs
         if runs.empty:
-            return "no run has ended yet"
+            return f"no run has ended yet; {self.how_much_is_in}"
         grokked = f", {int(runs['t_grok'].notna().sum())} grokked" if "t_grok" in runs else ""
         axes = [f"{name} ({len(values)})" for name, values in self.axes.items() if len(values) > 1]
-        unfinished = "" if self.finished else ", the sweep is not finished"
+        unfinished = "" if self.finished else f"; {self.how_much_is_in}"
         return f"{len(runs)} runs{grokked}; {' × '.join(axes) or 'no axes'}{unfinished}"
 
     def _snapshots(self) -> list[Snapshot]:
@@ -233,7 +258,7 @@ class Results:
         return [each[key] for key in sorted(each)]
 
     def _parts(self, name: str) -> list[Path]:
-        return [part for folder in (self.path, *self.others) for part in _parts(folder, name)]
+        return [part for folder in (self.path, *self.others) for part in table_parts(folder, name)]
 
     def _table(self, name: str) -> pd.DataFrame:
         parts = self._parts(name)
@@ -251,7 +276,7 @@ def _rooms() -> Any:
     return grokjax
 
 
-def load(path: str | Path, *more: str | Path) -> Results:
+def load(path: str | Path, *more: str | Path, join_anyway: bool = False) -> Results:
     """The results of a sweep from its folder, or of several sweeps joined.
 
         >>> import grokjax
@@ -262,44 +287,31 @@ def load(path: str | Path, *more: str | Path) -> Results:
     Args:
       path: folder of a sweep.
       *more: folders of further sweeps; a run that an earlier one has is left out.
+      join_anyway: join sweeps of different bases too; what these differ in becomes an axis.
 
     Raises:
-      ConfigError: a folder holds no sweep, or the sweeps differ in what their columns are or mean.
+      ConfigError: a folder holds no sweep, or the sweeps differ in what their columns are or mean,
+        or in fields that none of them sweeps.
     """
     folder, others = Path(path), tuple(Path(other) for other in more)
-    results = Results(folder, _manifest(folder), others)
+    results = Results(folder, manifest_of(folder), others)
     for other in others:
-        _check_joins(results, Results(other, _manifest(other)))
+        _check_joins(results, Results(other, manifest_of(other)), join_anyway)
     return results
 
 
-def _parts(folder: Path, name: str) -> list[Path]:
-    """The files of a table; a finished sweep must have those that its manifest records.
-
-    Pages have checksums, which are compared as they are read. Of runs, which are few, the columns'
-    descriptions are most of the file and have none, so their hash is compared.
-    """
-    paths = sorted((folder / name).glob("*.parquet"))
-    if not (folder / WORK).exists():
-        there = {path.name for path in paths}
-        for part, recorded in _manifest(folder).get("parts", {}).get(name, {}).items():
-            path = folder / name / part
-            whole = part in there
-            if whole and name == "runs":
-                whole = fingerprint(path) == recorded["blake2b"]
-            if not whole:
-                raise parts.refusal([path])
-    return paths
-
-
-def _manifest(folder: Path) -> Manifest:
-    found = manifest.read(folder)
-    if found is None:
-        raise ConfigError(f"{folder}: no sweep.json, give the folder that a sweep has written.")
-    return found
-
-
-def _check_joins(one: Results, other: Results) -> None:
+def _check_joins(one: Results, other: Results, join_anyway: bool) -> None:
+    swept = {*one.manifest.get("axes", {}), *other.manifest.get("axes", {})}
+    bases = [results.manifest.get("base", {}) for results in (one, other)]
+    common = bases[0].keys() & bases[1].keys() - swept
+    unlike = [f"{p}: {bases[0][p]!r}, {bases[1][p]!r}" for p in sorted(common)
+              if bases[0][p] != bases[1][p] and not p.startswith("thresholds.")]  # fmt: skip
+    if unlike and not join_anyway:
+        raise ConfigError(
+            f"{other.path}: no sweep of the kind of {one.path}, they differ in "
+            f"{'; '.join(unlike[:5])}{' and more' * (len(unlike) > 5)}; look at them one by one, or "
+            "make an axis of it with --join-anyway (in Python, join_anyway=True)."
+        )
     if one.thresholds != other.thresholds:
         raise ConfigError(
             f"{other.path}: its thresholds are not those of {one.path}, so that its times mean "
