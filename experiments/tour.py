@@ -49,7 +49,7 @@ print(runs[["partial", "early", "double_descent"]].mean())
 rises = fits.table(results).query("not failed").merge(runs[["run_id", "weight_decay"]])
 print(rises.groupby("weight_decay")[["centre", "width", "r2"]].median())
 
-# %% Figures: each takes tables and gives a matplotlib figure
+# %% Figures: each takes tables, draws, and shows itself in a notebook; `ax=` has it draw in yours
 cell = runs[(runs["weight_decay"] == 0.25) & (runs["train_fraction"] == 0.6)]
 rows = results.curves_of(cell["run_id"])
 pages = {
@@ -58,4 +58,4 @@ pages = {
     "curves": curves.learning_curves(rows, {"weight decay 0.25, train fraction 0.6": cell}),
 }
 for name, figure in pages.items():
-    figure.savefig(Path(sys.argv[2] if len(sys.argv) > 2 else ".") / f"tour_{name}.png", dpi=200)
+    figure.save(Path(sys.argv[2] if len(sys.argv) > 2 else ".") / f"tour_{name}.png")

@@ -27,6 +27,8 @@ from grokjax.results.load import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from grokjax.figures.drawn import Drawn
+
 MOST_ROWS = 20
 """Runs in progress that a terminal shows."""
 
@@ -82,7 +84,7 @@ def show(
 
 def _show_so_far(results: Results, folder: Path, as_json: bool) -> bool:
     """Before the first run has ended: where those are that train, and their curves so far."""
-    from grokjax.figures import curves, style
+    from grokjax.figures import curves, drawn
 
     running = onset.so_far(results)
     if running.empty:
@@ -92,8 +94,8 @@ def _show_so_far(results: Results, folder: Path, as_json: bool) -> bool:
         )
 
     def draw() -> list[Path]:
-        drawn = curves.learning_curves(results.curves, {"runs in progress": running})
-        return style.save(drawn, folder / "figures", "so_far")
+        shown = curves.learning_curves(results.curves, {"runs in progress": running})
+        return drawn.save(shown, folder / "figures", "so_far")
 
     nothing: list[Path] = []
     paths = attempted("the figure so_far", draw, nothing)
@@ -126,18 +128,18 @@ def _works(compute: Callable[[], object]) -> bool:
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     """Every figure that the sweep has the axes for, as PNG and PDF, `report.html`, `summary.md`."""
     from grokjax import report
-    from grokjax.figures import gallery, registry, style
+    from grokjax.figures import drawn, gallery, registry
 
     groups: dict[str, pd.DataFrame] = {}
     groups = attempted("the choice of curves", partial(gallery.curve_groups, summary), groups)
-    drawn = [str(run_id) for runs in groups.values() for run_id in runs["run_id"]]
-    wanted = list(dict.fromkeys([*report.curve_runs(summary), *drawn]))
+    of_groups = [str(run_id) for runs in groups.values() for run_id in runs["run_id"]]
+    wanted = list(dict.fromkeys([*report.curve_runs(summary), *of_groups]))
     needed = [name for kind in registry.KINDS.values() for name in kind.columns]
     columns = dict.fromkeys(["step", *report.CURVES, *needed])
     curves = summary.results.curves_of(wanted, list(columns))
 
-    def save(name: str, draw: Callable[[], Figure]) -> list[Path]:
-        return style.save(draw(), folder / "figures", name)
+    def save(name: str, draw: Callable[[], Drawn | Figure]) -> list[Path]:
+        return drawn.save(draw(), folder / "figures", name)
 
     def page() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)

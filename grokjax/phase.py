@@ -21,10 +21,12 @@ from grokjax import command
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
 
     from grokjax.analysis.boundary import Boundary
     from grokjax.analysis.summary import Summary
     from grokjax.analysis.zone import Zone
+    from grokjax.figures.drawn import Drawn
     from grokjax.results.load import Results
 
 
@@ -78,6 +80,31 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
     from grokjax.analysis import summary
 
     return summary.summarise(results, x, y)
+
+
+def plot(
+    results: Results,
+    kind: str | None = None,
+    *,
+    x: str | None = None,
+    y: str | None = None,
+    metric: str = "t_grok",
+) -> Drawn | Figure:
+    """One of the figures that a sweep has the axes for, drawn.
+
+    Args:
+      results: of the sweep.
+      kind: its name, `phases` or `curves` say; None: the first that the sweep has.
+      x: column across; None: one that the sweep varies.
+      y: column up; None: another.
+      metric: time to map.
+
+    Raises:
+      ConfigError: the sweep has no figure of this name; those that it has are named.
+    """
+    from grokjax.figures import gallery
+
+    return gallery.draw(summarise(results, x, y), kind, metric)
 
 
 def show(

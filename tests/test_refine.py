@@ -126,7 +126,7 @@ def test_it_finds_the_boundary_of_a_dense_map_with_a_third_of_its_updates():
     have = replay(dense)
     assert have["last_step"].sum() <= 0.35 * dense["last_step"].sum()
     whole, part = boundary(dense), boundary(have)
-    points = np.vstack(part.curve())
+    points = part.curve()[[part.x.name, part.y.name]].to_numpy()
     assert whole.inside_band(points[:, 0], points[:, 1]).all()
 
     def misplaced(found):

@@ -111,13 +111,36 @@ class Boundary:
         """`surface` on the fine grid, `[G, G]` each, a row a y."""
         return self.surface(*np.meshgrid(*self.fine))
 
-    def curve(self) -> list[Line]:
-        """Where the probability is one half."""
-        return self._contour(0.0)
+    def curve(self) -> pd.DataFrame:
+        """Where the probability is one half: a row a point, with `line` and the two axes.
 
-    def band(self) -> tuple[list[Line], list[Line]]:
-        """Borders of the band: towards the runs that do not grok, and towards those that do."""
-        return self._contour(1.0), self._contour(-1.0)
+        A boundary may come in several lines; points of one follow each other.
+        """
+        return self._table(self.lines(0.0))
+
+    def band(self) -> pd.DataFrame:
+        """The borders of the 95 % band, as `curve` has it, with `side`.
+
+        `low` is the border towards the runs that do not grok, `high` that towards those that do.
+        """
+        sides = {"low": 1.0, "high": -1.0}
+        tables = [self._table(self.lines(shift)).assign(side=side) for side, shift in sides.items()]
+        return pd.concat(tables, ignore_index=True)[["side", "line", self.x.name, self.y.name]]
+
+    def lines(self, shift: float) -> list[Line]:
+        """Lines on which the log-odds plus so many half-widths of their interval are zero."""
+        import contourpy
+
+        xs, ys = self.fine
+        log_odds, half = self.fine_surface
+        u, v = self.x.forward(xs), self.y.forward(ys)
+        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
+        return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
+
+    def _table(self, lines: list[Line]) -> pd.DataFrame:
+        points = np.concatenate(lines) if lines else np.empty((0, 2))
+        numbers = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
+        return pd.DataFrame({"line": numbers, self.x.name: points[:, 0], self.y.name: points[:, 1]})
 
     def inside_band(self, x: object, y: object) -> np.ndarray:
         """Whether one half lies in the interval of the probability at these points."""
@@ -145,16 +168,6 @@ class Boundary:
                         row[name + suffix] = float(self.x.back(value))
                 rows.append(row)
         return pd.DataFrame(rows)
-
-    def _contour(self, shift: float) -> list[Line]:
-        """Lines on which the log-odds plus so many half-widths are zero."""
-        import contourpy
-
-        xs, ys = self.fine
-        log_odds, half = self.fine_surface
-        u, v = self.x.forward(xs), self.y.forward(ys)
-        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
-        return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
 
 
 def boundary(

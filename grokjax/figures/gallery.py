@@ -11,13 +11,15 @@ from matplotlib.figure import Figure
 
 from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
+from grokjax.config import ConfigError
 from grokjax.config.identity import column
 from grokjax.figures import curves, maps, style, trends
 from grokjax.figures.axes import label, level_text
+from grokjax.figures.drawn import Drawn
 from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
 
 
-def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figure]:
+def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Drawn | Figure]:
     """Name → figure, of every kind that the sweep has the axes for.
 
     Args:
@@ -30,10 +32,34 @@ def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figu
     return {name: draw() for drawings in chosen for name, draw in drawings.items()}
 
 
+def draw(summary: Summary, name: str | None = None, metric: str = "t_grok") -> Drawn | Figure:
+    """One figure of a sweep: the first that it has the axes for, or that of a name.
+
+    Raises:
+      ConfigError: there is none of this name.
+    """
+    shown = [run_id for runs in curve_groups(summary).values() for run_id in runs["run_id"]]
+    needed = dict.fromkeys(c for kind in KINDS.values() for c in kind.columns)
+    losses = [f"{split}_{what}" for split in ("train", "test") for what in ("accuracy", "loss")]
+    rows = summary.results.curves_of(shown, ["step", *losses, *needed])
+    drawings: Drawings = {}
+    for kind in KINDS.values():
+        drawings |= kind.choose(Shown(summary, metric, rows))
+    chosen = next(iter(drawings)) if name is None else name
+    if chosen not in drawings:
+        raise ConfigError(f"kind={name!r}: this sweep has {', '.join(drawings)}, choose of these.")
+    return drawings[chosen]()
+
+
 @figure_family("maps", needs=is_map)
 def _maps(shown: Shown) -> Drawings:
     summary, metric = shown.summary, shown.metric
-    x, y, cells = summary.x, summary.y, summary.placed_cells
+    x, y = summary.x, summary.y
+
+    def cells(metric: str = "t_grok") -> pd.DataFrame:
+        placed, waiting = summary.placed_cells(metric), summary.waiting
+        return pd.concat([placed, waiting], ignore_index=True) if len(waiting) else placed
+
     return {
         "phases": lambda: maps.phase_map(cells(), x, y, summary.boundary),
         "p_grok": lambda: maps.probability_map(cells(), x, y, summary.boundary),

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -19,6 +18,7 @@ from grokjax.analysis.boundary import Boundary
 from grokjax.analysis.cells import PHASES
 from grokjax.figures import style
 from grokjax.figures.axes import CellAxis, label, round_numbers, steps
+from grokjax.figures.drawn import Drawn, add_legend, panel
 
 HATCHED: dict[str, Any] = {
     "facecolor": style.CENSORED,
@@ -30,43 +30,88 @@ MOST_ANNOTATED = 7
 """Columns of a map beyond which numbers no longer fit into its cells."""
 
 
-def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None) -> Figure:
-    """The phase that most runs of each cell are in, with the boundary of grokking and its band."""
-    shares = cells[[f"p_{name}" for name in PHASES]].to_numpy()
+def phase_map(
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    boundary: Boundary | None = None,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """The phase that most runs of each cell are in, with the boundary of grokking and its band.
+
+    Args:
+      cells: as `analysis.cells.cells` gives them; those with `n` = 0 wait for their first run.
+      x: column across.
+      y: column up.
+      boundary: to be drawn over them.
+      ax: axes to draw in; None: a new figure.
+      legend: whether to draw one; `handles_` of what is returned make another.
+    """
+    shares = cells[[f"p_{name}" for name in PHASES]].to_numpy(float)
+    known = ~np.isnan(shares).all(1)
+    most = np.where(known, np.nan_to_num(shares).argmax(1), np.nan)
     colours = ListedColormap([style.PHASES[name] for name in PHASES])
     with style.paper():
-        figure, axis, _, places = _map(
-            cells, x, y, pd.Series(shares.argmax(1).astype(float), cells.index),
+        axis, _, places = _map(
+            ax, cells, x, y, pd.Series(most, cells.index),
             Normalize(-0.5, len(PHASES) - 0.5), colours,
         )  # fmt: skip
         _draw_boundary(axis, places, boundary)
-        found = np.unique(shares.argmax(1))
         handles: list[Any] = [
-            Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in found
+            Patch(facecolor=style.PHASES[PHASES[int(i)]], label=PHASES[int(i)])
+            for i in np.unique(most[known])
         ]
         handles += _boundary_handles(boundary) + _no_runs(cells, x, y)
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        add_legend(axis, ax, handles, legend, above=True)
+    return _drawn("phase map", axis, handles, cells, x, y, boundary)
 
 
 def probability_map(
-    cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None
-) -> Figure:
-    """Share of runs that grokked within their budget; counts where they fit into the cells."""
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    boundary: Boundary | None = None,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """Share of runs that grokked within their budget; counts where they fit into the cells.
+
+    Arguments are those of `phase_map`.
+    """
     with style.paper():
-        figure, axis, mesh, places = _map(
-            cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
+        axis, mesh, places = _map(
+            ax, cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
         )
-        _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked}/{cell.n}")
+        _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked:.0f}/{cell.n}")
         _draw_boundary(axis, places, boundary)
-        _bar(figure, axis, mesh, "runs that grokked")
-        if handles := _boundary_handles(boundary) + _no_runs(cells, x, y):
-            figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        _bar(axis, mesh, "runs that grokked")
+        handles = _boundary_handles(boundary) + _no_runs(cells, x, y)
+        add_legend(axis, ax, handles, legend, above=True)
+    return _drawn("map of the share that grokked", axis, handles, cells, x, y, boundary)
 
 
-def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
-    """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there."""
+def time_map(
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    metric: str,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there.
+
+    Args:
+      cells: with medians of this time, as `analysis.cells.cells` gives them.
+      x: column across.
+      y: column up.
+      metric: the time.
+      ax: axes to draw in; None: a new figure.
+      legend: whether to draw one; `handles_` of what is returned make another.
+    """
     # A gap is negative where a run generalises before it has memorised. Such a cell has
     # the colour of the smallest positive time, and its own number in it.
     positive = cells["median"][cells["median"] > 0]
@@ -74,27 +119,43 @@ def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
     wide = high / low > 3
     norm = LogNorm(low, high) if wide else Normalize(low, max(high, low + 1))
     values = cells["median"].clip(lower=low)
+    there = cells["n"] > 0
+    censored = cells["censored"].fillna(False).astype(bool) & there
     with style.paper():
-        figure, axis, mesh, places = _map(cells, x, y, values, norm, style.TIME_MAP)
-        _hatch(axis, cells[cells["censored"]], places)
+        axis, mesh, places = _map(ax, cells, x, y, values, norm, style.TIME_MAP)
+        _hatch(axis, cells[censored], places)
         _annotate(
             axis, cells, mesh, places,
             lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
         )  # fmt: skip
-        bar = _bar(figure, axis, mesh, label(metric))
+        bar = _bar(axis, mesh, label(metric))
         if wide:
             ticks = round_numbers(low, high)
             bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
             bar.set_ticks([], minor=True)
-        handles = []
-        if cells["censored"].any():
+        handles: list[Any] = []
+        if censored.any():
             handles.append(Patch(**HATCHED, label="median beyond the budget"))
-        if (~cells["censored"] & values.isna()).any():
+        if (~censored & values.isna() & there).any():
             handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
         handles += _no_runs(cells, x, y)
-        if handles:
-            figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        add_legend(axis, ax, handles, legend, above=True)
+    return _drawn(f"map of {metric}", axis, handles, cells, x, y, None)
+
+
+def _drawn(
+    what: str,
+    axis: Axes,
+    handles: list[Any],
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    boundary: Boundary | None,
+) -> Drawn:
+    data = {"cells": cells}
+    if boundary is not None:
+        data |= {"curve": boundary.curve(), "band": boundary.band()}
+    return Drawn(f"{what} of {len(cells)} cells over {x} × {y}", axis, handles, data)
 
 
 Places = tuple[CellAxis, CellAxis, list[int], list[int]]
@@ -102,11 +163,16 @@ Places = tuple[CellAxis, CellAxis, list[int], list[int]]
 
 
 def _map(
-    cells: pd.DataFrame, x: str, y: str, values: pd.Series, norm: Normalize, colours: Any
-) -> tuple[Figure, Axes, QuadMesh, Places]:
+    ax: Axes | None,
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    values: pd.Series,
+    norm: Normalize,
+    colours: Any,
+) -> tuple[Axes, QuadMesh, Places]:
     across, up = CellAxis.of(cells[x]), CellAxis.of(cells[y])
-    figure = Figure(figsize=(style.COLUMN, 0.82 * style.COLUMN))
-    axis = figure.subplots()
+    axis = panel(ax, style.COLUMN, 0.82 * style.COLUMN)
     rows = [up.levels.index(level) for level in cells[y]]
     columns = [across.levels.index(level) for level in cells[x]]
     grid = np.full((len(up.levels), len(across.levels)), np.nan)
@@ -114,7 +180,7 @@ def _map(
     shown = np.ma.masked_invalid(grid)
     axis.set_facecolor(style.NO_RUNS)
     there = np.full(grid.shape, np.nan)
-    there[rows, columns] = 1.0
+    there[rows, columns] = np.where(cells["n"] > 0, 1.0, np.nan)
     axis.pcolormesh(
         across.edges, up.edges, np.ma.masked_invalid(there), cmap="gray", vmin=0, vmax=1
     )
@@ -122,7 +188,7 @@ def _map(
     across.apply(axis, "x")
     up.apply(axis, "y")
     axis.spines[["top", "right"]].set_visible(True)
-    return figure, axis, mesh, (across, up, rows, columns)
+    return axis, mesh, (across, up, rows, columns)
 
 
 def _annotate(
@@ -134,6 +200,8 @@ def _annotate(
     values: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan)
     values = values.reshape(len(up.levels), len(across.levels))
     for row, column, cell in zip(rows, columns, cells.itertuples(), strict=True):
+        if cell.n == 0:
+            continue
         value = values[row, column]
         dark = not np.isnan(value) and sum(mesh.to_rgba(value)[:3]) < 1.5
         plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
@@ -159,11 +227,12 @@ def _draw_boundary(axis: Axes, places: Places, boundary: Boundary | None) -> Non
     if boundary is None:
         return
     across, up, _, _ = places
-    for lines, width, dashes in (
-        (boundary.curve(), 1.4, "-"),
-        *((border, 0.9, (0, (4, 2))) for border in boundary.band()),
-    ):
-        for line in lines:
+    drawings: tuple[tuple[float, float, Any], ...] = (
+        (0.0, 1.4, "-"),
+        *((side, 0.9, (0, (4, 2))) for side in (1.0, -1.0)),
+    )
+    for shift, width, dashes in drawings:
+        for line in boundary.lines(shift):
             x, y = across.place(line[:, 0]), up.place(line[:, 1])
             axis.plot(x, y, color="white", lw=width + 1.2, zorder=3)
             axis.plot(x, y, color="black", lw=width, ls=dashes, zorder=3)
@@ -181,10 +250,12 @@ def _boundary_handles(boundary: Boundary | None) -> list[Any]:
 
 def _no_runs(cells: pd.DataFrame, x: str, y: str) -> list[Any]:
     full = len(cells) == cells[x].nunique() * cells[y].nunique()
-    return [] if full else [Patch(facecolor=style.NO_RUNS, label="no runs")]
+    waits = bool((cells["n"] == 0).any())
+    text = "no run has ended yet" if waits else "no runs"
+    return [] if full and not waits else [Patch(facecolor=style.NO_RUNS, label=text)]
 
 
-def _bar(figure: Figure, axis: Axes, mesh: ScalarMappable, text: str) -> Any:
-    bar: Any = figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
+def _bar(axis: Axes, mesh: ScalarMappable, text: str) -> Any:
+    bar: Any = axis.figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
     bar.outline.set_linewidth(0.6)
     return bar

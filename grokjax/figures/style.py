@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-from matplotlib.figure import Figure
 
 COLUMN = 3.35
 """Width of one paper column, in inches."""
 PAGE = 6.9
 """Width of two, in inches."""
+
+SCREEN_DPI = 150
+"""Dots an inch in a notebook; files have twice as many."""
 
 TRAIN, TEST = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermillion; they also differ in grey."""
@@ -72,14 +73,3 @@ def paper() -> Iterator[None]:
     """Draw in the style of a paper."""
     with mpl.rc_context(_RC):
         yield
-
-
-def save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """The figure as PNG and PDF; without dates, so that equal figures are equal files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
-    with paper():
-        figure.savefig(paths[0], metadata={"Software": None})
-        figure.set_layout_engine("none")  # laid out by now; doing it again takes most of the time
-        figure.savefig(paths[1], metadata={"CreationDate": None})
-    return paths

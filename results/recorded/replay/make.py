@@ -50,7 +50,7 @@ def main() -> pd.DataFrame:
 
     def compare(have: pd.DataFrame, **setting: object) -> None:
         part = boundary(have)
-        points = np.vstack(part.curve())
+        points = part.curve()[[part.x.name, part.y.name]].to_numpy()
         log_odds, half = whole.surface(points[:, 0], points[:, 1])
         misplaced = (part.fine_surface[0] >= 0) != (whole.fine_surface[0] >= 0)
         far = np.abs(log_odds) / half
