@@ -122,6 +122,8 @@ def table(found: pd.DataFrame, x: str, y: str, metric: str) -> str:
     wide = found.assign(text=counts + " " + median)
     wide = wide.pivot_table(index=y, columns=x, values="text", aggfunc="first")
     wide = wide.sort_index(ascending=False).fillna("")
+    empty = {"": "none"}  # a list without anything in it, of modifiers say
+    wide = wide.rename(index=empty, columns=empty)
     note = f"grokked/runs and median {metric}; > marks cells censored at their budgets"
     return f"{wide.to_string()}\n{note}"
 
