@@ -26,8 +26,9 @@ from grokjax.config import Thresholds
 from grokjax.engine import donors
 from grokjax.engine.plan import Program, Run
 from grokjax.training import loop
+from grokjax.training.captures import Captured
 from grokjax.training.loop import State
-from grokjax.training.spec import Hparams, Spec, shapes
+from grokjax.training.spec import Hparams, Spec, calm_steps, shapes
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
@@ -95,7 +96,7 @@ class Lanes:
                 lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
         self._metrics: loop.Metrics | None = None
-        self._captured: loop.Captured | None = None
+        self._captured: Captured | None = None
 
     @property
     def busy(self) -> bool:
@@ -158,7 +159,7 @@ class Lanes:
             occupant.step = int(step[end - 1]) + log_every
         return collected
 
-    def _taken(self) -> loop.Captured | None:
+    def _taken(self) -> Captured | None:
         """What the lanes have captured, on the host; None where that is nothing."""
         if self._captured is None or not np.asarray(self._captured.count).any():
             return None
@@ -168,7 +169,8 @@ class Lanes:
         """How many of these rows the run has, and what ended it there, if anything did.
 
         The first thing that comes ends a run. What comes at the same row has this order: a run that
-        diverged at its last row diverged, and one that settles there has used up its budget.
+        diverged at its last row diverged, and one that settles there has used up its budget. Where
+        the parameters of the end are stored, `training.captures` finds the same row.
         """
         config, step = occupant.run.config, curve["step"]
         end, reason = len(step), None
@@ -188,12 +190,10 @@ class Lanes:
 
     def _settled(self, occupant: Occupant, curve: dict[str, np.ndarray]) -> int | None:
         """The row at which the run has been above the thresholds for long enough, if it has."""
-        config = occupant.run.config
-        if config.settle_steps is None:
+        long_enough = calm_steps(occupant.run.config)
+        if long_enough is None:
             return None
-        # Long enough, too, for a crossing to count as sustained.
-        calm_steps = max(config.settle_steps, self._thresholds.settle * config.log_every)
-        since, row = onset.settling(curve, self._thresholds, calm_steps, occupant.calm_since)
+        since, row = onset.settling(curve, self._thresholds, long_enough, occupant.calm_since)
         occupant.calm_since = since
         return row
 
@@ -227,7 +227,7 @@ class Lanes:
         return modes(self.program.spec)
 
 
-def _kept(captured: loop.Captured | None, lane: int, last: int) -> dict[int, dict[str, np.ndarray]]:
+def _kept(captured: Captured | None, lane: int, last: int) -> dict[int, dict[str, np.ndarray]]:
     """What a lane has captured up to a step."""
     if captured is None:
         return {}
