@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import data
 from grokjax.config.parts import Task
+from grokjax.config.synonyms import suggestion
 
 __all__ = ["Table"]
 
@@ -238,8 +239,9 @@ def _frame(path: Path) -> Any:
 def _check_column(frame: Any, name: str) -> None:
     import pandas as pd
 
-    remedy = f"there is no such column, choose from {', '.join(map(str, frame.columns))}"
-    require(name in frame.columns, "column", name, remedy)
+    if name not in frame.columns:
+        there = suggestion(name, map(str, frame.columns))
+        raise ConfigError(f"column={name!r}: there is no such column, {there}")
     gaps = frame[name].isna().to_numpy().nonzero()[0].tolist()
     remedy = f"rows {gaps[:3]} below the header have no value, fill it in or drop them"
     require(not gaps, "column", name, remedy)

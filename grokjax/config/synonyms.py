@@ -151,7 +151,7 @@ def explain(name: str, *tiers: Sequence[Known], whole: str = "") -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`did you mean 'width'?`, or the names that there are, the most alike ones where many."""
-    names = sorted(known)
+    names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {close[0]!r}?"
