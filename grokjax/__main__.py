@@ -49,10 +49,10 @@ def usage() -> str:
 
 def _dispatch(name: str, rest: list[str]) -> int:
     from grokjax.config import ConfigError
-    from grokjax.config.coercion import suggestion
+    from grokjax.config.synonyms import suggestion
 
     if name not in COMMANDS:
-        raise ConfigError(f"command={name!r}: {suggestion(name, COMMANDS)}.")
+        raise ConfigError(f"command={name!r}: {suggestion(name, COMMANDS)}")
     status: int = importlib.import_module(COMMANDS[name][0]).main(rest)
     return status
 

@@ -220,5 +220,5 @@ def _counted(program: Program) -> str:
 
 
 def _listed(values: list) -> str:
-    shown = [str(value) for value in values]
+    shown = [str(value) or "none" for value in values]  # none of a list of modifiers, say
     return ", ".join(shown if len(shown) <= 8 else [*shown[:3], "…", shown[-1]])

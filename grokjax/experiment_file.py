@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import re
 import sys
 import traceback
 import types
 from pathlib import Path
 
-from grokjax.config import Config, ConfigError, Experiment
-from grokjax.config.coercion import suggestion
-from grokjax.config.fields import field_types
+from grokjax.config import ConfigError, Experiment
 from grokjax.config.source import NAME
 
 _NUMBERS = itertools.count(1)
@@ -59,23 +56,8 @@ def where(error: BaseException, path: Path) -> str:
 
 
 def explain(error: BaseException) -> str:
-    """One sentence; an unknown field is the error worth a suggestion."""
-    unknown = re.search(
-        r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)
-    )
-    classes = {cls.__name__: cls for cls in _config_classes()}
-    if isinstance(error, TypeError) and unknown and unknown[1] in classes:
-        known = field_types(classes[unknown[1]])
-        return f"{unknown[2]}: {unknown[1]} has no such field, {suggestion(unknown[2], known)}."
+    """One sentence on what a file raised that is no refusal of ours."""
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
-
-
-def _config_classes() -> list[type]:
-    """Everything that an experiment file may have called by a wrong field."""
-    below = list(Config.__subclasses__())
-    for cls in below:
-        below += cls.__subclasses__()
-    return below
 
 
 def default_folder(path: Path) -> Path:

@@ -13,12 +13,14 @@ from typing import Annotated, Any
 import tyro
 
 from grokjax.config import Config, ConfigError, Experiment
-from grokjax.config.fields import field_types, leaves
+from grokjax.config.fields import field_types, leaf_types, leaves, parts
 
 HIDDEN = ("sweep", "refine")
 """Fields of an experiment that the command line does not override."""
 LISTS = ("modifiers", "changes")
 """Fields that are lists of parts, which have no flags either."""
+POWER = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}")
+"""How numbers are written that are whole and look as if they were not."""
 USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
 
 
@@ -80,14 +82,15 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
         with contextlib.redirect_stderr(messages):
             parsed: Any = tyro.cli(
                 command,
-                args=arguments,
+                args=_whole_numbers(experiment, arguments),
                 prog=USAGE.removesuffix(" [options] [field overrides]"),
                 description="Train the runs of an experiment file; its fields can be overridden.",
                 config=(tyro.conf.FlagCreatePairsOff,),
             )
     except SystemExit as stop:
         if stop.code:
-            raise ConfigError(_one_sentence(messages.getvalue())) from None
+            said = _unknown_flag(experiment, arguments) or _one_sentence(messages.getvalue())
+            raise ConfigError(said) from None
         raise
     flagged = [name for name, value in given.items() if _has_flags(name, value)]
     values = {name: getattr(parsed.experiment, name) for name in flagged}
@@ -128,6 +131,43 @@ def _refuse_axes(before: Experiment, after: Experiment) -> None:
             raise ConfigError(
                 f"{path}={new[path]!r}: the field is an axis of the sweep, edit FILE."
             )
+
+
+def _flagged(experiment: Experiment) -> dict[str, Any]:
+    """Dotted path → annotation of every field that has a flag."""
+    given, no_field = experiment.values(), parts(experiment)
+    types = {p: kind for p, kind in leaf_types(experiment).items() if p not in no_field}
+    heads = {name for name, value in given.items() if _has_flags(name, value)}
+    return {path: kind for path, kind in types.items() if path.split(".")[0] in heads}
+
+
+def _unknown_flag(experiment: Experiment, arguments: list[str]) -> str | None:
+    """What is wrong about the first word that looks like a flag and is none."""
+    from grokjax.config import wrong_words
+
+    fields = list(_flagged(experiment))
+    options = [field.name for field in dataclasses.fields(Options)]
+    known = {wrong_words.as_flag(path) for path in (*fields, *options)} | {"--help"}
+    for word in arguments:
+        flag = word.split("=")[0]
+        name = flag.replace("_", "-")
+        # A field that is True has a flag to turn it off, `--model.no-causal`.
+        if name.startswith("--") and not {name, name.replace("no-", "", 1)} & known:
+            return wrong_words.flag(experiment, flag, fields, options)
+    return None
+
+
+def _whole_numbers(experiment: Experiment, arguments: list[str]) -> list[str]:
+    """The words with `--steps 1e5` as `--steps 100000`: what a file may say, a flag may."""
+    whole = {p for p, kind in _flagged(experiment).items() if kind in (int, int | None)}
+    words: list[str] = []
+    for word in arguments:
+        flag, _, value = word.rpartition("=") if word.startswith("--") else ("", "", word)
+        name = (flag or (words or [""])[-1]).removeprefix("--").replace("-", "_")
+        if name in whole and POWER.fullmatch(value) and float(value).is_integer():
+            word = f"{flag}={float(value):.0f}" if flag else f"{float(value):.0f}"
+        words.append(word)
+    return words
 
 
 def _one_sentence(message: str) -> str:

@@ -145,6 +145,8 @@ def table(
         wide = pd.concat([wide, waiting.assign(text="…")], ignore_index=True)
     wide = wide.pivot_table(index=y, columns=x, values="text", aggfunc="first")
     wide = wide.sort_index(ascending=False).fillna("")
+    empty = {"": "none"}  # a list without anything in it, of modifiers say
+    wide = wide.rename(index=empty, columns=empty)
     note = f"grokked/runs and median {metric}; > marks cells censored at their budgets"
     note += ", … those of which no run has ended yet" * (waiting is not None and len(waiting) > 0)
     return f"{wide.to_string()}\n{note}"

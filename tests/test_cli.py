@@ -116,7 +116,6 @@ BAD_FILES = {
     "change beyond the budget": ("changes=[30000]", experiment("changes=(Change(30_000, weight_decay=1.0),)")),
     "change to a bad value": ("train_fraction=1.5", experiment("changes=(Change(5, train_fraction=1.5),)")),
     "snapshot between log points": ("snapshots.at=15", experiment("snapshots=SnapshotSchedule(at=(15,))")),
-    "end of runs that settle": ("snapshots.moments='end'", experiment("snapshots=SnapshotSchedule(moments=('end',))")),
     "no snapshot at all": ("snapshots=()", experiment("snapshots=SnapshotSchedule()")),
     "scale of weights that are given": ("init_scale=2.0", experiment("model=Transformer(init_scale=2.0), start=StartFrom('x', step=0)")),
     "donor that is nowhere": ("start='nowhere'", experiment("start=StartFrom('nowhere', step=0)")),

@@ -75,5 +75,5 @@ def test_growing_a_grid_keeps_the_old_ids(seeds, more):
 
 
 def test_an_unknown_name_gets_a_suggestion():
-    with pytest.raises(ConfigError, match="did you mean 'weight_decay'"):
+    with pytest.raises(ConfigError, match="did you mean weight_decay"):
         Experiment(sweep=grid(weight_decoy=[1])).runs()

@@ -209,6 +209,47 @@ def test_stopped_and_resumed_keeps_the_same_snapshots(tmp_path, monkeypatch):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
 
 
+def test_the_end_is_stored_of_runs_that_settle_diverge_or_use_up_their_budget(
+    tmp_path, monkeypatch
+):
+    """As if each log point were, bit for bit, and under a sweep that is stopped now and then."""
+    from grokjax.engine import plan
+
+    monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.002)
+    monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
+    ending = dataclasses.replace(BASE.thresholds, memorised=0.15, grokked=0.05, settle=2)
+    experiment = varied(
+        thresholds=ending, settle_steps=10, steps=100, sweep=grid(learning_rate=[5e-2, 5e-3, 1e200])
+    )
+    every = SnapshotSchedule(at=range(0, 101, 10))
+    whole = grokjax.run(
+        dataclasses.replace(experiment, snapshots=every), tmp_path / "whole", lanes=2
+    )
+    experiment = dataclasses.replace(experiment, snapshots=SnapshotSchedule(moments=("end",)))
+    stop, reports = threading.Event(), itertools.count()
+
+    def report(progress):
+        if next(reports) % 7 == 6:
+            stop.set()
+
+    starts = 0
+    for _ in range(30):
+        starts += 1
+        stop.clear()
+        found = grokjax.run(experiment, tmp_path / "parts", lanes=2, stop=stop, report=report)
+        if found.finished:
+            break
+    assert found.finished and starts > 1 and len(found.snapshots) == 3
+    assert set(found.runs["stop_reason"]) == {"settled", "budget", "diverged"}
+    pairs = (r.runs.sort_values("learning_rate").itertuples() for r in (found, whole))
+    for run, other in zip(*pairs, strict=True):
+        assert (run.learning_rate, run.last_step) == (other.learning_rate, other.last_step)
+        both = found.snapshot(run.run_id, "end"), whole.snapshot(other.run_id, run.last_step)
+        jax.tree.map(np.testing.assert_array_equal, *both)
+    (settled,) = found.runs["last_step"][found.runs["stop_reason"] == "settled"]
+    assert 0 < settled < 100
+
+
 BAD_DONORS = {
     "no sweep": ({"path": "nowhere"}, "no sweep.json"),
     "no such step": ({"step": 33}, "step=33"),

@@ -224,6 +224,6 @@ def test_too_few_runs_are_no_mistake_and_a_misspelt_column_is_none_of_the_data()
         lambda: compare.compare(runs, "weight_decay", by=["train_fractoin"]),
         lambda: cells.variance_shares(runs.rename(columns={"seed": "sed"})),
     ):
-        with pytest.raises(ConfigError, match="has no such column") as refused:
+        with pytest.raises(ConfigError, match="a column of the runs") as refused:
             misspelt()
         assert not isinstance(refused.value, NotEnoughRunsError)

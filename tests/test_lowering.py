@@ -147,7 +147,7 @@ VARIED = {
         2,
         {
             "snapshots": SnapshotSchedule(
-                at=(0, 20), moments=("t_mem", "t_grok"), with_optimizer=True
+                at=(0, 20), moments=("t_mem", "t_grok", "end"), with_optimizer=True
             )
         },
         {},

@@ -11,6 +11,7 @@ from grokjax.analysis import survival
 from grokjax.analysis.survival import TIMES, Sample, censored_times, wilson
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import SEEDS
+from grokjax.config.synonyms import Known, explain
 from grokjax.results.schema import onset_columns
 
 _BESIDE_TIMES = ("run_id", "status", "stop_reason", "error", "last_step", "wall_s")
@@ -88,8 +89,9 @@ def check_columns(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok
         raise ConfigError(f"axes={list(axes)!r}: one of them is there twice, choose others.")
     for name in (*axes, metric):
         if name not in runs.columns:
-            known = ", ".join(sorted(runs.columns))
-            raise ConfigError(f"{name}: the runs table has no such column, it has {known}.")
+            there = TIMES if name == metric and name not in axes else runs.columns
+            known = [Known(str(column), "the runs", "column") for column in there]
+            raise ConfigError(explain(name, known, whole="results.runs has them all"))
     if metric not in TIMES:
         raise ConfigError(f"metric={metric!r}: no time to map, choose from {', '.join(TIMES)}.")
 

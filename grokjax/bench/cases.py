@@ -17,8 +17,8 @@ from grokjax.config import (
     Sweep,
     Transformer,
 )
-from grokjax.config.coercion import suggestion
 from grokjax.config.fields import replace_paths
+from grokjax.config.synonyms import suggestion
 
 STANDARD = {
     "1L": Experiment(task=ModularArithmetic("add", p=113), model=Transformer(), train_fraction=0.3),
@@ -94,7 +94,7 @@ def chosen(options: Options) -> list[Case]:
         elif name in STANDARD:
             experiment = STANDARD[name]
         else:
-            raise ConfigError(f"cases={name!r}: {suggestion(name, STANDARD)}, or give a .py file.")
+            raise ConfigError(f"cases={name!r}: it is no .py file, {suggestion(name, STANDARD)}")
         experiment = dataclasses.replace(experiment, matmul_precision=options.precision)
         cases.append(Case(name, experiment, options.lanes))
     return cases

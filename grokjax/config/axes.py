@@ -6,6 +6,7 @@ Axes have the names of fields; `config.fields.resolve_path` says how they are lo
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -43,6 +44,11 @@ class Sweep:
         ):
             raise ConfigError(f"sweep={self.cells!r}: give grid(...), or a list of dictionaries.")
         object.__setattr__(self, "cells", cells)
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names that any cell has, each once."""
+        return tuple(dict.fromkeys(name for cell in self.cells for name in cell))
 
     def __len__(self) -> int:
         return len(self.cells)

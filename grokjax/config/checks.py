@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.parts import PerturbingModifier
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def check_experiment(experiment: Experiment) -> None:
 
 def _check_split(experiment: Experiment) -> None:
     fraction, task, split = experiment.train_fraction, experiment.task, experiment.split
-    remedy = "the train fraction lies strictly between 0 and 1"
+    remedy = share(fraction, "give a share strictly between 0 and 1")
     require(0 < fraction < 1, "train_fraction", fraction, remedy)
     remedy = f"the rows of {task.kind} are no pairs of two operands, give split='random'"
     require(split in ("random", "balanced") or task.operands is not None, "split", split, remedy)
@@ -52,11 +52,12 @@ def _check_split(experiment: Experiment) -> None:
     remedy += ", choose a larger fraction" if n_train < 1 else ", choose a smaller one"
     require(0 < n_train < rows, "train_fraction", fraction, remedy)
     noise = experiment.label_noise
-    require(0 <= noise <= 1, "label_noise", noise, "give a share in [0, 1]")
+    require(0 <= noise <= 1, "label_noise", noise, share(noise, "give a share in [0, 1]"))
     remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"
     require(noise == 0 or not task.teacher_forced, "label_noise", noise, remedy)
     size = experiment.batch_size
-    remedy = f"give 1 row or more, and at most the {n_train} that are trained on"
+    remedy = f"give 1 row or more, and at most the {n_train} that are trained on, or leave it out "
+    remedy += "(None) for all of them in every update"
     require(size is None or 1 <= size <= n_train, "batch_size", size, remedy)
 
 
@@ -107,9 +108,6 @@ def _check_snapshots(experiment: Experiment) -> None:
             require(not name.endswith("init_scale") or value == 1, name, value, remedy)
     if experiment.snapshots is None:
         return
-    remedy = "a run may settle before its budget's end, give settle_steps=None or other moments"
-    ends = "end" in experiment.snapshots.moments and experiment.settle_steps is not None
-    require(not ends, "snapshots.moments", "end", remedy)
     every, budget = experiment.log_every, experiment.steps
     for step in experiment.snapshots.at:
         remedy = f"give multiples of log_every={every} up to the budget of {budget}"

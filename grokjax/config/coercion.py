@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Literal
+
+from grokjax.config.synonyms import article, suggestion
 
 
 class ConfigError(ValueError):
@@ -19,13 +20,6 @@ def require(condition: bool, field: str, value: object, remedy: str) -> None:
     """Raise a one-sentence `ConfigError` that names field, value and remedy."""
     if not condition:
         raise ConfigError(f"{field}={value!r}: {remedy}.")
-
-
-def suggestion(name: str, known: typing.Iterable[str]) -> str:
-    """`did you mean 'width'?`, or the list of what there is."""
-    known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose from {', '.join(known)}"
 
 
 def coerce(value: Any, kind: Any, name: str) -> Any:
@@ -65,12 +59,21 @@ def _as_one_of(kinds: tuple[Any, ...], value: Any, name: str) -> Any:
 
 def _as_choice(choices: tuple[Any, ...], value: Any, name: str) -> Any:
     if not (isinstance(value, str) and value in choices):
+        near = suggestion(value, choices) if isinstance(value, str) else ""
+        if near.endswith("?"):
+            raise ConfigError(f"{name}={value!r}: {near}")
         require(False, name, value, f"choose from {', '.join(map(repr, choices))}")
     return value
 
 
 def _as_tuple(item: Callable[[Any, str], Any], value: Any, name: str) -> Any:
-    require(isinstance(value, (tuple, list)), name, value, "give a tuple")
+    if isinstance(value, str):
+        item(value, name)  # which may know better what is meant
+    many = isinstance(value, Iterable) and getattr(value, "shape", None) != ()
+    # Sets have no order, of which the identity of a run is made too.
+    listed = many and not isinstance(value, (str, bytes, Mapping, Set))
+    remedy = "give a list" if many and not isinstance(value, str) else "give a list, put it into []"
+    require(listed, name, value, remedy)
     return tuple(item(v, name) for v in value)
 
 
@@ -82,8 +85,16 @@ def _as_kind(kind: Any, value: Any, name: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         require(abs(value) < 2**1000, name, value, "give a number that a float can hold")
         value = float(value)
+    if kind is int and isinstance(value, float):
+        # Beyond that size floats are rounded, and 1e16 + 1 is another number than was meant.
+        exact = value.is_integer() and abs(value) < 2**53
+        require(exact, name, value, "give a whole number")
+        value = int(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        require(False, name, value, f"expected {_kind_name(kind)}, not {type(value).__name__}")
+        # Parts say what to write instead, for they know each other.
+        remedy = getattr(kind, "remedy_for", None)
+        text = f"expected {_kind_name(kind)}, not {type(value).__name__}"
+        require(False, name, value, remedy(value, name) if remedy else text)
     if kind is not float:
         return value
     require(math.isfinite(value), name, value, "give a finite number")
@@ -99,4 +110,9 @@ def _fits(value: Any, kind: Any) -> bool:
 
 def _kind_name(kind: type) -> str:
     plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
-    return plain.get(kind, f"a {kind.__name__}")
+    return plain.get(kind, article(kind.__name__))
+
+
+def share(value: float, remedy: str) -> str:
+    """The remedy for a share that is out of bounds, which may have been meant as per cent."""
+    return f"{remedy}: for {value:g} % give {value / 100:g}" if 1 < value <= 100 else remedy

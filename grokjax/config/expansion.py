@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from grokjax.config.axes import Sweep
 from grokjax.config.coercion import ConfigError
-from grokjax.config.fields import leaves_at, replace_paths, resolve_path
-from grokjax.config.identity import OF_THE_SWEEP, plain
+from grokjax.config.fields import Config, leaves_at, replace_paths, resolve_path
+from grokjax.config.identity import OF_THE_SWEEP, SECTIONS, plain
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -37,21 +37,53 @@ def expand(
     Raises:
       ConfigError: a cell names what is no field, or makes a run that makes no sense.
     """
-    names = dict.fromkeys(name for cell in experiment.sweep.cells for name in cell)
-    paths = {name: resolve_path(experiment, name) for name in names}
-    for path in paths.values():
-        if path.split(".")[0] in OF_THE_SWEEP:
-            raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
+    paths = _paths(experiment)
     base = experiment.replaced(sweep=Sweep(), refine=None)
     runs: dict[str, Experiment] = {}
     for cell in experiment.sweep.cells:
-        values = {paths[name]: value for name, value in cell.items()}
-        if len(values) < len(cell):
-            raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
-        run = replace_paths(base, values).resolved()
+        run = replace_paths(base, _by_path(cell, paths)).resolved()
         vars(run)["run_id"] = name(run)  # as the property would, but by this rule
         runs.setdefault(run.run_id, run)
     return Expansion(runs, _axes(runs.values(), set(paths.values())))
+
+
+def check_sweep(experiment: Experiment) -> None:
+    """Refuse a sweep over what is no field, or whose first cell makes no sense.
+
+    That takes no longer for many cells; the others are checked when they are expanded.
+    """
+    paths, cells = _paths(experiment), experiment.sweep.cells
+    if paths:
+        base = experiment.replaced(sweep=Sweep(), refine=None)
+        replace_paths(base, _by_path(cells[0], paths))
+
+
+def _paths(experiment: Experiment) -> dict[str, str]:
+    """The names that a sweep's cells have → dotted paths."""
+    paths = {name: _path(experiment, name) for name in experiment.sweep.names}
+    for path in paths.values():
+        if path.split(".")[0] in OF_THE_SWEEP:
+            raise ConfigError(f"{path}: this field belongs to the whole sweep, no axis.")
+    return paths
+
+
+def _path(experiment: Experiment, name: str) -> str:
+    """The path of a name in the experiment, or in one with the parts of a cell that has it."""
+    try:
+        return resolve_path(experiment, name)
+    except ConfigError:
+        cell = next(cell for cell in experiment.sweep.cells if name in cell)
+        swept = {n: v for n, v in cell.items() if n in SECTIONS and isinstance(v, Config)}
+        if not swept:
+            raise
+        return resolve_path(experiment._with(swept), name)
+
+
+def _by_path(cell: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
+    values = {paths[name]: value for name, value in cell.items()}
+    if len(values) < len(cell):
+        raise ConfigError(f"{', '.join(cell)}: two of these name the same field, drop one.")
+    return values
 
 
 def _axes(runs: Iterable[Experiment], named: set[str]) -> dict[str, list[Any]]:

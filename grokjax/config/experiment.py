@@ -15,7 +15,7 @@ from grokjax.config.changes import Change
 from grokjax.config.checks import check_experiment
 from grokjax.config.coercion import ConfigError
 from grokjax.config.donors import StartFrom
-from grokjax.config.expansion import Expansion, expand
+from grokjax.config.expansion import Expansion, check_sweep, expand
 from grokjax.config.fields import Config, leaves, parts, replace_paths, resolve_path, traced
 from grokjax.config.identity import (
     OF_THE_SWEEP,
@@ -138,6 +138,7 @@ class Experiment(Config):
         if self.dtype == "float32":
             for part in parts(self).values():
                 _check_in_float32(part)
+        check_sweep(self)
         if self.refine is not None:
             self.refined_axes()
 
@@ -156,7 +157,8 @@ class Experiment(Config):
 
     def stages(self) -> list[Experiment]:
         """The experiment before the first change, between two of them, and after the last."""
-        stages = [dataclasses.replace(self, changes=(), refine=None)] if self.changes else [self]
+        # Stages are of one run: an axis may go into the changes, which they do not have.
+        stages = [self.replaced(changes=(), sweep=Sweep(), refine=None)] if self.changes else [self]
         for change in self.changes:
             new = {resolve_path(stages[0], name): value for name, value in change.new}
             for path, value in new.items():

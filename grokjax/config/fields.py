@@ -7,6 +7,7 @@ A field is *static* (it changes array shapes or the compiled program) or *traced
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import dataclasses
 import functools
@@ -16,9 +17,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from grokjax.config import source
-from grokjax.config.coercion import ConfigError, coerce, require, suggestion
+from grokjax.config.coercion import ConfigError, coerce, require
 
 __all__ = ["Config", "ConfigError", "traced"]
+
+_Made = typing.TypeVar("_Made")
 
 
 def traced(default: Any, *, at_start: bool = False) -> Any:
@@ -57,8 +60,33 @@ def field_types(cls: Any) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
+class Checked(abc.ABCMeta):
+    """The class of configuration classes: wrong arguments are refused in a sentence.
+
+    It is one of abstract classes too, so that a user's own part may also be one.
+    """
+
+    # A type checker goes by `__init__` where what comes out is an instance.
+    def __call__(cls: type[_Made], *positional: Any, **named: Any) -> _Made:
+        try:
+            return super().__call__(*positional, **named)  # type: ignore[misc]
+        except TypeError:
+            from grokjax.config import wrong_words
+
+            sentence = wrong_words.call(cls, positional, named)  # type: ignore[arg-type]
+            if sentence is None:  # it came from within
+                raise
+        raise ConfigError(sentence)
+
+    @property
+    def __signature__(cls) -> inspect.Signature:
+        """That of `__init__`, for help and editors, who would show that of `__call__`."""
+        whole = inspect.signature(cls.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(metaclass=Checked):
     """Base of the configuration dataclasses: values are typed and checked once, here."""
 
     kind: ClassVar[str] = ""
@@ -69,6 +97,13 @@ class Config:
         if "__repr__" not in vars(cls):
             # Or `dataclass` would write one with every field.
             setattr(cls, "__repr__", cls.__repr__)  # noqa: B010
+
+    @classmethod
+    def remedy_for(cls, value: Any, name: str) -> str:
+        """What to write where `value` was given as a field `name` that holds one of these."""
+        from grokjax.config import wrong_words
+
+        return wrong_words.part(cls, value, name)
 
     def __post_init__(self) -> None:
         cls: Any = type(self)
@@ -241,10 +276,9 @@ def resolve_path(config: Config, name: str) -> str:
         return matches[0]
     if matches:
         raise ConfigError(f"{name}: the name is not unique, write one of {', '.join(matches)}.")
-    known = {path.rsplit(".", 1)[-1] for path in paths} | set(paths)
-    raise ConfigError(
-        f"{name}: no field of the experiment has this name, {suggestion(name, known)}"
-    )
+    from grokjax.config import wrong_words
+
+    raise ConfigError(wrong_words.axis(config, name))
 
 
 def replace_paths(config: Any, values: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.donors import Donor
 from grokjax.config.fields import traced
 
@@ -33,4 +33,4 @@ class Mask(Donor):
 
     def check(self) -> None:
         super().check()
-        require(0 < self.keep <= 1, "keep", self.keep, "a share to keep lies in (0, 1]")
+        require(0 < self.keep <= 1, "keep", self.keep, share(self.keep, "give a share in (0, 1]"))

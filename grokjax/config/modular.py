@@ -69,6 +69,12 @@ class ModularArithmetic(Task):
     """Whether to leave out the rows with a > b, whose answers a commutative operation gives away
     where the row with the operands exchanged is in the training set."""
 
+    def __post_init__(self) -> None:
+        known = not isinstance(self.op, str) or self.op in OPERATIONS
+        remedy = f"choose from {', '.join(OPERATIONS)}, or write your own with own.operation"
+        require(known, "op", self.op, remedy)
+        super().__post_init__()
+
     def check(self) -> None:
         require(2 <= self.p <= 1000, "p", self.p, "the modulus must lie between 2 and 1000")
         if self.op in DIVIDING:

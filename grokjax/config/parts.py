@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.fields import Config, traced
 
 __all__ = [
@@ -88,7 +88,7 @@ class Model(Config):
             require(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         scale, rate = self.output_scale, self.dropout
         require(scale is None or scale > 0, "output_scale", scale, "give a positive number")
-        remedy = "a share of the activations lies in [0, 1)"
+        remedy = share(rate or 0.0, "a share of the activations lies in [0, 1)")
         require(rate is None or 0 <= rate < 1, "dropout", rate, remedy)
 
     @property

@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from grokjax.config import source
 from grokjax.config.changes import Change
 from grokjax.config.coercion import ConfigError
 from grokjax.config.experiment import Experiment
@@ -118,4 +119,5 @@ def _class_of(kind: str, base: type[Config], path: str) -> type[Config]:
             f"{path}={kind!r}: no word of this name is defined here; import the file that defines "
             "it, or give experiment=, as it was trained."
         )
-    return found[-1]
+    ours = [cls for cls in found if source.is_ours(cls)]
+    return (ours or found)[-1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.fields import Config
 
 __all__ = ["Refine"]
@@ -34,5 +34,5 @@ class Refine(Config):
         for name in ("rounds", "runs", "seeds"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
         require(0 <= self.halvings <= 6, "halvings", self.halvings, "give 0 to 6")
-        remedy = "a share of the map lies strictly between 0 and 1"
+        remedy = share(self.band or 0.0, "a share of the map lies strictly between 0 and 1")
         require(self.band is None or 0 < self.band < 1, "band", self.band, remedy)

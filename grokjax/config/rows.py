@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import reprlib
+import warnings
 from array import array
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,11 +15,16 @@ from typing import Any, ClassVar, Literal, NoReturn
 from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import data
 from grokjax.config.parts import Task
+from grokjax.config.synonyms import suggestion
 
 __all__ = ["Table"]
 
 MOST_TOKENS = 1_000_000
 """Tokens and classes are below this number, for a network has weights for every one of them."""
+
+
+MOST_BITS = 8
+"""Columns of zeros and ones from which on it is worth a warning that they are tokens."""
 
 
 class Numbers(tuple[Any, ...]):
@@ -65,10 +71,42 @@ def check_numbers(name: str, given: Any, *, wide: bool) -> Numbers:
     flat = _flat(name, list(itertools.chain.from_iterable(items) if wide else items), width)
     numbers = Numbers(zip(*[iter(flat)] * width, strict=True) if wide else flat)
     numbers.whole, numbers.largest, numbers.width = isinstance(flat[0], int), max(flat), width
+    if wide and numbers.whole and numbers.largest == 1:
+        _check_bits(name, numbers)
     content = array("q" if numbers.whole else "d", flat)
     shape = f"{content.typecode} {len(numbers)} {width} ".encode()
     numbers.checksum = hashlib.sha256(shape + content.tobytes()).hexdigest()
     return numbers
+
+
+def _check_bits(name: str, rows: Numbers) -> None:
+    """Refuse tokens that can only be meant as one-hot numbers, and warn of those that may be.
+
+    Bits are a fine alphabet, but a table of a hundred of them is seldom a hundred tokens long.
+    """
+    numbers = "write decimals for plain numbers, such as array.astype(float)"
+    if size := _one_hot_size(rows):
+        blocks = rows.width // size
+        columns = "1 column" if blocks == 1 else f"{blocks} columns"
+        remedy = f"every {size} columns have a single 1, which is one-hot, but whole numbers are "
+        remedy += f"tokens: {numbers}, or the tokens themselves, 0 … {size - 1} in {columns}"
+        _refuse(name, rows[0], remedy)
+    if rows.width > MOST_BITS:
+        tokens = f"{name}: {rows.width} zeros and ones in a row are read as {rows.width} tokens"
+        # Of the frames between, the last is the call of `Table`.
+        warnings.warn(f"{tokens}, as whole numbers are: {numbers}.", stacklevel=6)
+
+
+def _one_hot_size(rows: Numbers) -> int:
+    """Columns of each block that has a single 1 in every row; 0 where that is not so."""
+    blocks = sum(rows[0])
+    size = rows.width // blocks if blocks and rows.width % blocks == 0 else 0
+    if size < 3:  # pairs of bits are as likely to be tokens
+        return 0
+    starts = range(0, rows.width, size)
+    whole = all(sum(row[at : at + size]) == 1 for row in rows for at in starts)
+    used = all(map(any, zip(*rows, strict=True)))  # no column is there for nothing
+    return size if whole and used else 0
 
 
 def _width(name: str, rows: tuple[Any, ...]) -> int:
@@ -110,8 +148,9 @@ class Table(Task):
     """Rows of your own, `targets[i]` being the answer for `inputs[i]`.
 
     Whole numbers are tokens and classes, counted from 0; one decimal point among them (`1.0`)
-    makes all inputs features, or all targets numbers. What a table is called in results is the
-    SHA-256 checksum of its rows (FIPS 180-4); the rows themselves are not written there.
+    makes all inputs features, or all targets numbers. Whole numbers that are one-hot are refused.
+    What a table is called in results is the SHA-256 checksum of its rows (FIPS 180-4); the rows
+    themselves are not written there.
 
     >>> from grokjax import Table
     >>> xor = Table([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0])
@@ -200,8 +239,9 @@ def _frame(path: Path) -> Any:
 def _check_column(frame: Any, name: str) -> None:
     import pandas as pd
 
-    remedy = f"there is no such column, choose from {', '.join(map(str, frame.columns))}"
-    require(name in frame.columns, "column", name, remedy)
+    if name not in frame.columns:
+        there = suggestion(name, map(str, frame.columns))
+        raise ConfigError(f"column={name!r}: there is no such column, {there}")
     gaps = frame[name].isna().to_numpy().nonzero()[0].tolist()
     remedy = f"rows {gaps[:3]} below the header have no value, fill it in or drop them"
     require(not gaps, "column", name, remedy)

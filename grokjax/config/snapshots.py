@@ -25,8 +25,8 @@ class SnapshotSchedule(Config):
     """Number of further steps, evenly spaced in the logarithm from `log_every` to the budget."""
     moments: tuple[Moment, ...] = ()
     """Moments of a run at which to store. t_mem and t_grok: the first log point with train (test)
-    accuracy at or above `thresholds.memorised` (`thresholds.grokked`); end: the last step of the
-    budget, which needs settle_steps=None, for a run that settles does not reach it."""
+    accuracy at or above `thresholds.memorised` (`thresholds.grokked`); end: the run's last log
+    point, whether it has settled there, diverged or used up its budget."""
     with_optimizer: bool = False
     """Whether to store the optimiser's state too, as is needed to go on from a snapshot."""
 
@@ -36,7 +36,7 @@ class SnapshotSchedule(Config):
         require(anything, "snapshots", self.at, "name steps, moments, or a number of log_spaced")
 
     def steps(self, budget: int, log_every: int) -> tuple[int, ...]:
-        """The steps that are known before a run starts, in order; t_mem and t_grok are not.
+        """The steps that are known before a run starts, in order; moments are not.
 
         >>> from grokjax import SnapshotSchedule
         >>> SnapshotSchedule(at=(0, 500), log_spaced=3).steps(budget=1000, log_every=10)
@@ -50,5 +50,4 @@ class SnapshotSchedule(Config):
             round(log_every * (budget / log_every) ** (k / max(1, self.log_spaced - 1)) / log_every)
             for k in range(self.log_spaced)
         ]
-        end = (budget,) if "end" in self.moments else ()
-        return tuple(sorted({*self.at, *(log_every * k for k in spaced), *end}))
+        return tuple(sorted({*self.at, *(log_every * k for k in spaced)}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.fields import Config
 
 __all__ = ["Thresholds"]
@@ -52,11 +52,10 @@ class Thresholds(Config):
     """Factor by which test loss must fall, rise and fall again to count as double descent."""
 
     def check(self) -> None:
-        for name in ("memorised", "grokked"):
-            value = getattr(self, name)
-            require(0 < value <= 1, name, value, "an accuracy threshold lies in (0, 1]")
-        for value in self.also:
-            require(0 < value <= 1, "also", value, "an accuracy threshold lies in (0, 1]")
+        for name in ("memorised", "grokked", "also"):
+            for value in self.also if name == "also" else (getattr(self, name),):
+                remedy = share(value, "an accuracy threshold lies in (0, 1]")
+                require(0 < value <= 1, name, value, remedy)
         require(self.settle >= 1, "settle", self.settle, "give 1 log point or more")
         require(self.gap_steps >= 0, "gap_steps", self.gap_steps, "give 0 or more")
         require(self.smooth_steps >= 1, "smooth_steps", self.smooth_steps, "give 1 step or more")
@@ -64,4 +63,6 @@ class Thresholds(Config):
             require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
         for name in ("above_chance", "collapse_drop", "plateau_share", "plateau_spread"):
             value = getattr(self, name)
-            require(0 < value < 1, name, value, "give a share strictly between 0 and 1")
+            require(
+                0 < value < 1, name, value, share(value, "give a share strictly between 0 and 1")
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, share
 from grokjax.config.fields import traced
 from grokjax.config.networks import Network
 from grokjax.config.parts import Task
@@ -64,7 +64,8 @@ class Transformer(Network):
         remedy = f"positions='rotary' turns pairs, but a head of {self.size} is odd"
         require(self.positions != "rotary" or self.size % 2 == 0, "head_width", self.size, remedy)
         rate = self.attention_rate
-        require(rate is None or 0 <= rate <= 1, "attention_rate", rate, "give a share in [0, 1]")
+        remedy = share(rate or 0.0, "give a share in [0, 1]")
+        require(rate is None or 0 <= rate <= 1, "attention_rate", rate, remedy)
         remedy = "attention='uniform' has no softmax to mix with, leave it out"
         require(rate is None or self.attention == "softmax", "attention_rate", rate, remedy)
         remedy = "mean_field is for MLPs, give 'standard' or 'mup'"

@@ -9,6 +9,7 @@ import numpy as np
 
 from grokjax.analysis import onset
 from grokjax.config import Experiment, Thresholds
+from grokjax.training.spec import calm_steps
 
 Measures = dict[str, dict[str, np.ndarray]]
 """Instrument → part → values `[K]`."""
@@ -81,7 +82,8 @@ def ending(
     """Where a run ends among its next log points, if it does.
 
     The first thing that comes ends a run. What comes at the same log point has this order: a run
-    that diverged at its last one diverged, and one that settles there has used up its budget.
+    that diverged at its last one diverged, and one that settles there has used up its budget. Where
+    the parameters of the end are stored, `training.captures` finds the same log point.
 
     Args:
       config: of the run.
@@ -97,15 +99,14 @@ def ending(
     spent = np.flatnonzero(step >= config.steps)
     if len(spent) and (spent[0] + 1 < rows or reason is None):
         rows, reason = int(spent[0]) + 1, "budget"
-    if config.settle_steps is None:
+    long_enough = calm_steps(config)
+    if long_enough is None:
         return Ending(rows, reason, calm_since)
     # A run that is going to change may not stop before it has.
     last_change = max((change.step for change in config.changes), default=0)
     first = int(np.searchsorted(step[:rows], last_change))
-    # Long enough, too, for a crossing to count as sustained.
-    calm_steps = max(config.settle_steps, thresholds.settle * config.log_every)
     later = {name: values[first:rows] for name, values in curve.items()}
-    calm_since, settled = onset.settling(later, thresholds, calm_steps, calm_since)
+    calm_since, settled = onset.settling(later, thresholds, long_enough, calm_since)
     if settled is not None and (first + settled + 1 < rows or reason is None):
         rows, reason = first + settled + 1, "settled"
     return Ending(rows, reason, calm_since)

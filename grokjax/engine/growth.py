@@ -54,7 +54,8 @@ class Growth:
         """The growth in words."""
         words = f"a larger budget: {len(self.goes_on)} runs go on from where they ended"
         if self.begins_again:
-            words += f", {len(self.begins_again)} begin again (their last states were not kept)"
+            words += f", {len(self.begins_again)} begin again (their last states were not kept, or "
+            words += "snapshots depend on the budget)"
         return f"{words}, {len(self.stays)} stay as they are"
 
 

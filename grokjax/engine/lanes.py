@@ -26,6 +26,7 @@ from grokjax.engine import donors
 from grokjax.engine.ending import LogPoints, ending
 from grokjax.engine.plan import Program, Run
 from grokjax.training import loop
+from grokjax.training.captures import Captured
 from grokjax.training.loop import State
 from grokjax.training.spec import Hparams, Spec, shapes
 
@@ -102,7 +103,7 @@ class Lanes:
                 lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
         self._metrics: loop.Metrics | None = None
-        self._captured: loop.Captured | None = None
+        self._captured: Captured | None = None
 
     @property
     def busy(self) -> bool:
@@ -187,7 +188,7 @@ class Lanes:
             occupant.calm_since = end.calm_since
         return collected
 
-    def _taken(self) -> loop.Captured | None:
+    def _taken(self) -> Captured | None:
         """What the lanes have captured, on the host; None where that is nothing."""
         if self._captured is None or not np.asarray(self._captured.count).any():
             return None
@@ -227,7 +228,7 @@ class Lanes:
         return modes(self.program.spec)
 
 
-def _kept(captured: loop.Captured | None, lane: int) -> dict[int, dict[str, np.ndarray]]:
+def _kept(captured: Captured | None, lane: int) -> dict[int, dict[str, np.ndarray]]:
     """The snapshots that a lane has taken in a segment."""
     if captured is None:
         return {}

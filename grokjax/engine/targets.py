@@ -15,7 +15,7 @@ from jax.experimental import topologies
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from grokjax.config import ConfigError
-from grokjax.config.coercion import suggestion
+from grokjax.config.synonyms import suggestion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,5 +148,5 @@ def target(name: str) -> Target:
       ConfigError: there is none.
     """
     if name not in TARGETS:
-        raise ConfigError(f"target={name!r}: {suggestion(name, TARGETS)}.")
+        raise ConfigError(f"target={name!r}: {suggestion(name, TARGETS)}")
     return TARGETS[name]

@@ -161,7 +161,7 @@ class Results:
 
         Args:
           run_id: which run.
-          step: an update, or `t_mem`, `t_grok` or `end`, the end of its budget.
+          step: an update, or `t_mem`, `t_grok` or `end`, its last log point.
 
         Raises:
           ConfigError: they were not kept.
@@ -178,7 +178,7 @@ class Results:
         if isinstance(step, str):
             remedy = "give an update, or one of t_mem, t_grok, end"
             require(step in ("t_mem", "t_grok", "end"), "step", step, remedy)
-            at = rows["steps" if step == "end" else step].iloc[0]
+            at = rows["last_step" if step == "end" else step].iloc[0]
         if pd.isna(at) or int(at) not in of_run:
             kept = ", ".join(map(str, of_run)) or "none"
             seen = step if pd.isna(at) or step == at else f"{step} (step {at})"

@@ -9,14 +9,15 @@ import dataclasses
 import functools
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from grokjax import models, tasks
-from grokjax.training import instruments, losses, masks, modifiers, update
+from grokjax.training import captures, instruments, losses, masks, modifiers, update
+from grokjax.training.captures import Captured
 from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
 from grokjax.training.spec import Hparams, Spec
 from grokjax.training.words import Words
@@ -46,6 +47,9 @@ class State:
     """1 where a weight is trained; None where all are."""
     seen: dict[str, jax.Array]
     """Moment at which a snapshot is taken, such as t_grok → whether it has come."""
+    calm_since: jax.Array | None = None
+    """Step since which the run has been above the thresholds of the stop rule, -1 where it is not;
+    None where the program need not know when a run ends."""
 
 
 @jax.tree_util.register_dataclass
@@ -99,20 +103,6 @@ class Metrics:
         return {name: getattr(self, name) for name in names}
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Captured:
-    """Snapshots that a segment has taken, and one more place that is never read.
-
-    Every log point writes somewhere, for whether it is wanted is a number in the program and not a
-    branch: a snapshot that is not wanted goes to the last place.
-    """
-
-    step: jax.Array  # [places + 1], step of each snapshot, -1 where there is none
-    count: jax.Array  # places that are taken
-    kept: dict  # [places + 1, ...], parameters, and the optimiser's state where it is asked for
-
-
 @functools.cache
 def layout(spec: Spec) -> models.Layout:
     """Which activations of the spec's table are computed once and shared by rows."""
@@ -141,8 +131,7 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
         mask = masks.make_mask(words.mask, donors.mask, stream(hp.seed, MASK))
         params = masks.apply(mask, params)
     optimizer = donors.optimizer or update.init(words, params)
-    seen = {moment: jnp.zeros((), bool) for moment in _thresholds(spec)}
-    return State(step, params, optimizer, mask, seen)
+    return State(step, params, optimizer, mask, *captures.begin(spec))
 
 
 def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, StepInfo]:
@@ -231,11 +220,11 @@ def segment(
             measures=_measure(spec, words, state.params, train, stage),
         )
         if captured is not None:
-            seen, captured = _capture(spec, hp, state, metrics, captured)
-            after = dataclasses.replace(after, seen=seen)
+            seen, calm_since, captured = captures.take(spec, hp, state, metrics, captured)
+            after = dataclasses.replace(after, seen=seen, calm_since=calm_since)
         return (after, captured), metrics
 
-    carry = (state, _nothing_captured(spec, log_points, state))
+    carry = (state, captures.nothing(spec, log_points, state))
     (state, captured), metrics = jax.lax.scan(scan_row, carry, None, length=log_points)
     return state, metrics, captured
 
@@ -287,52 +276,3 @@ def _over_tiles(
     if tiles == 1:  # no empty loop, as above
         return score(first, first_key)
     return jax.lax.scan(add, score(first, first_key), rest)[0]
-
-
-def _thresholds(spec: Spec) -> dict[str, tuple[str, float]]:
-    """Moment of a snapshot → the accuracy, and the value that is first reached then."""
-    if spec.capture is None:
-        return {}
-    both = {
-        "t_mem": ("train_accuracy", spec.capture.memorised),
-        "t_grok": ("test_accuracy", spec.capture.grokked),
-    }
-    return {m: (name, float(least)) for m, (name, least) in both.items() if least is not None}
-
-
-def _nothing_captured(spec: Spec, log_points: int, state: State) -> Captured | None:
-    if spec.capture is None:
-        return None
-    places = 1 + min(log_points, spec.capture.steps + len(state.seen))
-    empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), _snapshot(spec, state))
-    return Captured(jnp.full(places, -1, jnp.int32), jnp.zeros((), jnp.int32), empty)
-
-
-def _snapshot(spec: Spec, state: State) -> dict[str, Any]:
-    """The arrays that a snapshot holds."""
-    assert spec.capture is not None  # asked for by captures only
-    optimizer = {"optimizer": state.optimizer} if spec.capture.optimizer else {}
-    return {"params": state.params, **optimizer}
-
-
-def _capture(
-    spec: Spec, hp: Hparams, state: State, metrics: Metrics, captured: Captured
-) -> tuple[dict[str, jax.Array], Captured]:
-    """Take a snapshot of this log point if its step, or an accuracy reached there, asks for it.
-
-    Returns:
-      Which moments have come by now, and the segment's snapshots with this one where it is wanted.
-    """
-    wanted = jnp.any(hp.snapshot_steps == state.step)
-    seen = dict(state.seen)
-    for moment, (name, least) in _thresholds(spec).items():
-        # In float32, as everywhere that accuracies are compared with thresholds.
-        reached = getattr(metrics, name).astype(jnp.float32) >= jnp.float32(least)
-        wanted |= reached & ~seen[moment]
-        seen[moment] |= reached
-    place = jnp.where(wanted, captured.count, len(captured.step) - 1)  # the last is never read
-    step = captured.step.at[place].set(state.step)
-    both = jax.tree.map(
-        lambda all, one: all.at[place].set(one), captured.kept, _snapshot(spec, state)
-    )
-    return seen, Captured(step, captured.count + wanted, both)

@@ -21,6 +21,8 @@ PADDING = 1.05
 """Largest ratio of the padded to the real number of training rows in a program. Padding so wastes
 a twentieth of the work at most, and training sets that differ by more have another compilation,
 which takes seconds."""
+NEVER = 2**31 - 1
+"""More updates than any run has."""
 TRACED = "traced"
 """Placeholder in a `Spec` for every number that the compiled program takes as an input."""
 
@@ -38,6 +40,9 @@ class Capture:
     """Train accuracy at which parameters are stored when it is first reached; None: not at all."""
     grokked: float | None
     """Test accuracy at which parameters are stored when it is first reached; None: not at all."""
+    ends: tuple[float, float] | None
+    """Train and test accuracy of the stop rule, where parameters are stored when a run ends; None:
+    they are not."""
     optimizer: bool
     """Whether the optimiser's state is stored too."""
 
@@ -110,6 +115,7 @@ class Hparams:
     split_seed: jax.Array  # [G]
     change_steps: jax.Array  # [G - 1]
     snapshot_steps: jax.Array  # [as many as the spec captures]
+    stop: jax.Array  # [2], budget, and updates of calm after which it settles; [0] if of no use
     seed: jax.Array
 
     def at(self, step: jax.Array) -> tuple[jax.Array, Words]:
@@ -142,6 +148,7 @@ def hparams(run: Experiment) -> Hparams:
         np.array([s.seed if s.split_seed is None else s.split_seed for s in stages], np.uint32),
         np.array([change.step for change in run.changes], np.int32),
         np.array(snapshot_steps(run), np.int32),
+        np.array(_stop(run), np.int32),
         np.uint32(run.seed),
     )
     return Hparams(jax.tree.map(stacked, *map(words_of, stages)), *as_arrays)
@@ -161,8 +168,25 @@ def shapes(spec: Spec) -> Hparams:
         split_seed=array("uint32", spec.stages),
         change_steps=array("int32", spec.stages - 1),
         snapshot_steps=array("int32", spec.capture.steps if spec.capture else 0),
+        stop=array("int32", 2 if spec.capture and spec.capture.ends else 0),
         seed=array("uint32"),
     )
+
+
+def calm_steps(run: Experiment) -> int | None:
+    """Updates above both thresholds after which a run has settled; None: it never does."""
+    if run.settle_steps is None:
+        return None
+    # Long enough, too, for a crossing to count as sustained.
+    return max(run.settle_steps, run.thresholds.settle * run.log_every)
+
+
+def _stop(run: Experiment) -> tuple[int, ...]:
+    """The numbers of the stop rule, where the program must know it."""
+    if run.snapshots is None or "end" not in run.snapshots.moments:
+        return ()
+    calm = calm_steps(run)
+    return run.steps, NEVER if calm is None else min(calm, NEVER)
 
 
 def snapshot_steps(run: Experiment) -> tuple[int, ...]:
@@ -204,6 +228,7 @@ def _capture(run: Experiment) -> Capture | None:
         steps=len(snapshot_steps(run)),
         memorised=thresholds.memorised if "t_mem" in moments else None,
         grokked=thresholds.grokked if "t_grok" in moments else None,
+        ends=(thresholds.memorised, thresholds.grokked) if "end" in moments else None,
         optimizer=run.snapshots.with_optimizer,
     )
 

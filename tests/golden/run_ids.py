@@ -30,7 +30,9 @@ def ids():
     }
     experiments = {}
     for path in sorted(EXPERIMENTS.glob("*.py")):
-        if path.stem != "tour" and not own(experiment := experiment_file.read(path)[0]):
+        if path.stem not in ("tour", "paper_figure") and not own(
+            experiment := experiment_file.read(path)[0]
+        ):
             found = list(experiment.expansion.runs)
             experiments[path.stem] = [len(found), found[0], found[-1], digest({"ids": found})]
     return {"words": words, "experiments": experiments}
