@@ -109,7 +109,7 @@ def _is_config(annotation: Any) -> bool:
 
 
 def _class_of(kind: str, base: type[Config], path: str) -> type[Config]:
-    """The class of a kind among a base class and all below it, the newest of those."""
+    """The class of a kind among a base class and all below it; of a user's own, the newest."""
     below = [base]
     for cls in below:
         below += cls.__subclasses__()
@@ -120,4 +120,4 @@ def _class_of(kind: str, base: type[Config], path: str) -> type[Config]:
             "it, or give experiment=, as it was trained."
         )
     ours = [cls for cls in found if source.is_ours(cls)]
-    return (ours or found)[-1]
+    return (ours[:1] or found)[-1]
