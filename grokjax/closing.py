@@ -128,6 +128,7 @@ def _works(compute: Callable[[], object]) -> bool:
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     """Every figure that the sweep has the axes for, as PNG and PDF, `report.html`, `summary.md`."""
     from grokjax import report
+    from grokjax.explorer import page
     from grokjax.figures import drawn, gallery, registry
 
     groups: dict[str, pd.DataFrame] = {}
@@ -141,8 +142,11 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     def save(name: str, draw: Callable[[], Drawn | Figure]) -> list[Path]:
         return drawn.save(draw(), folder / "figures", name)
 
-    def page() -> list[Path]:
+    def explorer() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
+        library = folder / page.LIBRARY
+        if not library.exists() or library.read_text(encoding="utf-8") != page.library():
+            write_text(library, page.library())
         write_text(folder / "report.html", report.html(summary, curves))
         return [folder / "report.html"]
 
@@ -159,5 +163,5 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
         return [folder / "summary.md"]
 
     no_page: list[Path] = []
-    paths += attempted("the page report.html", page, no_page)
+    paths += attempted("the page report.html", explorer, no_page)
     return paths + attempted("the digest summary.md", digest, no_page)

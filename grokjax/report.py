@@ -133,7 +133,7 @@ def _boundary(summary: Summary) -> dict[str, Any] | None:
     found = summary.boundary
     if found is None:
         return None
-    lines = {"curve": found.lines(0.0), "low": found.lines(1.0), "high": found.lines(-1.0)}
+    lines = {"curve": found.lines(0.0), "band": found.region()}
     drawn = {name: [line.tolist() for line in part] for name, part in lines.items()}
     return {"x": summary.x, "y": summary.y, **drawn}
 

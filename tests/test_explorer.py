@@ -65,11 +65,12 @@ def test_curves_are_shortened_and_steps_are_not():
 
 def test_nothing_is_fetched():
     found = Elements(page.render(payload()))
-    assert not [attrs for _, attrs in found.tags if {"src", "href"} & set(attrs)]
+    # But for the one file that lies beside it.
+    assert [a["src"] for _, a in found.tags if {"src", "href"} & set(a)] == ["plotly.min.js"]
     policy = next(attrs["content"] for _, attrs in found.tags if "http-equiv" in attrs)
     assert "default-src 'none'" in policy and "connect-src 'none'" in policy
     script_rule = re.search(r"script-src ([^;]*)", policy)[1]
-    assert re.fullmatch(r"'sha256-[^' ]+' 'sha256-[^' ]+'", script_rule)
+    assert re.fullmatch(r"'self' file: 'sha256-[^' ]+'", script_rule)
 
 
 @pytest.mark.parametrize("path", sorted(Path(page.__file__).parent.iterdir()), ids=lambda p: p.name)
@@ -97,6 +98,7 @@ def browser(tmp_path_factory):
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
     path.write_text(page.render(payload()), encoding="utf-8")
+    (path.parent / page.LIBRARY).write_text(page.library(), encoding="utf-8")
     return path
 
 
@@ -225,6 +227,7 @@ def test_a_sweep_without_two_axes_has_a_page_too(browser, tmp_path):
     runs = {name: values[:2] for name, values in table_of_runs()[0].items()}
     few = payload(maps=[], metrics=[], axes=[], boundary=None, tables=[], runs=runs, notes=[])
     (tmp_path / "few.html").write_text(page.render(few), encoding="utf-8")
+    (tmp_path / page.LIBRARY).write_text(page.library(), encoding="utf-8")
     reader = Reader(browser)
     reader.open(tmp_path / "few.html")
     assert "nothing to map" in reader.text("#map-section")
@@ -248,8 +251,92 @@ def test_how_long_two_thousand_runs_take_to_open(browser, tmp_path):
     data = payload(runs={**many, "run_id": names})
     data["curves"] = {**data["curves"], "runs": noisy}
     (tmp_path / "many.html").write_text(page.render(data), encoding="utf-8")
+    (tmp_path / page.LIBRARY).write_text(page.library(), encoding="utf-8")
     reader = Reader(browser)
     for _ in range(3):
         start = time.monotonic()
         reader.open(tmp_path / "many.html")
         print(f"2,000 runs: all drawn after {time.monotonic() - start:.2f} s")
+
+
+def test_the_address_keeps_map_metric_cell_and_run(reader, address):
+    reader.pick("#pair", 1)
+    reader.pick("#metric", 1)
+    reader.click_cell(0, 1)
+    reader.all("#chosen button.run")[-1].click()
+    shown = reader.text("#said"), reader.js("location.hash")
+    assert "run=run" in shown[1] and "metric=" in shown[1]
+    reader.driver.get("about:blank")
+    reader.driver.get(address.as_uri() + shown[1])
+    reader.wait("document.documentElement.dataset.ready === 'yes'")
+    assert (reader.text("#said"), reader.js("location.hash")) == shown
+    assert reader.js("document.getElementById('metric').value") == "1"
+    assert reader.js("document.getElementById('pair').value") == "1"
+    # A link that is pasted into the open page leads there too.
+    reader.driver.execute_script("location.hash = '#run=run30'")
+    reader.wait("document.getElementById('run-heading').textContent === 'Run run30'")
+
+
+def test_a_hostile_address_is_left_alone(reader, address):
+    reader.driver.get("about:blank")
+    hostile = "#map=a,b&metric=%3Cimg%20src%3Dx%3E&x=%7B%7D&y=[&run=%3Cscript%3E&__proto__=1"
+    reader.driver.get(address.as_uri() + hostile)
+    reader.wait("document.documentElement.dataset.ready === 'yes'")
+    assert "run30" in reader.text("#run-heading")
+    assert not reader.all("main img, main script")
+
+
+def test_dark_where_the_reader_asks_for_it(reader, address):
+    def colours():
+        return reader.js(
+            "[getComputedStyle(document.body).backgroundColor, "
+            "document.getElementById('curves')._fullLayout.paper_bgcolor, "
+            "document.getElementById('map')._fullLayout.font.color]"
+        )
+
+    light = colours()
+    reader.driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia",
+        {"features": [{"name": "prefers-color-scheme", "value": "dark"}]},
+    )
+    try:
+        reader.wait("document.documentElement.dataset.look === 'dark'")
+        dark = colours()
+        assert all(a != b for a, b in zip(light, dark, strict=True))
+        assert dark[0] == "rgb(23, 25, 27)"
+        reader.one("#look").click()  # the button counts for more than the system, and stays
+        assert colours() == light
+        reader.open(address)
+        assert colours() == light
+    finally:
+        reader.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+        reader.driver.execute_script("localStorage.clear()")
+
+
+def test_nothing_is_wider_than_a_phone(reader, address):
+    size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    reader.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        reader.open(address)
+        assert reader.js("document.documentElement.scrollWidth") <= 400
+        script = """
+          const words = "h1, h2, #map .xtitle, #map .ytitle, #map .cbtitle, .axis-label";
+          const boxes = [...document.querySelectorAll(words)]
+            .map((e) => e.getBoundingClientRect()).filter((b) => b.width > 0);
+          return boxes.some((a, i) => boxes.slice(i + 1).some((b) =>
+            Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+            Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1));"""
+        assert not reader.driver.execute_script(script)
+    finally:
+        reader.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_without_the_file_beside_it_the_page_says_so_and_has_its_tables(browser, tmp_path):
+    (tmp_path / "report.html").write_text(page.render(payload()), encoding="utf-8")
+    assert (tmp_path / "report.html").stat().st_size < 200_000
+    reader = Reader(browser)
+    reader.open(tmp_path / "report.html")
+    assert "plotly.min.js is not beside this page" in reader.text("[role=alert]")
+    assert reader.rows()
+    missing = [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
+    assert all("plotly.min.js" in entry["message"] for entry in missing)

@@ -190,7 +190,7 @@ def test_a_hostile_name_stays_text(summary):
     )
     page = report.html(dataclasses.replace(summary, results=results))
     assert "<img src=x" not in page
-    assert len(re.findall("</script>", page)) == 3  # payload, plotly, ours
+    assert len(re.findall("</script>", page)) == 3  # payload, plotly's file, ours
 
 
 def test_many_runs_have_the_curves_of_some(summary, monkeypatch):

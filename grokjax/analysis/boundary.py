@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -136,6 +137,22 @@ class Boundary:
         u, v = self.x.forward(xs), self.y.forward(ys)
         lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
         return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
+
+    def region(self) -> list[Line]:
+        """The borders of the 95 % band as closed lines, those of holes the other way round."""
+        import contourpy
+
+        xs, ys = self.fine
+        log_odds, half = self.fine_surface
+        u, v = self.x.forward(xs), self.y.forward(ys)
+        kind = contourpy.FillType.OuterOffset
+        found: Any = contourpy.contour_generator(u, v, np.abs(log_odds) - half, fill_type=kind)
+        rings = [
+            points[start:end]
+            for points, offsets in zip(*found.filled(-np.inf, 0.0), strict=True)
+            for start, end in itertools.pairwise(offsets)
+        ]
+        return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in rings]
 
     def _table(self, lines: list[Line]) -> pd.DataFrame:
         points = np.concatenate(lines) if lines else np.empty((0, 2))

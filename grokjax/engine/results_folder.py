@@ -23,6 +23,7 @@ from grokjax.results.reading import PLAN, WORK
 OURS = (
     "experiment.py",
     "report.html",
+    "plotly.min.js",
     "summary.md",
     "runs",
     "curves",

@@ -6,13 +6,11 @@ const columns = payload.runs;
 const everyRun = columns.run_id.map((_, run) => run);
 const OUTCOMES = ["status", "stop_reason", "error", "last_step"];
 const results = new Set([...OUTCOMES, ...payload.measures]);
-const INK = "#1f1f1f", MUTED = "#6b6b6b", RULE = "#d9d9d9";
 const TRAIN = "#0072B2", TEST = "#D55E00", CENSORED = "#e6e6e6";
-const FONT = { family: "system-ui, sans-serif", size: 12, color: INK };
 const PLOT_OPTIONS = { displayModeBar: false, responsive: true, showTips: false };
 
 // A run is its row number. `view` says which runs are shown: "cell", "kept" or "all".
-const state = { pair: null, metric: null, cell: null, run: null, view: "all", filters: new Map() };
+const state = { pair: null, metric: null, cell: null, run: null, view: "all", filters: new Map(), dark: null };
 const listeners = [];
 
 function onChange(keys, draw) {
@@ -25,6 +23,21 @@ function change(patch) {
   for (const { keys, draw } of listeners) {
     if (keys.some((key) => changed.includes(key))) draw();
   }
+}
+
+// Plots need the library that lies beside the page; all else is there without it.
+const plotly = globalThis.Plotly ?? null;
+
+function plot(id, traces, layout) {
+  plotly?.react(id, traces, layout, PLOT_OPTIONS);
+}
+
+function relayout(id, layout) {
+  plotly?.relayout(id, layout);
+}
+
+function onPlotClick(id, act) {
+  if (plotly) byId(id).on("plotly_click", ({ points: [point] }) => act(point));
 }
 
 function byId(id) {

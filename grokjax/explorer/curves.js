@@ -30,7 +30,7 @@ function drawCurves() {
     ...SPLITS.map(([split, color]) => lines(faint, `${split}_${what}`, { yaxis, line: { color, width: 1 }, opacity: alone })),
     ...SPLITS.map(([split, color]) => lines(strong, `${split}_${what}`, { yaxis, line: { color, width: 2.5 } })),
   ]);
-  Plotly.react("curves", traces, curvesLayout(traces), PLOT_OPTIONS);
+  plot("curves", traces, curvesLayout(traces));
   noteCurves(shown, faint.length + strong.length);
 }
 
@@ -54,13 +54,13 @@ function lines(runs, metric, look) {
 
 function curvesLayout(traces) {
   const step = payload.curves.step_unit;
-  const axis = { showgrid: true, gridcolor: "#eeeeee", zeroline: false, ticks: "outside", ticklen: 3, tickcolor: MUTED, linecolor: MUTED, automargin: true };
+  const axis = { showgrid: true, gridcolor: look.grid, zeroline: false, ticks: "outside", ticklen: 3, tickcolor: look.muted, linecolor: look.muted, automargin: true };
   const { shapes, annotations } = marks();
   const losses = traces.filter((trace) => trace.yaxis === "y2").flatMap(({ y }) => y);
   return {
-    font: FONT, margin: { l: 60, r: 16, t: 34, b: 44 }, showlegend: false, hovermode: "closest",
-    hoverlabel: { bgcolor: "white", bordercolor: MUTED, font: FONT, align: "left" }, dragmode: "zoom",
-    paper_bgcolor: "white", plot_bgcolor: "white", shapes, annotations,
+    font: look.font, margin: { l: 60, r: 16, t: 34, b: 44 }, showlegend: false, hovermode: "closest",
+    hoverlabel: look.label, dragmode: "zoom",
+    paper_bgcolor: look.paper, plot_bgcolor: look.paper, shapes, annotations,
     xaxis: { ...axis, type: "log", title: { text: escaped(step), standoff: 6 }, anchor: "y2", tickformat: "~s", dtick: logTicks(traces.flatMap(({ x }) => x), 1000) },
     yaxis: { ...axis, domain: [0.54, 1], range: [-0.04, 1.04], title: { text: "accuracy", standoff: 8 } },
     yaxis2: { ...axis, domain: [0, 0.46], type: "log", title: { text: "loss", standoff: 8 }, exponentformat: "power", dtick: logTicks(losses, 100), tickfont: { size: 10 } },
@@ -81,11 +81,11 @@ function marks() {
   return {
     shapes: times.map(([name, dash]) => {
       const time = valueOf(name, state.run);
-      return { type: "line", x0: time, x1: time, yref: "paper", y0: 0, y1: 1, line: { color: MUTED, width: 1.2, dash } };
+      return { type: "line", x0: time, x1: time, yref: "paper", y0: 0, y1: 1, line: { color: look.muted, width: 1.2, dash } };
     }),
     annotations: times.map(([name, , yshift]) => ({
       x: Math.log10(valueOf(name, state.run)), yref: "paper", y: 1, yanchor: "bottom", yshift, xanchor: "auto", showarrow: false,
-      text: escaped(`${name} ${show(valueOf(name, state.run))}`), font: { size: 11, color: INK },
+      text: escaped(`${name} ${show(valueOf(name, state.run))}`), font: { size: 11, color: look.ink },
     })),
   };
 }
@@ -100,9 +100,9 @@ function noteCurves(shown, number) {
 }
 
 function startCurves() {
-  onChange(["pair", "cell", "view", "run", "filters"], drawCurves);
+  onChange(["pair", "cell", "view", "run", "filters", "dark"], drawCurves);
   drawCurves();
-  byId("curves").on("plotly_click", ({ points: [point] }) => {
-    if (typeof point.customdata === "number") change({ run: point.customdata });
+  onPlotClick("curves", ({ customdata }) => {
+    if (typeof customdata === "number") change({ run: customdata });
   });
 }

@@ -20,6 +20,11 @@ function drawnTable({ title, columns: names, rows }) {
 }
 
 function startPage() {
+  startLook();
+  if (!plotly) {
+    const text = "The map and the curves are not drawn: plotly.min.js is not beside this page. Copy both files from the folder of the results.";
+    byId("notes").before(make("p", { className: "missing", role: "alert" }, text));
+  }
   byId("title").textContent = payload.title;
   byId("command").textContent = payload.command;
   byId("copy").addEventListener("click", copyCommand);
@@ -38,5 +43,6 @@ requestAnimationFrame(() => setTimeout(() => {
   startFilters();
   startParallel();
   startTable();
+  startFragment();
   document.documentElement.dataset.ready = "yes";
 }));

@@ -67,7 +67,7 @@ function drawMap() {
     ...boundaryLines(),
     numbers(layer, scale, missing),
   ];
-  Plotly.react("map", traces, mapLayout(), PLOT_OPTIONS);
+  plot("map", traces, mapLayout());
   drawKey(missing);
   byId("map").classList.toggle("bounded", boundaryOfMap() !== null);
 }
@@ -81,12 +81,17 @@ function coloured(layer, scale, metric) {
     colorscale: scale.colours.map((colour, index) => [index / (scale.colours.length - 1), colour]),
     colorbar: {
       thickness: 12, outlinewidth: 0, xpad: 8, ticklen: 3, tickvals: ticks.map(scale.warp), ticktext: ticks.map(compact),
-      title: { text: escaped(metric.label), side: "right" },
+      // On a phone there is no room for it, and the choice above the map says the same.
+      title: { text: isNarrow() ? "" : escaped(metric.label), side: "right" },
     },
     hovertext: layer.text.map((row, j) => row.map((text, i) => hoverText(text, metric, i, j))),
     hoverinfo: "text",
     hoverongaps: true,
   };
+}
+
+function isNarrow() {
+  return byId("map").clientWidth < 480;
 }
 
 function hoverText(text, metric, column, row) {
@@ -129,17 +134,20 @@ function boundaryOfMap() {
 function boundaryLines() {
   const boundary = boundaryOfMap();
   if (!boundary) return [];
-  const line = (polylines, width, dash) => {
+  const placed = (polylines) => {
     const points = polylines.flatMap((polyline) => [...polyline.map(boundary.place), [null, null]]);
-    const [x, y] = [0, 1].map((part) => points.map((point) => (Number.isFinite(point[part]) ? point[part] : null)));
-    // A white line below keeps the dark one visible on dark cells.
-    return [drawn(x, y, "rgba(255,255,255,0.85)", width + 2.5), drawn(x, y, "#000000", width, dash)];
+    return [0, 1].map((part) => points.map((point) => (Number.isFinite(point[part]) ? point[part] : null)));
   };
-  return [...line(boundary.low, 1.2, "5px,4px"), ...line(boundary.high, 1.2, "5px,4px"), ...line(boundary.curve, 2.2)];
+  // A white line below keeps the dark one visible on dark cells.
+  const line = ([x, y], width) => [drawn(x, y, "rgba(255,255,255,0.85)", width + 2.5), drawn(x, y, "#000000", width)];
+  // One shaded region: with few seeds its border goes to and fro, and a dashed one came apart.
+  const region = placed(boundary.band);
+  const shade = { ...drawn(...region, "rgba(255,255,255,0.9)", 2.4), fill: "toself", fillcolor: "rgba(120,120,120,0.38)" };
+  return [shade, drawn(...region, "#000000", 0.8), ...line(placed(boundary.curve), 2.2)];
 }
 
 function numbers(layer, scale, missing) {
-  const width = (byId("map").clientWidth - 170) / grid.x.levels.length;
+  const width = (byId("map").clientWidth - (isNarrow() ? 120 : 170)) / grid.x.levels.length;
   const height = (byId("map").clientHeight - 100) / grid.y.levels.length;
   const fit = Math.max(...layer.text.flat().map((text) => text.length)) * LETTER < width && height > 15;
   const [x, y, text, color] = [[], [], [], []];
@@ -149,7 +157,7 @@ function numbers(layer, scale, missing) {
     x.push(grid.x.positions[i]);
     y.push(grid.y.positions[j]);
     text.push(escaped(words));
-    const cell = value === null ? rgb(missing[j][i] ? CENSORED : "#ffffff") : colourAt(scale.colours, share);
+    const cell = value === null ? rgb(missing[j][i] ? CENSORED : look.paper) : colourAt(scale.colours, share);
     color.push(inkOn(cell));
   }));
   return { type: "scatter", mode: "text", x, y, text, textfont: { color, size: 12 }, hoverinfo: "skip", showlegend: false };
@@ -157,9 +165,9 @@ function numbers(layer, scale, missing) {
 
 function mapLayout() {
   return {
-    font: FONT, dragmode: false, showlegend: false, margin: { l: 56, r: 10, t: 10, b: 48 },
-    paper_bgcolor: "white", plot_bgcolor: "white", xaxis: mapAxis(grid.x), yaxis: mapAxis(grid.y),
-    shapes: selectedCell(), hovermode: "closest", hoverlabel: { bgcolor: "white", bordercolor: MUTED, font: FONT, align: "left" },
+    font: look.font, dragmode: false, showlegend: false, margin: { l: 56, r: 10, t: 10, b: 48 },
+    paper_bgcolor: look.paper, plot_bgcolor: look.paper, xaxis: mapAxis(grid.x), yaxis: mapAxis(grid.y),
+    shapes: selectedCell(), hovermode: "closest", hoverlabel: look.label,
   };
 }
 
@@ -168,7 +176,7 @@ function mapAxis(axis) {
   const kept = axis.levels.map((_, index) => index).filter((index) => index % every === 0);
   return {
     range: [axis.edges[0], axis.edges.at(-1)], fixedrange: true, showgrid: false, zeroline: false, automargin: true,
-    title: { text: escaped(labelOf(axis.column)), standoff: 10 }, ticks: "outside", ticklen: 3, tickcolor: MUTED,
+    title: { text: escaped(labelOf(axis.column)), standoff: 10 }, ticks: "outside", ticklen: 3, tickcolor: look.muted,
     tickvals: kept.map((index) => axis.positions[index]),
     ticktext: kept.map((index) => escaped(shortened(tickOf(axis.levels[index])))),
   };
@@ -188,7 +196,7 @@ function selectedCell() {
 function drawKey(missing) {
   const parts = [];
   if (missing.flat().some(Boolean)) parts.push(make("span", {}, make("i", { className: "hatched" }), "beyond the budget: at least the number shown"));
-  if (boundaryOfMap()) parts.push(make("span", {}, make("i", { className: "line boundary" }), "boundary, its interval dashed"));
+  if (boundaryOfMap()) parts.push(make("span", {}, make("i", { className: "line boundary" }), "boundary, its interval shaded"));
   byId("map-key").replaceChildren(...parts);
 }
 
@@ -218,11 +226,11 @@ function startMap() {
   options(byId("pair"), choices.map((pair, index) => [index, name(pair)]));
   options(byId("metric"), payload.metrics.map((metric, index) => [index, metric.label]));
   onChange(["pair"], changePair);
-  onChange(["pair", "metric"], drawMap);
-  onChange(["cell", "view"], () => Plotly.relayout("map", { shapes: selectedCell() }));
+  onChange(["pair", "metric", "dark"], drawMap);
+  onChange(["cell", "view"], () => relayout("map", { shapes: selectedCell() }));
   change({ pair: choices[0], metric: 0 });
   selectCell(state.cell);
-  byId("map").on("plotly_click", ({ points: [point] }) => selectCell({ row: point.pointIndex[0], column: point.pointIndex[1] }));
+  onPlotClick("map", ({ pointIndex: [row, column] }) => selectCell({ row, column }));
   byId("map").addEventListener("keydown", moveByKey);
   byId("pair").addEventListener("change", (event) => {
     change({ pair: choices[event.target.value] });

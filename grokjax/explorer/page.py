@@ -15,7 +15,7 @@ The payload, all of it ready for JSON; a number may be NaN or None where there i
 | a scale | "probability", "time", "diverging" or "plain", which says the colours |
 | `maps` | `[{"x", "y": columns, "xs", "ys": levels, "layers": {metric: layer}}, …]` |
 | a layer | `{"values", "text", "censored"}`, each with a row per level of `y` |
-| `boundary` | None, or `{"x", "y": columns, "curve", "low", "high": [polyline, …]}` in data units |
+| `boundary` | None, or `{"x", "y": columns, "curve", "band": [polyline, …]}` in data units |
 | `curves` | `{"step_unit", "metrics", "runs": {run_id: {"step": […], metric: […]}}}`, thinned out |
 | `curves_note` | optional; why some runs have no curves |
 | `tables` | `[{"title", "columns", "rows"}, …]`, shown as they come |
@@ -37,6 +37,7 @@ from typing import Any
 
 SCRIPTS = (
     "common.js",
+    "look.js",
     "scales.js",
     "run.js",
     "map.js",
@@ -44,9 +45,12 @@ SCRIPTS = (
     "filters.js",
     "parallel.js",
     "table.js",
+    "fragment.js",
     "main.js",
 )
 """One after the other; the first defines what all share, the last starts the others."""
+LIBRARY = "plotly.min.js"
+"""File beside the page with what draws its plots, most of what there is to load."""
 CURVE_DIGITS = 5
 """More than a screen shows; it halves the page."""
 ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
@@ -54,19 +58,24 @@ ESCAPES = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u202
 
 def render(payload: Mapping[str, Any]) -> str:
     """The whole page as one HTML text; see the module for what `payload` holds."""
-    from plotly.offline import get_plotlyjs
-
     ours = "\n".join(_part(name) for name in SCRIPTS)
-    scripts = [_as_parsed(get_plotlyjs()), _as_parsed(f'(() => {{\n"use strict";\n{ours}\n}})();')]
+    script = _as_parsed(f'(() => {{\n"use strict";\n{ours}\n}})();')
     # Template looks at the page alone, not at what it inserts: data cannot become a placeholder.
     return Template(_part("page.html")).substitute(
         title=html.escape(str(payload["title"])),
-        script_hashes=" ".join(map(_hash, scripts)),
+        script_hash=_hash(script),
         style=_part("explorer.css"),
         payload=_embedded(payload),
-        plotly=scripts[0],
-        explorer=scripts[1],
+        explorer=script,
     )
+
+
+def library() -> str:
+    """The text of `plotly.min.js`, which has to lie beside the page."""
+    from plotly.offline import get_plotlyjs
+
+    text: str = get_plotlyjs()
+    return text
 
 
 def _part(name: str) -> str:

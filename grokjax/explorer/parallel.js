@@ -8,7 +8,7 @@ const MOST_LINES = 4000;
 const LEVELS_AS_TICKS = 9;
 const FIRST_MEASURES = ["t_mem", "t_grok", "grok_gap", "final_test_accuracy", "phase"];
 let upright = []; // the axes, from left to right
-let colourOf = () => INK;
+let colourOf = () => look.ink;
 
 function svg(tag, properties, ...children) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -70,12 +70,12 @@ function drawLines() {
   pen.scale(sharp, sharp);
   const inside = new Set(keptRuns());
   const outside = everyRun.filter((run) => !inside.has(run));
-  stroke(pen, sampled(outside), "#e4e4e4", 0.6, 1);
+  stroke(pen, sampled(outside), look.faded, 0.6, 1);
   const bright = sampled(keptRuns());
   byId("lines-note").textContent = bright.length < inside.size ? `${count(bright.length, "line")} drawn of ${inside.size.toLocaleString("en")}.` : "";
   const alpha = Math.min(0.75, Math.max(0.12, 12 / Math.sqrt(bright.length + 1)));
   for (const run of bright) stroke(pen, [run], colourOf(run), 1.1, alpha);
-  if (state.run !== null && inside.has(state.run)) stroke(pen, [state.run], "#000000", 2.2, 1);
+  if (state.run !== null && inside.has(state.run)) stroke(pen, [state.run], look.ink, 2.2, 1);
 }
 
 // A screen has no room for more lines, and a brush should answer at once.
@@ -185,8 +185,8 @@ function startParallel() {
   const preferred = ["phase", "t_grok"].filter((name) => names.includes(name));
   options(byId("colour"), [...new Set([...preferred, ...names])].map((name) => [name, labelOf(name)]));
   byId("colour").addEventListener("change", drawColours);
-  onChange(["filters"], drawParallel);
-  onChange(["run"], drawLines);
+  onChange(["filters", "dark"], drawParallel);
+  onChange(["run", "dark"], drawLines);
   addEventListener("resize", drawParallel);
   drawParallel();
   if (names.length) drawColours();

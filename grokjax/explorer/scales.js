@@ -23,7 +23,7 @@ function rgb(hex) {
 }
 
 function inkOn([red, green, blue]) {
-  return 0.299 * red + 0.587 * green + 0.114 * blue < 140 ? "#ffffff" : INK;
+  return 0.299 * red + 0.587 * green + 0.114 * blue < 140 ? "#ffffff" : DARK_INK;
 }
 
 // How numbers become colours: `warp` before the colours are spread evenly from `low` to `high`.
