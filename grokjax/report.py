@@ -133,9 +133,12 @@ def _boundary(summary: Summary) -> dict[str, Any] | None:
     found = summary.boundary
     if found is None:
         return None
-    low, high = found.band()
-    lines = {"curve": found.curve(), "low": low, "high": high}
-    drawn = {name: [line.tolist() for line in part] for name, part in lines.items()}
+    band, names = found.band(), [summary.x, summary.y]
+    sides = {side: band[band["side"] == side] for side in ("low", "high")}
+    drawn = {
+        name: [line[names].to_numpy().tolist() for _, line in part.groupby("line")]
+        for name, part in {"curve": found.curve(), **sides}.items()
+    }
     return {"x": summary.x, "y": summary.y, **drawn}
 
 

@@ -90,7 +90,7 @@ def test_on_an_axis_without_a_scale_the_boundary_lies_between_the_same_cells(tmp
     uneven = summarise(grokjax.load(folder))
     (axis,) = maps.phase_map(uneven.cells(), uneven.x, uneven.y, uneven.boundary).axes
     y = np.concatenate([line.get_ydata() for line in axis.lines])
-    curve = np.concatenate([line[:, 1] for line in uneven.boundary.curve()])
+    curve = uneven.boundary.curve()["train_fraction"]
     place = np.interp(curve, [0.3, 0.35, 0.4, 0.6, 0.8], range(5))
     assert place.min() >= y.min() - 1e-9
     assert np.isclose(y, place[0]).any()

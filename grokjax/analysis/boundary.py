@@ -42,9 +42,6 @@ PLANE: Terms = ((0, 0), (1, 0), (0, 1))
 QUADRATIC: Terms = (*PLANE, (1, 1), (2, 0), (0, 2))
 CUBIC: Terms = (*QUADRATIC, (3, 0), (2, 1), (1, 2), (0, 3))
 
-Line = np.ndarray
-"""Points of a polyline `[n, 2]`, in the units of the two columns."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Boundary:
@@ -104,13 +101,21 @@ class Boundary:
         """`surface` on the fine grid, `[G, G]` each, a row a y."""
         return self.surface(*np.meshgrid(*self.fine))
 
-    def curve(self) -> list[Line]:
-        """Where the probability is one half."""
+    def curve(self) -> pd.DataFrame:
+        """Where the probability is one half: a row a point, in order along the curve.
+
+        Columns: `line`, which counts the pieces where the curve comes in several, and the two
+        axes under their own names and in their own units.
+        """
         return self._contour(0.0)
 
-    def band(self) -> tuple[list[Line], list[Line]]:
-        """Borders of the band: towards the runs that do not grok, and towards those that do."""
-        return self._contour(1.0), self._contour(-1.0)
+    def band(self) -> pd.DataFrame:
+        """The borders of the band: the columns of `curve`, with `side` before them.
+
+        `low` lies towards the runs that do not grok, `high` towards those that do.
+        """
+        sides = {"low": self._contour(1.0), "high": self._contour(-1.0)}
+        return pd.concat(sides, names=["side"]).reset_index("side").reset_index(drop=True)
 
     def inside_band(self, x: object, y: object) -> np.ndarray:
         """Whether one half lies in the interval of the probability at these points."""
@@ -139,7 +144,7 @@ class Boundary:
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def _contour(self, shift: float) -> list[Line]:
+    def _contour(self, shift: float) -> pd.DataFrame:
         """Lines on which the log-odds plus so many half-widths are zero."""
         import contourpy
 
@@ -147,7 +152,10 @@ class Boundary:
         log_odds, half = self.fine_surface
         u, v = self.x.forward(xs), self.y.forward(ys)
         lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
-        return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
+        points = np.concatenate([np.zeros((0, 2)), *lines])
+        piece = [at for at, line in enumerate(lines) for _ in line]
+        at_x, at_y = self.x.back(points[:, 0]), self.y.back(points[:, 1])
+        return pd.DataFrame({"line": np.array(piece, int), self.x.name: at_x, self.y.name: at_y})
 
 
 def boundary(

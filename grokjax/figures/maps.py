@@ -159,12 +159,12 @@ def _draw_boundary(axis: Axes, places: Places, boundary: Boundary | None) -> Non
     if boundary is None:
         return
     across, up, _, _ = places
-    for lines, width, dashes in (
-        (boundary.curve(), 1.4, "-"),
-        *((border, 0.9, (0, (4, 2))) for border in boundary.band()),
+    for points, pieces, width, dashes in (
+        (boundary.curve(), ["line"], 1.4, "-"),
+        (boundary.band(), ["side", "line"], 0.9, (0, (4, 2))),
     ):
-        for line in lines:
-            x, y = across.place(line[:, 0]), up.place(line[:, 1])
+        for _, line in points.groupby(pieces, sort=False):
+            x, y = (at.place(line[at.name].to_numpy()) for at in (across, up))
             axis.plot(x, y, color="white", lw=width + 1.2, zorder=3)
             axis.plot(x, y, color="black", lw=width, ls=dashes, zorder=3)
 
