@@ -27,6 +27,8 @@ from grokjax.results.load import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from grokjax.figures.drawn import Drawn
+
 MOST_COLUMNS = 20
 """Columns of a table that a terminal shows; a wider one is left out."""
 
@@ -191,7 +193,8 @@ def _interval(
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     """Every figure that the sweep has the axes for, as PNG and PDF, and `report.html`."""
     from grokjax import report
-    from grokjax.figures import gallery, registry, style
+    from grokjax.figures import gallery, pyplots, registry, style
+    from grokjax.figures.drawn import figure_of
 
     groups: dict[str, pd.DataFrame] = {}
     groups = attempted("the choice of curves", partial(gallery.curve_groups, summary), groups)
@@ -201,8 +204,9 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     columns = dict.fromkeys(["step", *report.CURVES, *needed])
     curves = summary.results.curves_of(wanted, list(columns))
 
-    def save(name: str, draw: Callable[[], Figure]) -> list[Path]:
-        return style.save(draw(), folder / "figures", name)
+    def save(name: str, draw: Callable[[], Figure | Drawn]) -> list[Path]:
+        with pyplots.apart():
+            return style.save(figure_of(draw()), folder / "figures", name)
 
     def page() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)

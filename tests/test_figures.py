@@ -77,8 +77,8 @@ def test_fonts_are_embedded_as_letters(made, tmp_path):
 def test_the_boundary_is_drawn_on_the_map(summary):
     with_it = maps.phase_map(summary.cells(), summary.x, summary.y, summary.boundary)
     without = maps.phase_map(summary.cells(), summary.x, summary.y)
-    assert len(with_it.axes[0].lines) > len(without.axes[0].lines) == 0
-    line = with_it.axes[0].lines[0].get_xydata()
+    assert len(with_it.ax_.lines) > len(without.ax_.lines) == 0
+    line = with_it.ax_.lines[0].get_xydata()
     assert np.allclose(summary.boundary.probability(line[:, 0], line[:, 1]), 0.5, atol=0.02)
 
 
@@ -88,7 +88,7 @@ def test_on_an_axis_without_a_scale_the_boundary_lies_between_the_same_cells(tmp
         tmp_path / "uneven", [0.1, 0.3, 1.0, 3.0], [0.3, 0.35, 0.4, 0.6, 0.8], seeds=5
     )
     uneven = summarise(grokjax.load(folder))
-    (axis,) = maps.phase_map(uneven.cells(), uneven.x, uneven.y, uneven.boundary).axes
+    axis = maps.phase_map(uneven.cells(), uneven.x, uneven.y, uneven.boundary).ax_
     y = np.concatenate([line.get_ydata() for line in axis.lines])
     curve = uneven.boundary.curve()["train_fraction"]
     place = np.interp(curve, [0.3, 0.35, 0.4, 0.6, 0.8], range(5))
@@ -100,7 +100,7 @@ def test_on_an_axis_without_a_scale_the_boundary_lies_between_the_same_cells(tmp
 def test_survival_curves_rise_to_the_share_that_grokked(summary):
     runs = summary.runs[summary.runs["train_fraction"] == 0.5]
     groups = {str(wd): part for wd, part in runs.groupby("weight_decay")}
-    (axis,) = by_step.survival_curves(groups).axes
+    axis = by_step.survival_curves(groups).ax_
     ends = {
         line.get_label(): line.get_ydata()[-1] for line in axis.lines if line.get_label() in groups
     }
@@ -110,7 +110,7 @@ def test_survival_curves_rise_to_the_share_that_grokked(summary):
 
 def test_a_scan_shows_every_run_and_its_censored_ones_open(summary):
     runs = summary.runs[summary.runs["train_fraction"] == 0.5]
-    (axis,) = trends.scan(runs, "weight_decay").axes
+    axis = trends.scan(runs, "weight_decay").ax_
     open_ = [line for line in axis.lines if line.get_marker() == "^"]
     assert sum(len(line.get_xdata()) for line in open_) == runs["t_grok"].isna().sum() > 0
 

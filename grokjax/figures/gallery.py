@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config.identity import column
-from grokjax.figures import curves, maps, style, trends
+from grokjax.figures import curves, maps, pyplots, style, trends
 from grokjax.figures.axes import label, level_text
+from grokjax.figures.drawn import figure_of
 from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
 
 
@@ -27,7 +28,8 @@ def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figu
     """
     shown = Shown(summary, metric, rows)
     chosen = [kind.choose(shown) for kind in KINDS.values()]
-    return {name: draw() for drawings in chosen for name, draw in drawings.items()}
+    with pyplots.apart():
+        return {name: figure_of(draw()) for drawings in chosen for name, draw in drawings.items()}
 
 
 @figure_family("maps", needs=is_map)

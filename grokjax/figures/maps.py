@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from grokjax.analysis.boundary import Boundary
 from grokjax.analysis.cells import PHASES
+from grokjax.config.coercion import require
 from grokjax.figures import style
 from grokjax.figures.axes import CellAxis, label, round_numbers, steps
+from grokjax.figures.drawn import Drawn
+from grokjax.figures.place import Place, one_panel
 
 HATCHED: dict[str, Any] = {
     "facecolor": style.CENSORED,
@@ -26,47 +29,107 @@ HATCHED: dict[str, Any] = {
     "hatch": "////",
     "linewidth": 0,
 }
+BAND_DASHES = (0, (4, 2))
+HEIGHT = 0.82 * style.COLUMN
 MOST_ANNOTATED = 7
 """Columns of a map beyond which numbers no longer fit into its cells."""
 
 
-def phase_map(cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None) -> Figure:
-    """The phase that most runs of each cell are in, with the boundary of grokking and its band."""
-    shares = cells[[f"p_{name}" for name in PHASES]].to_numpy()
+def phase_map(
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    boundary: Boundary | None = None,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """The phase that most runs of each cell are in, with the boundary of grokking and its band.
+
+    Args:
+      cells: as `phase.cells` makes them.
+      x: column across.
+      y: column up.
+      boundary: as `phase.boundary` makes it; None: no curve.
+      ax: to draw into; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells` with their `phase`, and of a boundary `curve`, `band`.
+    """
+    at = cells[[f"p_{name}" for name in PHASES]].to_numpy().argmax(1)
+    table = cells.assign(phase=np.array(PHASES)[at])
+    data = {"cells": table, **_boundary_data(boundary, x, y)}
     colours = ListedColormap([style.PHASES[name] for name in PHASES])
-    with style.paper():
-        figure, axis, _, places = _map(
-            cells, x, y, pd.Series(shares.argmax(1).astype(float), cells.index),
-            Normalize(-0.5, len(PHASES) - 0.5), colours,
-        )  # fmt: skip
-        _draw_boundary(axis, places, boundary)
-        found = np.unique(shares.argmax(1))
+    with one_panel(ax, legend, HEIGHT) as place:
+        norm = Normalize(-0.5, len(PHASES) - 0.5)
+        _, grid = _map(
+            place.axes, table, x, y, pd.Series(at.astype(float), cells.index), norm, colours
+        )
+        _draw_boundary(place.axes, grid, boundary)
         handles: list[Any] = [
-            Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in found
+            Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in np.unique(at)
         ]
         handles += _boundary_handles(boundary) + _no_runs(cells, x, y)
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        return place.drawn(_title("phase map", cells, x, y), data, handles)
 
 
 def probability_map(
-    cells: pd.DataFrame, x: str, y: str, boundary: Boundary | None = None
-) -> Figure:
-    """Share of runs that grokked within their budget; counts where they fit into the cells."""
-    with style.paper():
-        figure, axis, mesh, places = _map(
-            cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    boundary: Boundary | None = None,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """Share of runs that grokked within their budget; counts where they fit into the cells.
+
+    Args:
+      cells: as `phase.cells` makes them.
+      x: column across.
+      y: column up.
+      boundary: as `phase.boundary` makes it; None: no curve.
+      ax: to draw into, with a colour bar beside it; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`, and of a boundary `curve`, `band`.
+    """
+    data = {"cells": cells, **_boundary_data(boundary, x, y)}
+    with one_panel(ax, legend, HEIGHT) as place:
+        mesh, grid = _map(
+            place.axes, cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
         )
-        _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked}/{cell.n}")
-        _draw_boundary(axis, places, boundary)
-        _bar(figure, axis, mesh, "runs that grokked")
-        if handles := _boundary_handles(boundary) + _no_runs(cells, x, y):
-            figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        _annotate(place.axes, cells, mesh, grid, lambda cell: f"{cell.n_grokked}/{cell.n}")
+        _draw_boundary(place.axes, grid, boundary)
+        _bar(place, mesh, "runs that grokked")
+        handles = _boundary_handles(boundary) + _no_runs(cells, x, y)
+        return place.drawn(_title("probability map", cells, x, y), data, handles)
 
 
-def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
-    """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there."""
+def time_map(
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    metric: str = "t_grok",
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there.
+
+    Args:
+      cells: as `phase.cells` makes them for the metric.
+      x: column across.
+      y: column up.
+      metric: the time, in updates.
+      ax: to draw into, with a colour bar beside it; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`.
+    """
     # A gap is negative where a run generalises before it has memorised. Such a cell has
     # the colour of the smallest positive time, and its own number in it.
     positive = cells["median"][cells["median"] > 0]
@@ -74,39 +137,36 @@ def time_map(cells: pd.DataFrame, x: str, y: str, metric: str) -> Figure:
     wide = high / low > 3
     norm = LogNorm(low, high) if wide else Normalize(low, max(high, low + 1))
     values = cells["median"].clip(lower=low)
-    with style.paper():
-        figure, axis, mesh, places = _map(cells, x, y, values, norm, style.TIME_MAP)
-        _hatch(axis, cells[cells["censored"]], places)
+    with one_panel(ax, legend, HEIGHT) as place:
+        mesh, grid = _map(place.axes, cells, x, y, values, norm, style.TIME_MAP)
+        _hatch(place.axes, cells[cells["censored"]], grid)
         _annotate(
-            axis, cells, mesh, places,
+            place.axes, cells, mesh, grid,
             lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
         )  # fmt: skip
-        bar = _bar(figure, axis, mesh, label(metric))
+        bar = _bar(place, mesh, label(metric))
         if wide:
             ticks = round_numbers(low, high)
             bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
             bar.set_ticks([], minor=True)
-        handles = []
-        if cells["censored"].any():
-            handles.append(Patch(**HATCHED, label="median beyond the budget"))
-        if (~cells["censored"] & values.isna()).any():
-            handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
-        handles += _no_runs(cells, x, y)
-        if handles:
-            figure.legend(handles=handles, loc="outside upper center", ncols=2)
-    return figure
+        handles = _median_handles(cells) + _no_runs(cells, x, y)
+        return place.drawn(_title(f"{metric} map", cells, x, y), {"cells": cells}, handles)
 
 
-Places = tuple[CellAxis, CellAxis, list[int], list[int]]
+Grid = tuple[CellAxis, CellAxis, list[int], list[int]]
 """The two axes, and the row and column of each cell."""
 
 
 def _map(
-    cells: pd.DataFrame, x: str, y: str, values: pd.Series, norm: Normalize, colours: Any
-) -> tuple[Figure, Axes, QuadMesh, Places]:
+    axis: Axes,
+    cells: pd.DataFrame,
+    x: str,
+    y: str,
+    values: pd.Series,
+    norm: Normalize,
+    colours: Any,
+) -> tuple[QuadMesh, Grid]:
     across, up = CellAxis.of(cells[x]), CellAxis.of(cells[y])
-    figure = Figure(figsize=(style.COLUMN, 0.82 * style.COLUMN))
-    axis = figure.subplots()
     rows = [up.levels.index(level) for level in cells[y]]
     columns = [across.levels.index(level) for level in cells[x]]
     grid = np.full((len(up.levels), len(across.levels)), np.nan)
@@ -122,13 +182,17 @@ def _map(
     across.apply(axis, "x")
     up.apply(axis, "y")
     axis.spines[["top", "right"]].set_visible(True)
-    return figure, axis, mesh, (across, up, rows, columns)
+    return mesh, (across, up, rows, columns)
+
+
+def _title(what: str, cells: pd.DataFrame, x: str, y: str) -> str:
+    return f"{what} of {len(cells)} cells: {x} × {y}"
 
 
 def _annotate(
-    axis: Axes, cells: pd.DataFrame, mesh: QuadMesh, places: Places, text: Callable[[Any], str]
+    axis: Axes, cells: pd.DataFrame, mesh: QuadMesh, grid: Grid, text: Callable[[Any], str]
 ) -> None:
-    across, up, rows, columns = places
+    across, up, rows, columns = grid
     if max(len(across.levels), len(up.levels)) > MOST_ANNOTATED:
         return
     values: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan)
@@ -139,13 +203,13 @@ def _annotate(
         plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
         axis.text(
             across.positions[column], up.positions[row], text(cell), ha="center", va="center",
-            fontsize=7, color="white" if dark else "black",
+            fontsize=mpl.rcParams["legend.fontsize"], color="white" if dark else "black",
             bbox=plate if cell.censored and np.isnan(value) else None,
         )  # fmt: skip
 
 
-def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
-    across, up, _, _ = places
+def _hatch(axis: Axes, cells: pd.DataFrame, grid: Grid) -> None:
+    across, up, _, _ = grid
     corners = []
     for x, y in zip(cells[across.name], cells[up.name], strict=True):
         column, row = across.levels.index(x), up.levels.index(y)
@@ -154,19 +218,27 @@ def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
     axis.add_collection(PolyCollection(corners, **HATCHED), autolim=False)
 
 
-def _draw_boundary(axis: Axes, places: Places, boundary: Boundary | None) -> None:
+def _draw_boundary(axis: Axes, grid: Grid, boundary: Boundary | None) -> None:
     """The curve solid, the band's borders dashed, on white so that they show on any colour."""
     if boundary is None:
         return
-    across, up, _, _ = places
+    across, up, _, _ = grid
     for points, pieces, width, dashes in (
         (boundary.curve(), ["line"], 1.4, "-"),
-        (boundary.band(), ["side", "line"], 0.9, (0, (4, 2))),
+        (boundary.band(), ["side", "line"], 0.9, BAND_DASHES),
     ):
         for _, line in points.groupby(pieces, sort=False):
             x, y = (at.place(line[at.name].to_numpy()) for at in (across, up))
             axis.plot(x, y, color="white", lw=width + 1.2, zorder=3)
             axis.plot(x, y, color="black", lw=width, ls=dashes, zorder=3)
+
+
+def _boundary_data(boundary: Boundary | None, x: str, y: str) -> dict[str, pd.DataFrame]:
+    if boundary is None:
+        return {}
+    axes = (boundary.x.name, boundary.y.name)
+    require({*axes} == {x, y}, "boundary", " × ".join(axes), f"give one over {x} and {y}")
+    return {"curve": boundary.curve(), "band": boundary.band()}
 
 
 def _boundary_handles(boundary: Boundary | None) -> list[Any]:
@@ -175,7 +247,7 @@ def _boundary_handles(boundary: Boundary | None) -> list[Any]:
     half = f"$P$(grok by {steps(boundary.budget)}) = ½"
     return [
         Line2D([], [], color="black", lw=1.4, label=half),
-        Line2D([], [], color="black", lw=0.9, ls=(0, (4, 2)), label="95 % band"),
+        Line2D([], [], color="black", lw=0.9, ls=BAND_DASHES, label="95 % band"),
     ]
 
 
@@ -184,7 +256,17 @@ def _no_runs(cells: pd.DataFrame, x: str, y: str) -> list[Any]:
     return [] if full else [Patch(facecolor=style.NO_RUNS, label="no runs")]
 
 
-def _bar(figure: Figure, axis: Axes, mesh: ScalarMappable, text: str) -> Any:
-    bar: Any = figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
+def _median_handles(cells: pd.DataFrame) -> list[Any]:
+    """Of the cells that have no median."""
+    handles = []
+    if cells["censored"].any():
+        handles.append(Patch(**HATCHED, label="median beyond the budget"))
+    if (~cells["censored"] & cells["median"].isna()).any():
+        handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
+    return handles
+
+
+def _bar(place: Place, mesh: ScalarMappable, text: str) -> Any:
+    bar: Any = place.figure.colorbar(mesh, ax=place.axes, label=text, pad=0.02)
     bar.outline.set_linewidth(0.6)
     return bar

@@ -15,8 +15,9 @@ from grokjax.analysis.summary import Summary
 from grokjax.config import ConfigError
 from grokjax.config.coercion import require
 from grokjax.config.source import NAME, is_ours
+from grokjax.figures.drawn import Drawn
 
-Drawings = dict[str, Callable[[], Figure]]
+Drawings = dict[str, Callable[[], Figure | Drawn]]
 """Name of a file → what draws the figure."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -102,7 +103,8 @@ def figure(
       columns: of the curves table that it shows, beside `run_id` and `step`.
 
     Returns:
-      A decorator of functions of `Shown` that return a `matplotlib.figure.Figure`.
+      A decorator of functions of `Shown` that return a `matplotlib.figure.Figure`, or what one
+      of our functions returns.
     """
 
     def register(function: Function) -> Function:
@@ -110,10 +112,10 @@ def figure(
         remedy = "it becomes a file name, use at most 64 of A-Z a-z 0-9 . _ -"
         require(NAME.fullmatch(called) is not None, "figure", called, remedy)
 
-        def draw(shown: Shown) -> Figure:
-            drawn = function(shown)
-            remedy = "return a matplotlib.figure.Figure"
-            require(isinstance(drawn, Figure), f"figure {called}", drawn, remedy)
+        def draw(shown: Shown) -> Figure | Drawn:
+            drawn: Figure | Drawn = function(shown)
+            remedy = "return a matplotlib.figure.Figure, or what a function of grokjax.figures does"
+            require(isinstance(drawn, Figure | Drawn), f"figure {called}", drawn, remedy)
             return drawn
 
         def choose(shown: Shown) -> Drawings:
