@@ -3,8 +3,10 @@
 import inspect
 import itertools
 import os
+import runpy
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ from grokjax.analysis.summary import summarise
 from grokjax.analysis.survival import censored_times, kaplan_meier_median
 from grokjax.figures import curves, gallery, maps, style, trends
 
+ROOT = Path(__file__).parents[1]
 X, Y = "weight_decay", "train_fraction"
 
 
@@ -218,6 +221,18 @@ def test_a_figure_is_saved_as_its_path_ends(sweep, tmp_path):
     assert first.startswith(b"<?xml") and first == again
     with pytest.raises(ConfigError, match=r"end it with one of .*\.pdf"):
         drawn.save(tmp_path / "phases.docx")
+
+
+def test_the_papers_figure_has_panels_and_one_legend_side_by_side(tmp_path, monkeypatch):
+    path, folder = tmp_path / "figure.png", ROOT / "results" / "recorded" / "wd_vs_frac"
+    monkeypatch.setattr(sys, "argv", ["paper_figure.py", str(folder), str(path)])
+    figure = runpy.run_path(str(ROOT / "experiments" / "paper_figure.py"))["figure"]
+    assert imread(path).shape[1] == pytest.approx(300 * style.PAGE, abs=1)
+    with style.paper():
+        assert_nothing_overlaps(figure)
+    (legend,) = figure.findobj(Legend)
+    words = {text.get_text() for text in legend.get_texts()}
+    assert {"grokking", "95 % band", "train", "test"} <= words
 
 
 PYPLOT = """
