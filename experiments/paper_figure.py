@@ -3,7 +3,7 @@
 Question:     how do grokjax's figures come together in one of your own?
 Command:      python experiments/paper_figure.py [RESULTS] [FILE]
 Cost:         three seconds; it reads tables, and trains nothing.
-Expectation:  `paper_figure.pdf`, two columns wide: left the phases over the two axes of a sweep,
+Expectation:  `results/paper_figure.pdf`, two columns wide: left the phases of a sweep,
               right the learning curves of the cell with a star, where the gap is largest.
 
 Every figure function draws into what it is given, `ax=` or, for several panels, `subfigure=`, and
@@ -34,4 +34,4 @@ with style.paper():
     lines = curves.learning_curves(rows, {"the cell ★": runs}, subfigure=right, legend=False)
     handles = [*phases.handles_, *lines.handles_]
     figure.legend(handles=handles, loc="outside upper center", ncols=5)
-phases.save(sys.argv[2] if len(sys.argv) > 2 else "paper_figure.pdf")
+phases.save(sys.argv[2] if len(sys.argv) > 2 else "results/paper_figure.pdf")

@@ -68,4 +68,4 @@ figures = {
     "curves": curves.learning_curves(rows, {"the cell with the largest gap": cell}),
 }
 for name, drawn in figures.items():
-    drawn.save(Path(sys.argv[2] if len(sys.argv) > 2 else ".") / f"tour_{name}.png")
+    drawn.save(Path(sys.argv[2] if len(sys.argv) > 2 else "results") / f"tour_{name}.png")
