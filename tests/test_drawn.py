@@ -21,7 +21,8 @@ from grokjax import ConfigError
 from grokjax.analysis.cells import cells, variance_shares
 from grokjax.analysis.summary import summarise
 from grokjax.analysis.survival import censored_times, kaplan_meier_median
-from grokjax.figures import curves, gallery, maps, style, trends
+from grokjax.figures import curves, gallery, maps, registry, style, trends
+from grokjax.figures.drawn import figure_of
 
 ROOT = Path(__file__).parents[1]
 X, Y = "weight_decay", "train_fraction"
@@ -211,6 +212,23 @@ def test_a_place_that_is_none_is_refused_in_a_sentence(sweep):
         maps.phase_map(cells(sweep.runs, [Y, "seed"]), Y, "seed", sweep.boundary)
     with pytest.raises(ConfigError, match="it lacks weight_norm"):
         curves.trajectories(rows(sweep).drop(columns="weight_norm"), groups(sweep))
+
+
+def test_a_users_function_gives_a_figure_or_what_ours_give_and_nothing_else(sweep, monkeypatch):
+    monkeypatch.setattr(registry, "KINDS", dict(registry.KINDS))
+    shown = registry.Shown(sweep, "t_grok", rows(sweep))
+    made = {
+        "plain": Figure(),
+        "ours": maps.phase_map(sweep.cells(), X, Y),
+        "axes": Figure().subplots(),
+    }
+    for name, drawn in made.items():
+        registry.figure(name)(lambda shown, drawn=drawn: drawn)
+    draw = {name: registry.KINDS[name].choose(shown)[name] for name in made}
+    assert figure_of(draw["plain"]()) is made["plain"]
+    assert figure_of(draw["ours"]()) is made["ours"].figure_
+    with pytest.raises(ConfigError, match=r"figure axes=.*return a matplotlib.figure.Figure, or"):
+        draw["axes"]()
 
 
 def test_a_figure_is_saved_as_its_path_ends(sweep, tmp_path):
