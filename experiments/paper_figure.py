@@ -1,29 +1,37 @@
-"""A figure for a paper: a map with its band beside the curves of its cells, one legend for both.
+"""A figure for a paper, of several panels: a map with its band, curves beside it, one legend.
 
-Question: how does one compose figures of grokjax in a layout of one's own? Reads tables, trains
-nothing: `python experiments/paper_figure.py [RESULTS [FILE.pdf]]`, a second or two. Every function
-of `grokjax.figures` takes `ax=`, or `subfigure=` where it has several panels, and returns what it
-drew.
+Question:     how do grokjax's figures come together in one of your own?
+Command:      python experiments/paper_figure.py [RESULTS] [FILE]
+Cost:         three seconds; it reads tables, and trains nothing.
+Expectation:  `results/paper_figure.pdf`, two columns wide: left the phases of a sweep,
+              right the learning curves of the cell with a star, where the gap is largest.
+
+Every figure function draws into what it is given, `ax=` or, for several panels, `subfigure=`, and
+returns its axes, the handles of its legend and the numbers in it, to go on with.
 """
 
 import sys
 
-import matplotlib.figure
+from matplotlib.figure import Figure
 
 import grokjax
-from grokjax.figures import curves, gallery, maps, style
+from grokjax import phase
+from grokjax.figures import curves, maps, style
 
-given = dict(enumerate(sys.argv))
-folder, file = given.get(1, "results/recorded/wd_vs_frac"), given.get(2, "paper_figure.pdf")
-summary = grokjax.load(folder).summary()
-groups = dict(list(gallery.curve_groups(summary).items())[:2])
-rows = summary.results.curves_of([i for runs in groups.values() for i in runs["run_id"]])
+results = grokjax.load(sys.argv[1] if len(sys.argv) > 1 else "results/recorded/wd_vs_frac")
+sweep = phase.summarise(results)
+x, y = sweep.x, sweep.y
+star = sweep.cells("grok_gap").sort_values("median", ascending=False)[[x, y]].head(1)
+runs = sweep.runs.merge(star)
+rows = results.curves_of(runs["run_id"])
+
 with style.paper():
-    page = matplotlib.figure.Figure(figsize=(style.PAGE, 3.2))
-    left, right = page.subfigures(1, 2, width_ratios=[1, 1.3])
-    cells, x, y = summary.placed_cells(), summary.x, summary.y
-    on_left = maps.phase_map(cells, x, y, summary.boundary, ax=left.subplots(), legend=False)
-    on_right = curves.learning_curves(rows, groups, subfigure=right, legend=False)
-    handles = on_left.handles_ + on_right.handles_
-    page.legend(handles=handles, loc="outside upper center", ncols=5)
-    page.savefig(file)
+    figure = Figure(figsize=(style.PAGE, 2.9))
+    left, right = figure.subfigures(1, 2)
+    phases = maps.phase_map(sweep.cells(), x, y, sweep.boundary, ax=left.subplots(), legend=False)
+    phases.ax_.set_title("most common phase")
+    phases.ax_.plot(star[x], star[y], "*", color="white", mec="black", ms=9, zorder=4)
+    lines = curves.learning_curves(rows, {"the cell ★": runs}, subfigure=right, legend=False)
+    handles = [*phases.handles_, *lines.handles_]
+    figure.legend(handles=handles, loc="outside upper center", ncols=5)
+phases.save(sys.argv[2] if len(sys.argv) > 2 else "results/paper_figure.pdf")

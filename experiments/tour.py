@@ -49,13 +49,23 @@ print(runs[["partial", "early", "double_descent"]].mean())
 rises = fits.table(results).query("not failed").merge(runs[["run_id", "weight_decay"]])
 print(rises.groupby("weight_decay")[["centre", "width", "r2"]].median())
 
-# %% Figures: each takes tables, draws, and shows itself in a notebook; `ax=` has it draw in yours
-cell = runs[(runs["weight_decay"] == 0.25) & (runs["train_fraction"] == 0.6)]
+# %% Figures: each takes tables, and a notebook shows what it returns
+phases = maps.phase_map(cells, "weight_decay", "train_fraction", zone.boundary)
+phases  # noqa: B018 - the last line of a cell is shown
+
+# %% It has its axes, the handles of its legend, and the numbers that were drawn
+print(phases.ax_, [handle.get_label() for handle in phases.handles_])
+print(phases.data_["curve"].head(), phases.data_["band"].head(), sep="\n\n")
+
+# %% As files; `paper_figure.py` puts several into one figure
+latest = phase.cells(results, ["weight_decay", "train_fraction"], "grok_gap")
+latest = latest.sort_values("median", ascending=False)[["weight_decay", "train_fraction"]].head(1)
+cell = runs.merge(latest)
 rows = results.curves_of(cell["run_id"])
-pages = {
-    "phases": maps.phase_map(cells, "weight_decay", "train_fraction", zone.boundary),
+figures = {
+    "phases": phases,
     "law": trends.law_plot(fast, law),
-    "curves": curves.learning_curves(rows, {"weight decay 0.25, train fraction 0.6": cell}),
+    "curves": curves.learning_curves(rows, {"the cell with the largest gap": cell}),
 }
-for name, figure in pages.items():
-    figure.save(Path(sys.argv[2] if len(sys.argv) > 2 else ".") / f"tour_{name}.png")
+for name, drawn in figures.items():
+    drawn.save(Path(sys.argv[2] if len(sys.argv) > 2 else "results") / f"tour_{name}.png")

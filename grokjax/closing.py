@@ -84,7 +84,7 @@ def show(
 
 def _show_so_far(results: Results, folder: Path, as_json: bool) -> bool:
     """Before the first run has ended: where those are that train, and their curves so far."""
-    from grokjax.figures import curves, drawn
+    from grokjax.figures import curves, pyplots, style
 
     running = onset.so_far(results)
     if running.empty:
@@ -94,8 +94,9 @@ def _show_so_far(results: Results, folder: Path, as_json: bool) -> bool:
         )
 
     def draw() -> list[Path]:
-        shown = curves.learning_curves(results.curves, {"runs in progress": running})
-        return drawn.save(shown, folder / "figures", "so_far")
+        with pyplots.apart():
+            shown = curves.learning_curves(results.curves, {"runs in progress": running})
+            return style.save(shown.figure_, folder / "figures", "so_far")
 
     nothing: list[Path] = []
     paths = attempted("the figure so_far", draw, nothing)
@@ -129,7 +130,8 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     """Every figure that the sweep has the axes for, as PNG and PDF, `report.html`, `summary.md`."""
     from grokjax import report
     from grokjax.explorer import page
-    from grokjax.figures import drawn, gallery, registry
+    from grokjax.figures import gallery, pyplots, registry, style
+    from grokjax.figures.drawn import figure_of
 
     groups: dict[str, pd.DataFrame] = {}
     groups = attempted("the choice of curves", partial(gallery.curve_groups, summary), groups)
@@ -139,8 +141,9 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     columns = dict.fromkeys(["step", *report.CURVES, *needed])
     curves = summary.results.curves_of(wanted, list(columns))
 
-    def save(name: str, draw: Callable[[], Drawn | Figure]) -> list[Path]:
-        return drawn.save(draw(), folder / "figures", name)
+    def save(name: str, draw: Callable[[], Figure | Drawn]) -> list[Path]:
+        with pyplots.apart():
+            return style.save(figure_of(draw()), folder / "figures", name)
 
     def explorer() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)

@@ -133,8 +133,9 @@ def _boundary(summary: Summary) -> dict[str, Any] | None:
     found = summary.boundary
     if found is None:
         return None
-    lines = {"curve": found.lines(0.0), "band": found.region()}
-    drawn = {name: [line.tolist() for line in part] for name, part in lines.items()}
+    curve, names = found.curve(), [summary.x, summary.y]
+    pieces = [line[names].to_numpy().tolist() for _, line in curve.groupby("line")]
+    drawn = {"curve": pieces, "band": [ring.tolist() for ring in found.region()]}
     return {"x": summary.x, "y": summary.y, **drawn}
 
 

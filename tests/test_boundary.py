@@ -1,11 +1,13 @@
 """The boundary and the zone, on sweeps whose boundary is known."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from grokjax.analysis import logistic, synthetic
-from grokjax.analysis.boundary import at_budgets, boundary
+from grokjax.analysis.boundary import QUADRATIC, at_budgets, boundary
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.isotonic import isotonic
 from grokjax.analysis.zone import goldilocks
@@ -81,6 +83,36 @@ def test_the_curve_lies_where_half_of_the_runs_grok(bend):
     assert np.abs(p - 0.5).max() < 0.2
     assert found.inside_band(decay[on_map], expected[on_map]).mean() > 0.7
     assert found.p_fit > 0.001
+
+
+def test_the_curve_and_its_band_are_tables():
+    _, runs = sweep(seeds=20)
+    found = boundary(runs)
+    curve, band = found.curve(), found.band()
+    assert list(curve) == ["line", "weight_decay", "train_fraction"]
+    assert list(band) == ["side", *curve]
+    p = found.probability(curve["weight_decay"], curve["train_fraction"])
+    np.testing.assert_allclose(p, 0.5, atol=0.01)
+    for side, sign in (("low", -1), ("high", 1)):
+        points = band[band["side"] == side]
+        log_odds, half = found.surface(points["weight_decay"], points["train_fraction"])
+        np.testing.assert_allclose(log_odds, sign * half, atol=0.1)
+
+
+@pytest.mark.parametrize(("inside", "pieces"), [(1.0, 2), (-1.0, 0)])
+def test_a_curve_in_pieces_counts_them_and_without_any_it_is_an_empty_table(inside, pieces):
+    """Log-odds that fall from the centre of the map, at which they are `inside`, both ways."""
+    _, runs = sweep(seeds=20)
+    found = boundary(runs)
+    coefficients = np.array([inside, 0, 0, 0, -4.0, 0])
+    fit = dataclasses.replace(found.fit, coefficients=coefficients)
+    draws = np.tile(coefficients, (3, 1))
+    valley = dataclasses.replace(found, terms=QUADRATIC, fit=fit, draws=draws)
+    curve = valley.curve()
+    assert list(curve) == ["line", "weight_decay", "train_fraction"]
+    assert sorted(curve["line"].unique()) == list(range(pieces))
+    assert all(line["weight_decay"].nunique() == 1 for _, line in curve.round(6).groupby("line"))
+    assert curve["line"].dtype.kind == "i" and len(valley.band()) == 2 * len(curve)
 
 
 def test_edges_lie_on_the_curve_and_beyond_the_map_is_nan():

@@ -15,7 +15,7 @@ import grokjax
 from grokjax import closing, phase, report, summary_text, sweep
 from grokjax.analysis import summary as summaries
 from grokjax.analysis.summary import summarise
-from grokjax.figures import drawn, gallery, maps, style
+from grokjax.figures import gallery, maps, style
 
 # A failure is told at once: shrinking it takes minutes.
 OFTEN = settings(
@@ -66,7 +66,7 @@ def test_figures_of_any_sweep(drawn, data, metric):
     assert {"curves", "survival", "trajectories"} <= set(figures)
     for figure in figures.values():
         with style.paper():
-            figure.figure_.draw_without_rendering()
+            figure.draw_without_rendering()
 
 
 TABLE = "Table([[a, b] for a in range(5) for b in range(5)], [(a + b) % 5 for a in range(5) for b in range(5)])"
@@ -142,7 +142,7 @@ def test_what_raises_is_a_sentence_and_all_else_appears(
     folder, tmp_path, monkeypatch, capsys, module, name, said, lacking
 ):
     monkeypatch.setattr(module, name, (broken,) if name == "CHECKS" else broken)
-    monkeypatch.setattr(drawn, "save", saved_quickly)
+    monkeypatch.setattr(style, "save", saved_quickly)
     assert phase.main([str(folder), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr()
     lines = printed.err.splitlines()
@@ -180,7 +180,7 @@ def test_phase_says_1_where_nothing_could_be_shown(folder, tmp_path, monkeypatch
 
 def test_any_column_can_be_looked_along(folder, tmp_path, monkeypatch, capsys):
     """A column that is no number, beside laws of the other axis, and times of 0."""
-    monkeypatch.setattr(drawn, "save", saved_quickly)
+    monkeypatch.setattr(style, "save", saved_quickly)
     runs = pd.read_parquet(folder / "runs")
     runs["norm"] = np.where(runs["seed"] % 2 == 0, "pre", "none")
     zero = runs.index[:3]
@@ -198,7 +198,7 @@ def test_any_column_can_be_looked_along(folder, tmp_path, monkeypatch, capsys):
 def test_runs_without_a_value_stand_beside_a_map_of_the_others(
     folder, capsys, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(drawn, "save", saved_quickly)
+    monkeypatch.setattr(style, "save", saved_quickly)
     runs = pd.read_parquet(folder / "runs")
     runs["weight_decay"] = runs["weight_decay"].mask(runs["weight_decay"] == 0.3)
     results = grokjax.load(folder)

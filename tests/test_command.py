@@ -125,7 +125,7 @@ def interrupted(folder, script, *arguments):
     return process.returncode, said
 
 
-IN_A_FIGURE = "from grokjax.figures import drawn\ndrawn.save = hang"
+IN_A_FIGURE = "from grokjax.figures import style\nstyle.save = hang"
 IN_AN_IMPORT = """
 class Finder:
     def find_spec(self, name, *_):

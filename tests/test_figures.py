@@ -9,9 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
-from matplotlib.legend import Legend
 from matplotlib.text import Text
 from sweep_folder import synthetic_results, write
 
@@ -20,7 +17,7 @@ from grokjax import ConfigError, report, sweep
 from grokjax.analysis.cells import variance_shares
 from grokjax.analysis.summary import summarise
 from grokjax.figures import curves as by_step
-from grokjax.figures import drawn, gallery, maps, registry, style, trends
+from grokjax.figures import gallery, maps, registry, style, trends
 
 ROOT = Path(__file__).parents[1]
 DECAYS, FRACTIONS = [0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7]
@@ -56,24 +53,22 @@ def test_a_map_has_every_figure(made):
 
 
 def test_figures_are_of_one_or_two_columns_and_letters_of_6_to_9_points(made):
-    for name, shown in made.items():
-        figure = shown.figure_
+    for name, figure in made.items():
         assert figure.get_size_inches()[0] in (style.COLUMN, style.PAGE), name
         for text in words(figure):
             assert 6 <= text.get_fontsize() <= 9, (name, text.get_text())
 
 
 def test_nothing_is_cut_off(made):
-    for name, shown in made.items():
-        figure = shown.figure_
+    for name, figure in made.items():
         figure.draw_without_rendering()
-        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
-        assert box.x0 >= -0.01 and box.y0 >= -0.01, name
-        assert box.x1 <= width + 0.01 and box.y1 <= height + 0.01, name
+        drawn, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert drawn.x0 >= -0.01 and drawn.y0 >= -0.01, name
+        assert drawn.x1 <= width + 0.01 and drawn.y1 <= height + 0.01, name
 
 
 def test_fonts_are_embedded_as_letters(made, tmp_path):
-    _, pdf = drawn.save(made["p_grok"], tmp_path, "p_grok")
+    _, pdf = style.save(made["p_grok"], tmp_path, "p_grok")
     content = pdf.read_bytes()
     assert b"/FontFile2" in content  # TrueType, not Type 3 outlines
     assert b"/Type3" not in content
@@ -95,7 +90,7 @@ def test_on_an_axis_without_a_scale_the_boundary_lies_between_the_same_cells(tmp
     uneven = summarise(grokjax.load(folder))
     axis = maps.phase_map(uneven.cells(), uneven.x, uneven.y, uneven.boundary).ax_
     y = np.concatenate([line.get_ydata() for line in axis.lines])
-    curve = uneven.boundary.curve()[uneven.y].to_numpy()
+    curve = uneven.boundary.curve()["train_fraction"]
     place = np.interp(curve, [0.3, 0.35, 0.4, 0.6, 0.8], range(5))
     assert place.min() >= y.min() - 1e-9
     assert np.isclose(y, place[0]).any()
@@ -135,7 +130,7 @@ def test_seeds_crossed_with_splits_have_their_variance_drawn(tmp_path):
     made = gallery.gallery(found, "t_grok", found.results.curves)
     assert "variance" in made
     shares = variance_shares(found.runs)
-    bars = [patch.get_width() for patch in made["variance"].ax_[1].patches]
+    bars = [patch.get_width() for patch in made["variance"].axes[1].patches]
     assert bars == pytest.approx(list(shares["share"]))
 
 
@@ -190,7 +185,7 @@ def test_a_hostile_name_stays_text(summary):
     )
     page = report.html(dataclasses.replace(summary, results=results))
     assert "<img src=x" not in page
-    assert len(re.findall("</script>", page)) == 3  # payload, plotly's file, ours
+    assert len(re.findall("</script>", page)) == 3  # payload, plotly, ours
 
 
 def test_many_runs_have_the_curves_of_some(summary, monkeypatch):
@@ -256,99 +251,22 @@ def test_a_figure_of_the_users_own_is_drawn_with_the_others(tmp_path, monkeypatc
     assert "grokjax has one of this name" in capsys.readouterr().err
 
 
-def alone(summary, name):
-    """What draws a figure of the summary in what it is given, and what that is called."""
-    cells, x, y = summary.cells(), summary.x, summary.y
-    groups = gallery.curve_groups(summary)
-    rows = summary.results.curves_of([i for runs in groups.values() for i in runs["run_id"]])
-    one_level = summary.runs[summary.runs["train_fraction"] == 0.5]
-    return {
-        "phase_map": (lambda **to: maps.phase_map(cells, x, y, summary.boundary, **to), "ax"),
-        "probability_map": (lambda **to: maps.probability_map(cells, x, y, **to), "ax"),
-        "time_map": (lambda **to: maps.time_map(cells, x, y, "t_grok", **to), "ax"),
-        "learning_curves": (lambda **to: by_step.learning_curves(rows, groups, **to), "subfigure"),
-        "survival_curves": (lambda **to: by_step.survival_curves(groups, **to), "ax"),
-        "trajectories": (lambda **to: by_step.trajectories(rows, groups, **to), "ax"),
-        "law_plot": (lambda **to: trends.law_plot(summary.law_runs, summary.laws[x], **to), "ax"),
-        "scan": (lambda **to: trends.scan(one_level, x, **to), "ax"),
-    }[name]
-
-
-NAMES = (
-    "phase_map", "probability_map", "time_map", "learning_curves", "survival_curves",
-    "trajectories", "law_plot", "scan",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_figure_draws_in_what_it_is_given_and_touches_nothing_else(summary, name):
-    draw, place = alone(summary, name)
-    with style.paper():
-        page = Figure(figsize=(style.PAGE, 3.0))
-        left, right = page.subfigures(1, 2)
-        beside = right.subplots()
-        shown = draw(**{place: left if place == "subfigure" else left.subplots()})
-        page.draw_without_rendering()
-    assert shown.figure_ is page
-    assert not page.legends
-    assert not beside.has_data()
-    assert beside.get_legend() is None
-    (width, height), box = page.bbox.size, left.get_tightbbox()
-    assert -1 <= box.x0 and box.x1 <= width / 2 + 1
-    assert -1 <= box.y0 and box.y1 <= height + 1
-    assert all(isinstance(table, pd.DataFrame) and len(table) for table in shown.data_.values())
-    assert all(handle.get_label() for handle in shown.handles_)
-    quiet = draw(
-        **{
-            place: Figure().add_subfigure(GridSpec(1, 1)[0])
-            if place == "subfigure"
-            else Figure().subplots()
-        },
-        legend=False,
-    )
-    assert not any(legend for legend in quiet.figure_.findobj(Legend))
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_figure_of_its_own_shows_itself(summary, name):
-    shown = alone(summary, name)[0]()
-    assert shown._repr_png_().startswith(b"\x89PNG")
-    assert ".figure_" in repr(shown)
-    assert len(repr(shown)) < 200
-
-
-def test_pyplot_shows_what_is_drawn_where_it_is_in_use_and_a_notebook_shows_it_once(summary):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
-    pyplot.switch_backend("agg")
-    try:
-        shown = alone(summary, "scan")[0]()
-        assert pyplot.get_fignums() == [shown.figure_.number]
-        shown._repr_png_()
-        assert not pyplot.get_fignums()
-    finally:
-        pyplot.close("all")
-        del sys.modules["matplotlib.pyplot"]
-
-
-def test_the_figure_of_a_paper_overlaps_nowhere(checkout):
-    names = runpy.run_path("experiments/paper_figure.py")
-    assert Path("paper_figure.pdf").stat().st_size > 10_000
-    page, boxes = names["page"], []
-    page.draw_without_rendering()
-    boxes = [axis.get_tightbbox() for axis in page.axes]
-    boxes.append(page.legends[0].get_window_extent())
-    width, height = page.bbox.width, page.bbox.height
-    for at, box in enumerate(boxes):
-        assert box.x0 >= -1 and box.y0 >= -1 and box.x1 <= width + 1 and box.y1 <= height + 1
-        for other in boxes[at + 1 :]:
-            across = min(box.x1, other.x1) - max(box.x0, other.x0)
-            up = min(box.y1, other.y1) - max(box.y0, other.y0)
-            assert across < 1 or up < 1
-
-
 def test_plot_gives_the_first_figure_or_that_of_a_name(summary):
     results = summary.results
-    assert results.plot().what.startswith("phase map")
-    assert results.plot("curves").what.startswith("curves of")
+    assert results.plot().title.startswith("phase map")
+    assert results.plot("curves").title.startswith("learning curves")
     with pytest.raises(ConfigError, match="this sweep has phases, p_grok"):
         results.plot("pies")
+
+
+def test_cells_that_wait_are_marked_on_every_map(summary):
+    cells, axes = summary.cells(), [summary.x, summary.y]
+    waiting = pd.DataFrame([[10.0, 0.5], [10.0, 0.7]], columns=axes).assign(n=0)
+    both = pd.concat([cells, waiting], ignore_index=True)
+    for shown in (
+        maps.phase_map(both, *axes),
+        maps.probability_map(both, *axes),
+        maps.time_map(both, *axes, "t_grok"),
+    ):
+        assert "no run has ended yet" in [handle.get_label() for handle in shown.handles_]
+        assert len(shown.ax_.get_xticks()) == len(DECAYS) + 1

@@ -182,8 +182,8 @@ def test_the_median_curve_keeps_a_run_that_has_settled():
     runs = pd.DataFrame(
         {"run_id": ["a", "b", "c"], "status": "done", "steps": 190, "last_step": [40, 50, 190]}
     ).assign(t_mem=[10, 10, None], t_grok=[10, 10, None])
-    figure = learning_curves(curves, {"cell": runs})
-    strong = [line for line in figure.ax_[0, 0].lines if line.get_alpha() is None]
+    drawn = learning_curves(curves, {"cell": runs})
+    strong = [line for line in drawn.ax_[0, 0].lines if line.get_alpha() is None]
     medians = [line.get_ydata() for line in strong if len(line.get_ydata()) == 19]
     assert len(medians) == 2
     assert all((median == 1.0).all() for median in medians)

@@ -126,8 +126,8 @@ def test_it_finds_the_boundary_of_a_dense_map_with_a_third_of_its_updates():
     have = replay(dense)
     assert have["last_step"].sum() <= 0.35 * dense["last_step"].sum()
     whole, part = boundary(dense), boundary(have)
-    points = part.curve()[[part.x.name, part.y.name]].to_numpy()
-    assert whole.inside_band(points[:, 0], points[:, 1]).all()
+    points = part.curve()
+    assert whole.inside_band(points["weight_decay"], points["train_fraction"]).all()
 
     def misplaced(found):
         return ((found.fine_surface[0] >= 0) != (whole.fine_surface[0] >= 0)).mean()

@@ -43,9 +43,6 @@ PLANE: Terms = ((0, 0), (1, 0), (0, 1))
 QUADRATIC: Terms = (*PLANE, (1, 1), (2, 0), (0, 2))
 CUBIC: Terms = (*QUADRATIC, (3, 0), (2, 1), (1, 2), (0, 3))
 
-Line = np.ndarray
-"""Points of a polyline `[n, 2]`, in the units of the two columns."""
-
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class Boundary:
@@ -113,33 +110,23 @@ class Boundary:
         return self.surface(*np.meshgrid(*self.fine))
 
     def curve(self) -> pd.DataFrame:
-        """Where the probability is one half: a row a point, with `line` and the two axes.
+        """Where the probability is one half: a row a point, in order along the curve.
 
-        A boundary may come in several lines; points of one follow each other.
+        Columns: `line`, which counts the pieces where the curve comes in several, and the two
+        axes under their own names and in their own units.
         """
-        return self._table(self.lines(0.0))
+        return self._contour(0.0)
 
     def band(self) -> pd.DataFrame:
-        """The borders of the 95 % band, as `curve` has it, with `side`.
+        """The borders of the band: the columns of `curve`, with `side` before them.
 
-        `low` is the border towards the runs that do not grok, `high` that towards those that do.
+        `low` lies towards the runs that do not grok, `high` towards those that do.
         """
-        sides = {"low": 1.0, "high": -1.0}
-        tables = [self._table(self.lines(shift)).assign(side=side) for side, shift in sides.items()]
-        return pd.concat(tables, ignore_index=True)[["side", "line", self.x.name, self.y.name]]
+        sides = {"low": self._contour(1.0), "high": self._contour(-1.0)}
+        return pd.concat(sides, names=["side"]).reset_index("side").reset_index(drop=True)
 
-    def lines(self, shift: float) -> list[Line]:
-        """Lines on which the log-odds plus so many half-widths of their interval are zero."""
-        import contourpy
-
-        xs, ys = self.fine
-        log_odds, half = self.fine_surface
-        u, v = self.x.forward(xs), self.y.forward(ys)
-        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
-        return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in lines]
-
-    def region(self) -> list[Line]:
-        """The borders of the 95 % band as closed lines, those of holes the other way round."""
+    def region(self) -> list[np.ndarray]:
+        """The borders of the 95 % band, closed lines `[n, 2]`; those of holes run the other way."""
         import contourpy
 
         xs, ys = self.fine
@@ -153,11 +140,6 @@ class Boundary:
             for start, end in itertools.pairwise(offsets)
         ]
         return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in rings]
-
-    def _table(self, lines: list[Line]) -> pd.DataFrame:
-        points = np.concatenate(lines) if lines else np.empty((0, 2))
-        numbers = np.repeat(np.arange(len(lines)), [len(line) for line in lines])
-        return pd.DataFrame({"line": numbers, self.x.name: points[:, 0], self.y.name: points[:, 1]})
 
     def inside_band(self, x: object, y: object) -> np.ndarray:
         """Whether one half lies in the interval of the probability at these points."""
@@ -185,6 +167,19 @@ class Boundary:
                         row[name + suffix] = float(self.x.back(value))
                 rows.append(row)
         return pd.DataFrame(rows)
+
+    def _contour(self, shift: float) -> pd.DataFrame:
+        """Lines on which the log-odds plus so many half-widths are zero."""
+        import contourpy
+
+        xs, ys = self.fine
+        log_odds, half = self.fine_surface
+        u, v = self.x.forward(xs), self.y.forward(ys)
+        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
+        points = np.concatenate([np.zeros((0, 2)), *lines])
+        piece = [at for at, line in enumerate(lines) for _ in line]
+        at_x, at_y = self.x.back(points[:, 0]), self.y.back(points[:, 1])
+        return pd.DataFrame({"line": np.array(piece, int), self.x.name: at_x, self.y.name: at_y})
 
 
 def boundary(

@@ -1,11 +1,10 @@
-"""Figures for a paper, from DataFrames.
-
-Each function draws in a figure of its own, or in what `ax=` or `subfigure=` gives it, and returns a
-`drawn.Drawn`: the axes, the figure, the handles of its legend and the tables that it shows.
+"""Figures for a paper, from DataFrames: each function returns what it drew, a `drawn.Drawn`.
 
 `maps` (phases, probabilities, times over two axes), `curves` (over steps), `trends` (laws, scans,
-variance) draw; `drawn` saves them as PNG and PDF; `gallery` says which of them a sweep has the axes
-for, and `registry.figure` puts one of your own beside them.
+variance) draw, into a figure of their own or into `ax=` (of several panels: `subfigure=`), which is
+how panels come together in one figure (`experiments/paper_figure.py`). `style` is that of a paper;
+`gallery` says which of them a sweep has the axes for, and `registry.figure` puts one of your own
+beside them.
 """
 
 import importlib

@@ -13,13 +13,13 @@ from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config import ConfigError
 from grokjax.config.identity import column
-from grokjax.figures import curves, maps, style, trends
+from grokjax.figures import curves, maps, pyplots, style, trends
 from grokjax.figures.axes import label, level_text
-from grokjax.figures.drawn import Drawn
+from grokjax.figures.drawn import Drawn, figure_of
 from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
 
 
-def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Drawn | Figure]:
+def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figure]:
     """Name → figure, of every kind that the sweep has the axes for.
 
     Args:
@@ -29,7 +29,8 @@ def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Draw
     """
     shown = Shown(summary, metric, rows)
     chosen = [kind.choose(shown) for kind in KINDS.values()]
-    return {name: draw() for drawings in chosen for name, draw in drawings.items()}
+    with pyplots.apart():
+        return {name: figure_of(draw()) for drawings in chosen for name, draw in drawings.items()}
 
 
 def draw(summary: Summary, name: str | None = None, metric: str = "t_grok") -> Drawn | Figure:

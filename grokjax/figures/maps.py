@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -16,9 +17,11 @@ from matplotlib.patches import Patch
 
 from grokjax.analysis.boundary import Boundary
 from grokjax.analysis.cells import PHASES
+from grokjax.config.coercion import require
 from grokjax.figures import style
 from grokjax.figures.axes import CellAxis, label, round_numbers, steps
-from grokjax.figures.drawn import Drawn, add_legend, panel
+from grokjax.figures.drawn import Drawn
+from grokjax.figures.place import Place, one_panel
 
 HATCHED: dict[str, Any] = {
     "facecolor": style.CENSORED,
@@ -26,6 +29,8 @@ HATCHED: dict[str, Any] = {
     "hatch": "////",
     "linewidth": 0,
 }
+BAND_DASHES = (0, (4, 2))
+HEIGHT = 0.82 * style.COLUMN
 MOST_ANNOTATED = 7
 """Columns of a map beyond which numbers no longer fit into its cells."""
 
@@ -42,30 +47,32 @@ def phase_map(
     """The phase that most runs of each cell are in, with the boundary of grokking and its band.
 
     Args:
-      cells: as `analysis.cells.cells` gives them; those with `n` = 0 wait for their first run.
+      cells: as `phase.cells` makes them; those with `n` = 0 wait for their first run.
       x: column across.
       y: column up.
-      boundary: to be drawn over them.
-      ax: axes to draw in; None: a new figure.
-      legend: whether to draw one; `handles_` of what is returned make another.
+      boundary: as `phase.boundary` makes it; None: no curve.
+      ax: to draw into; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells` with their `phase`, and of a boundary `curve`, `band`.
     """
-    shares = cells[[f"p_{name}" for name in PHASES]].to_numpy(float)
-    known = ~np.isnan(shares).all(1)
-    most = np.where(known, np.nan_to_num(shares).argmax(1), np.nan)
+    at = cells[[f"p_{name}" for name in PHASES]].fillna(0).to_numpy().argmax(1)
+    there = (cells["n"] > 0).to_numpy()
+    phases = pd.Series([PHASES[i] for i in at], cells.index, dtype=object)
+    table = cells.assign(phase=phases.where(there))
+    values = pd.Series(np.where(there, at, np.nan), cells.index)
+    data = {"cells": table, **_boundary_data(boundary, x, y)}
     colours = ListedColormap([style.PHASES[name] for name in PHASES])
-    with style.paper():
-        axis, _, places = _map(
-            ax, cells, x, y, pd.Series(most, cells.index),
-            Normalize(-0.5, len(PHASES) - 0.5), colours,
-        )  # fmt: skip
-        _draw_boundary(axis, places, boundary)
+    with one_panel(ax, legend, HEIGHT) as place:
+        norm = Normalize(-0.5, len(PHASES) - 0.5)
+        _, grid = _map(place.axes, table, x, y, values, norm, colours)
+        _draw_boundary(place.axes, grid, boundary)
         handles: list[Any] = [
-            Patch(facecolor=style.PHASES[PHASES[int(i)]], label=PHASES[int(i)])
-            for i in np.unique(most[known])
+            Patch(facecolor=style.PHASES[PHASES[i]], label=PHASES[i]) for i in np.unique(at[there])
         ]
         handles += _boundary_handles(boundary) + _no_runs(cells, x, y)
-        add_legend(axis, ax, handles, legend, above=True)
-    return _drawn("phase map", axis, handles, cells, x, y, boundary)
+        return place.drawn(_title("phase map", cells, x, y), data, handles)
 
 
 def probability_map(
@@ -79,25 +86,34 @@ def probability_map(
 ) -> Drawn:
     """Share of runs that grokked within their budget; counts where they fit into the cells.
 
-    Arguments are those of `phase_map`.
+    Args:
+      cells: as `phase.cells` makes them.
+      x: column across.
+      y: column up.
+      boundary: as `phase.boundary` makes it; None: no curve.
+      ax: to draw into, with a colour bar beside it; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`, and of a boundary `curve`, `band`.
     """
-    with style.paper():
-        axis, mesh, places = _map(
-            ax, cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
+    data = {"cells": cells, **_boundary_data(boundary, x, y)}
+    with one_panel(ax, legend, HEIGHT) as place:
+        mesh, grid = _map(
+            place.axes, cells, x, y, cells["p_grok"], Normalize(0, 1), style.PROBABILITY_MAP
         )
-        _annotate(axis, cells, mesh, places, lambda cell: f"{cell.n_grokked:.0f}/{cell.n}")
-        _draw_boundary(axis, places, boundary)
-        _bar(axis, mesh, "runs that grokked")
+        _annotate(place.axes, cells, mesh, grid, lambda cell: f"{cell.n_grokked:.0f}/{cell.n}")
+        _draw_boundary(place.axes, grid, boundary)
+        _bar(place, mesh, "runs that grokked")
         handles = _boundary_handles(boundary) + _no_runs(cells, x, y)
-        add_legend(axis, ax, handles, legend, above=True)
-    return _drawn("map of the share that grokked", axis, handles, cells, x, y, boundary)
+        return place.drawn(_title("probability map", cells, x, y), data, handles)
 
 
 def time_map(
     cells: pd.DataFrame,
     x: str,
     y: str,
-    metric: str,
+    metric: str = "t_grok",
     *,
     ax: Axes | None = None,
     legend: bool = True,
@@ -105,12 +121,15 @@ def time_map(
     """Kaplan–Meier median of a time; hatched where fewer than half of the runs got there.
 
     Args:
-      cells: with medians of this time, as `analysis.cells.cells` gives them.
+      cells: as `phase.cells` makes them for the metric.
       x: column across.
       y: column up.
-      metric: the time.
-      ax: axes to draw in; None: a new figure.
-      legend: whether to draw one; `handles_` of what is returned make another.
+      metric: the time, in updates.
+      ax: to draw into, with a colour bar beside it; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`.
     """
     # A gap is negative where a run generalises before it has memorised. Such a cell has
     # the colour of the smallest positive time, and its own number in it.
@@ -119,60 +138,36 @@ def time_map(
     wide = high / low > 3
     norm = LogNorm(low, high) if wide else Normalize(low, max(high, low + 1))
     values = cells["median"].clip(lower=low)
-    there = cells["n"] > 0
-    censored = cells["censored"].fillna(False).astype(bool) & there
-    with style.paper():
-        axis, mesh, places = _map(ax, cells, x, y, values, norm, style.TIME_MAP)
-        _hatch(axis, cells[censored], places)
+    with one_panel(ax, legend, HEIGHT) as place:
+        mesh, grid = _map(place.axes, cells, x, y, values, norm, style.TIME_MAP)
+        _hatch(place.axes, cells[_censored(cells)], grid)
         _annotate(
-            axis, cells, mesh, places,
+            place.axes, cells, mesh, grid,
             lambda cell: f">{steps(cell.bound)}" if cell.censored else steps(cell.median),
         )  # fmt: skip
-        bar = _bar(axis, mesh, label(metric))
+        bar = _bar(place, mesh, label(metric))
         if wide:
             ticks = round_numbers(low, high)
             bar.set_ticks(ticks, labels=[steps(tick) for tick in ticks])
             bar.set_ticks([], minor=True)
-        handles: list[Any] = []
-        if censored.any():
-            handles.append(Patch(**HATCHED, label="median beyond the budget"))
-        if (~censored & values.isna() & there).any():
-            handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
-        handles += _no_runs(cells, x, y)
-        add_legend(axis, ax, handles, legend, above=True)
-    return _drawn(f"map of {metric}", axis, handles, cells, x, y, None)
+        handles = _median_handles(cells) + _no_runs(cells, x, y)
+        return place.drawn(_title(f"{metric} map", cells, x, y), {"cells": cells}, handles)
 
 
-def _drawn(
-    what: str,
-    axis: Axes,
-    handles: list[Any],
-    cells: pd.DataFrame,
-    x: str,
-    y: str,
-    boundary: Boundary | None,
-) -> Drawn:
-    data = {"cells": cells}
-    if boundary is not None:
-        data |= {"curve": boundary.curve(), "band": boundary.band()}
-    return Drawn(f"{what} of {len(cells)} cells over {x} × {y}", axis, handles, data)
-
-
-Places = tuple[CellAxis, CellAxis, list[int], list[int]]
+Grid = tuple[CellAxis, CellAxis, list[int], list[int]]
 """The two axes, and the row and column of each cell."""
 
 
 def _map(
-    ax: Axes | None,
+    axis: Axes,
     cells: pd.DataFrame,
     x: str,
     y: str,
     values: pd.Series,
     norm: Normalize,
     colours: Any,
-) -> tuple[Axes, QuadMesh, Places]:
+) -> tuple[QuadMesh, Grid]:
     across, up = CellAxis.of(cells[x]), CellAxis.of(cells[y])
-    axis = panel(ax, style.COLUMN, 0.82 * style.COLUMN)
     rows = [up.levels.index(level) for level in cells[y]]
     columns = [across.levels.index(level) for level in cells[x]]
     grid = np.full((len(up.levels), len(across.levels)), np.nan)
@@ -188,13 +183,17 @@ def _map(
     across.apply(axis, "x")
     up.apply(axis, "y")
     axis.spines[["top", "right"]].set_visible(True)
-    return axis, mesh, (across, up, rows, columns)
+    return mesh, (across, up, rows, columns)
+
+
+def _title(what: str, cells: pd.DataFrame, x: str, y: str) -> str:
+    return f"{what} of {len(cells)} cells: {x} × {y}"
 
 
 def _annotate(
-    axis: Axes, cells: pd.DataFrame, mesh: QuadMesh, places: Places, text: Callable[[Any], str]
+    axis: Axes, cells: pd.DataFrame, mesh: QuadMesh, grid: Grid, text: Callable[[Any], str]
 ) -> None:
-    across, up, rows, columns = places
+    across, up, rows, columns = grid
     if max(len(across.levels), len(up.levels)) > MOST_ANNOTATED:
         return
     values: np.ndarray = np.ma.filled(np.ma.asarray(mesh.get_array()), np.nan)
@@ -207,13 +206,13 @@ def _annotate(
         plate = {"facecolor": style.CENSORED, "edgecolor": "none", "pad": 0.6}
         axis.text(
             across.positions[column], up.positions[row], text(cell), ha="center", va="center",
-            fontsize=7, color="white" if dark else "black",
+            fontsize=mpl.rcParams["legend.fontsize"], color="white" if dark else "black",
             bbox=plate if cell.censored and np.isnan(value) else None,
         )  # fmt: skip
 
 
-def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
-    across, up, _, _ = places
+def _hatch(axis: Axes, cells: pd.DataFrame, grid: Grid) -> None:
+    across, up, _, _ = grid
     corners = []
     for x, y in zip(cells[across.name], cells[up.name], strict=True):
         column, row = across.levels.index(x), up.levels.index(y)
@@ -222,20 +221,27 @@ def _hatch(axis: Axes, cells: pd.DataFrame, places: Places) -> None:
     axis.add_collection(PolyCollection(corners, **HATCHED), autolim=False)
 
 
-def _draw_boundary(axis: Axes, places: Places, boundary: Boundary | None) -> None:
+def _draw_boundary(axis: Axes, grid: Grid, boundary: Boundary | None) -> None:
     """The curve solid, the band's borders dashed, on white so that they show on any colour."""
     if boundary is None:
         return
-    across, up, _, _ = places
-    drawings: tuple[tuple[float, float, Any], ...] = (
-        (0.0, 1.4, "-"),
-        *((side, 0.9, (0, (4, 2))) for side in (1.0, -1.0)),
-    )
-    for shift, width, dashes in drawings:
-        for line in boundary.lines(shift):
-            x, y = across.place(line[:, 0]), up.place(line[:, 1])
+    across, up, _, _ = grid
+    for points, pieces, width, dashes in (
+        (boundary.curve(), ["line"], 1.4, "-"),
+        (boundary.band(), ["side", "line"], 0.9, BAND_DASHES),
+    ):
+        for _, line in points.groupby(pieces, sort=False):
+            x, y = (at.place(line[at.name].to_numpy()) for at in (across, up))
             axis.plot(x, y, color="white", lw=width + 1.2, zorder=3)
             axis.plot(x, y, color="black", lw=width, ls=dashes, zorder=3)
+
+
+def _boundary_data(boundary: Boundary | None, x: str, y: str) -> dict[str, pd.DataFrame]:
+    if boundary is None:
+        return {}
+    axes = (boundary.x.name, boundary.y.name)
+    require({*axes} == {x, y}, "boundary", " × ".join(axes), f"give one over {x} and {y}")
+    return {"curve": boundary.curve(), "band": boundary.band()}
 
 
 def _boundary_handles(boundary: Boundary | None) -> list[Any]:
@@ -244,7 +250,7 @@ def _boundary_handles(boundary: Boundary | None) -> list[Any]:
     half = f"$P$(grok by {steps(boundary.budget)}) = ½"
     return [
         Line2D([], [], color="black", lw=1.4, label=half),
-        Line2D([], [], color="black", lw=0.9, ls=(0, (4, 2)), label="95 % band"),
+        Line2D([], [], color="black", lw=0.9, ls=BAND_DASHES, label="95 % band"),
     ]
 
 
@@ -255,7 +261,22 @@ def _no_runs(cells: pd.DataFrame, x: str, y: str) -> list[Any]:
     return [] if full and not waits else [Patch(facecolor=style.NO_RUNS, label=text)]
 
 
-def _bar(axis: Axes, mesh: ScalarMappable, text: str) -> Any:
-    bar: Any = axis.figure.colorbar(mesh, ax=axis, label=text, pad=0.02)
+def _censored(cells: pd.DataFrame) -> pd.Series:
+    """Which cells have runs, and no median because they end before it."""
+    return cells["censored"].eq(True) & (cells["n"] > 0)
+
+
+def _median_handles(cells: pd.DataFrame) -> list[Any]:
+    """Of the cells that have no median."""
+    handles = []
+    if _censored(cells).any():
+        handles.append(Patch(**HATCHED, label="median beyond the budget"))
+    if (~_censored(cells) & cells["median"].isna() & (cells["n"] > 0)).any():
+        handles.append(Patch(facecolor="white", edgecolor="0.7", label="none memorised"))
+    return handles
+
+
+def _bar(place: Place, mesh: ScalarMappable, text: str) -> Any:
+    bar: Any = place.figure.colorbar(mesh, ax=place.axes, label=text, pad=0.02)
     bar.outline.set_linewidth(0.6)
     return bar

@@ -17,7 +17,7 @@ from grokjax.config.coercion import require
 from grokjax.config.source import NAME, is_ours
 from grokjax.figures.drawn import Drawn
 
-Drawings = dict[str, Callable[[], Drawn | Figure]]
+Drawings = dict[str, Callable[[], Figure | Drawn]]
 """Name of a file → what draws the figure."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -103,7 +103,8 @@ def figure(
       columns: of the curves table that it shows, beside `run_id` and `step`.
 
     Returns:
-      A decorator of functions of `Shown` that return a `matplotlib.figure.Figure` or a `Drawn`.
+      A decorator of functions of `Shown` that return a `matplotlib.figure.Figure`, or what one
+      of our functions returns.
     """
 
     def register(function: Function) -> Function:
@@ -111,10 +112,10 @@ def figure(
         remedy = "it becomes a file name, use at most 64 of A-Z a-z 0-9 . _ -"
         require(NAME.fullmatch(called) is not None, "figure", called, remedy)
 
-        def draw(shown: Shown) -> Drawn | Figure:
-            drawn = function(shown)
-            remedy = "return a matplotlib.figure.Figure, or what grokjax.figures has drawn"
-            require(isinstance(drawn, (Figure, Drawn)), f"figure {called}", drawn, remedy)
+        def draw(shown: Shown) -> Figure | Drawn:
+            drawn: Figure | Drawn = function(shown)
+            remedy = "return a matplotlib.figure.Figure, or what a function of grokjax.figures does"
+            require(isinstance(drawn, Figure | Drawn), f"figure {called}", drawn, remedy)
             return drawn
 
         def choose(shown: Shown) -> Drawings:

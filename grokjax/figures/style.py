@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 COLUMN = 3.35
 """Width of one paper column, in inches."""
 PAGE = 6.9
 """Width of two, in inches."""
-
-SCREEN_DPI = 150
-"""Dots an inch in a notebook; files have twice as many."""
 
 TRAIN, TEST = "#0072B2", "#D55E00"
 """Okabe and Ito's blue and vermillion; they also differ in grey."""
@@ -65,6 +64,13 @@ _RC: dict[Any, Any] = {
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
     "ps.fonttype": 42,
+    "svg.hashsalt": "grokjax",
+}
+
+_NO_DATES = {
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
 }
 
 
@@ -73,3 +79,22 @@ def paper() -> Iterator[None]:
     """Draw in the style of a paper."""
     with mpl.rc_context(_RC):
         yield
+        interactive = mpl.is_interactive()
+    # A notebook becomes interactive with its first figure, which leaving the context would undo.
+    mpl.interactive(interactive)
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """The figure as PNG and PDF."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
+    write(figure, paths[0])
+    figure.set_layout_engine("none")  # laid out by now; doing it again takes most of the time
+    write(figure, paths[1])
+    return paths
+
+
+def write(figure: Figure, path: Path) -> None:
+    """The figure as its path ends; without dates, so that equal figures are equal files."""
+    with paper():
+        figure.savefig(path, metadata=_NO_DATES.get(path.suffix.lower()))

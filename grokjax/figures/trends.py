@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
 from grokjax.figures.axes import MOST_TICKS, label, level_text, log_where_positive
-from grokjax.figures.drawn import Drawn, add_legend, new_figure, panel
+from grokjax.figures.drawn import Drawn
+from grokjax.figures.place import one_panel, several_panels
 
 MOST_LINES = style.FEW
 TIMES = (("t_grok", style.TEST, "o"), ("t_mem", style.TRAIN, "s"))
@@ -30,80 +32,72 @@ def law_plot(runs: pd.DataFrame, law: Law, *, ax: Axes | None = None, legend: bo
 
     Args:
       runs: that the law was fitted to.
-      law: from `analysis.laws.fit`.
-      ax: axes to draw in; None: a new figure.
-      legend: whether to draw one; `handles_` of what is returned make another.
+      law: as `analysis.laws.fit` makes it.
+      ax: to draw into; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`, and `law`, points on its lines.
     """
     other = law.within[0] if law.within else None
-    table = cells(usable(runs, law.axis, law.form), [law.axis, other] if other else [law.axis])
-    levels = list(law.levels[other].unique()) if other else [None]
-    shown = np.unique(np.linspace(0, len(levels) - 1, min(MOST_LINES, len(levels))).round())
-    lines = []
-    with style.paper():
-        axis = panel(ax, style.COLUMN, 2.7)
-        for at, (colour, dashes) in zip(shown.astype(int), style.SERIES, strict=False):
-            part = table if other is None else table[table[other] == levels[at]]
-            if other is not None:
-                part = part[part[law.axis].between(*_fitted_range(runs, law, levels[at]))]
-            known = part[part["median"].notna()]
-            limits = known[["low", "high"]].sub(known["median"], axis=0).abs().fillna(0).T
-            axis.errorbar(
-                known[law.axis], known["median"], yerr=limits.to_numpy(), fmt="o", color=colour,
-                ms=3, lw=0.8, capsize=1.5,
-            )  # fmt: skip
-            late = part[part["censored"]]
-            axis.plot(late[law.axis], late["bound"], "^", color=colour, mfc="white", ms=4)
-            x = _fine(part[law.axis])
-            rows = pd.DataFrame({law.axis: x, **({other: levels[at]} if other else {})})
-            name = f"{label(other)} {level_text(levels[at])}" if other else None
-            medians = law.quantile(rows)
-            axis.plot(x, medians, color=colour, ls=dashes, label=name)
-            lines.append(rows.assign(median=medians))
+    known = usable(runs, law.axis, law.form)
+    parts = _cells_by_level(runs, known, law)
+    lines = {level: _line(law, part[law.axis], level) for level, part in parts.items()}
+    handles: list[Any] = []
+    with one_panel(ax, legend, 2.7) as place:
+        axis = place.axes
+        for (level, part), (colour, dashes) in zip(parts.items(), style.SERIES, strict=False):
+            _draw_medians(axis, part, law.axis, colour)
+            name = f"{label(other)} {level_text(level)}" if other else None
+            line = lines[level]
+            drawn = axis.plot(line[law.axis], line["median"], color=colour, ls=dashes, label=name)
+            handles += drawn if other else []
         axis.set(xscale="log", yscale="log", xlabel=label(law.axis))
-        _ticks(axis, Scale.of(table[law.axis]))
+        _ticks(axis, Scale.of(known[law.axis]))
         axis.set_ylabel("$t_{\\mathrm{grok}}$ (steps)")
-        b = law.parameters.loc["b"]
-        handles, _ = axis.get_legend_handles_labels()
         handles.append(_triangle("median beyond the budget"))
-        add_legend(axis, ax, handles, legend)
+        b = law.parameters.loc["b"]
         text = f"exponent {b['value']:.2f} [{b['low']:.2f}, {b['high']:.2f}]".replace("-", "−")
-        axis.set_title(text, loc="left")
-    data = {"cells": table, "law": pd.concat(lines, ignore_index=True)}
-    return Drawn(f"{law.form} law of t_grok in {law.axis}", axis, handles, data)
+        data = {"cells": _stacked(parts.values()), "law": _stacked(lines.values())}
+        return place.drawn(f"law of t_grok in {law.axis}: {text}", data, handles, title=text)
 
 
 def scan(runs: pd.DataFrame, column: str, *, ax: Axes | None = None, legend: bool = True) -> Drawn:
     """t_mem and t_grok against one field: every run a dot, medians joined, censored runs open.
 
     Args:
-      runs: the runs table with its onset columns.
+      runs: the runs table, or those of its rows that are alike but for the field and seeds.
       column: the field.
-      ax: axes to draw in; None: a new figure.
-      legend: whether to draw one; `handles_` of what is returned make another.
+      ax: to draw into; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `runs` (a `time` of each `metric`, `reached` or the last step),
+      and `medians`, as `phase.cells` has them.
     """
     kept = finished(runs)
-    data = {"runs": kept}
-    with style.paper():
-        axis = panel(ax, style.COLUMN, 2.5)
-        for metric, colour, marker in TIMES:
-            times, seen = censored_times(kept, metric)
-            axis.plot(
-                kept[column][seen], times[seen], marker, color=colour, ms=3, alpha=0.45, mew=0
-            )
-            axis.plot(kept[column][~seen], times[~seen], "^", color=colour, mfc="none", ms=4.5)
-            medians = cells(kept, [column], metric)
-            data[metric] = medians
+    times, medians = [], []
+    for metric, *_ in TIMES:
+        time, reached = censored_times(kept, metric)
+        table = pd.DataFrame({column: kept[column].to_numpy(), "time": time, "reached": reached})
+        times.append(table.assign(metric=metric))
+        medians.append(cells(kept, [column], metric).assign(metric=metric))
+    handles: list[Any] = []
+    with one_panel(ax, legend, 2.5) as place:
+        axis = place.axes
+        for (metric, colour, marker), dots, line in zip(TIMES, times, medians, strict=True):
+            met, late = dots[dots["reached"]], dots[~dots["reached"]]
+            axis.plot(met[column], met["time"], marker, color=colour, ms=3, alpha=0.45, mew=0)
+            axis.plot(late[column], late["time"], "^", color=colour, mfc="none", ms=4.5)
             name = f"$t_{{\\mathrm{{{metric[2:]}}}}}$"
-            axis.plot(medians[column], medians["median"], "-", color=colour, label=name)
+            handles += axis.plot(line[column], line["median"], "-", color=colour, label=name)
         _scaled(axis, kept[column])
-        log_where_positive(
-            axis, "y", np.concatenate([censored_times(kept, m)[0] for m, *_ in TIMES])
-        )
+        data = {"runs": _stacked(times), "medians": _stacked(medians)}
+        log_where_positive(axis, "y", data["runs"]["time"])
         axis.set(xlabel=label(column), ylabel="steps")
-        handles, _ = axis.get_legend_handles_labels()
         handles.append(_triangle("not by its last step"))
-        add_legend(axis, ax, handles, legend)
-    return Drawn(f"scan of {len(kept)} runs over {column}", axis, handles, data)
+        name = f"scan of {column} over {len(kept)} runs"
+        return place.drawn(name, data, handles, columns=3)
 
 
 def variance_plot(
@@ -111,27 +105,32 @@ def variance_plot(
     shares: pd.DataFrame,
     metric: str = "t_grok",
     *,
-    subfigure: Figure | SubFigure | None = None,
+    subfigure: SubFigure | Figure | None = None,
 ) -> Drawn:
     """The times of every seed with every split, and each source's share of their variance.
 
     Args:
-      runs: of one cell, every seed with every split.
-      shares: from `analysis.cells.variance_shares`.
-      metric: the time.
-      subfigure: an empty figure or part of one to draw in; None: a new figure.
+      runs: the runs table, every seed with every split.
+      shares: as `analysis.cells.variance_shares` makes them.
+      metric: the time, in updates.
+      subfigure: an empty one to draw into; None: a figure of its own.
+
+    Returns:
+      What was drawn, with `ax_[column]` and no legend; `data_` has `times` (a row a seed, a column
+      a split, each by its median), and `shares`.
     """
     times, _ = censored_times(runs, metric)
     wide = runs.assign(time=times).pivot(index="seed", columns="split_seed", values="time")
     wide = wide.loc[wide.median(axis=1).sort_values().index, wide.median().sort_values().index]
-    with style.paper():
-        figure = new_figure(style.PAGE, 2.3) if subfigure is None else subfigure
-        left, right = figure.subplots(1, 2, width_ratios=[1, 1.1])
+    panels = {"nrows": 1, "ncols": 2, "width_ratios": [1, 1.1]}
+    with several_panels(subfigure, False, (style.PAGE, 2.3), **panels) as place:
+        left, right = place.axes
         image = left.pcolormesh(np.log10(wide), cmap=style.TIME_MAP, rasterized=True)
         for which, names in (("y", wide.index), ("x", wide.columns)):
             getattr(left, f"set_{which}ticks")(np.arange(len(names)) + 0.5, names)
         left.set(xlabel="split seed (by median)", ylabel="seed (by median)")
-        bar: Any = figure.colorbar(image, ax=left, label=f"$\\log_{{10}}$ {label(metric)[7:]}")
+        text = f"$\\log_{{10}}$ {label(metric)[7:]}"
+        bar: Any = place.figure.colorbar(image, ax=left, label=text)
         bar.outline.set_linewidth(0.6)
         words = shares["source"].replace({"split_seed": "split", "interaction": "neither alone"})
         at, share = np.arange(len(shares))[::-1], shares["share"]
@@ -140,8 +139,46 @@ def variance_plot(
         right.errorbar(share, at, xerr=limits, fmt="none", color="black", lw=0.8, capsize=2)
         right.set_yticks(at, words)
         right.set(xlabel="share of the variance of $\\log t$", xlim=(0, 1))
-    data = {"times": wide, "shares": shares}
-    return Drawn(f"variance of {metric} by seed and split", np.array([left, right]), [], data)
+        name = f"variance of {metric} over {len(runs)} runs: seeds × splits"
+        return place.drawn(name, {"times": wide, "shares": shares}, [])
+
+
+def _cells_by_level(runs: pd.DataFrame, known: pd.DataFrame, law: Law) -> dict[Any, pd.DataFrame]:
+    """Level of the other axis → its cells in the range that was fitted, of a few levels."""
+    if not law.within:
+        return {None: cells(known, [law.axis])}
+    other = law.within[0]
+    table, levels = cells(known, [law.axis, other]), list(law.levels[other].unique())
+    shown = np.unique(np.linspace(0, len(levels) - 1, min(MOST_LINES, len(levels))).round())
+    parts = {}
+    for level in (levels[at] for at in shown.astype(int)):
+        fitted = table[law.axis].between(*_fitted_range(runs, law, level))
+        parts[level] = table[(table[other] == level) & fitted]
+    return parts
+
+
+def _line(law: Law, column: pd.Series, level: Any) -> pd.DataFrame:
+    """Points on the law's line for a level of the other axis, over the extent of a column."""
+    line = pd.DataFrame({law.axis: np.geomspace(column.min(), column.max(), 60)})
+    if law.within:
+        line[law.within[0]] = level
+    return line.assign(median=law.quantile(line))
+
+
+def _draw_medians(axis: Axes, part: pd.DataFrame, column: str, colour: str) -> None:
+    """Medians with their intervals, and arrows where they are beyond the budget."""
+    known = part[part["median"].notna()]
+    limits = known[["low", "high"]].sub(known["median"], axis=0).abs().fillna(0).T
+    axis.errorbar(
+        known[column], known["median"], yerr=limits.to_numpy(), fmt="o", color=colour, ms=3, lw=0.8,
+        capsize=1.5,
+    )  # fmt: skip
+    late = part[part["censored"]]
+    axis.plot(late[column], late["bound"], "^", color=colour, mfc="white", ms=4)
+
+
+def _stacked(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    return pd.concat(list(tables), ignore_index=True)
 
 
 def _triangle(text: str) -> Line2D:
@@ -152,10 +189,6 @@ def _triangle(text: str) -> Line2D:
 def _fitted_range(runs: pd.DataFrame, law: Law, level: object) -> tuple[float, float]:
     x = runs[law.axis][runs[law.within[0]] == level]
     return float(x.min()), float(x.max())
-
-
-def _fine(levels: pd.Series) -> np.ndarray:
-    return np.geomspace(levels.min(), levels.max(), 60)
 
 
 def _scaled(axis: Axes, column: pd.Series) -> None:

@@ -50,8 +50,8 @@ def main() -> pd.DataFrame:
 
     def compare(have: pd.DataFrame, **setting: object) -> None:
         part = boundary(have)
-        points = part.curve()[[part.x.name, part.y.name]].to_numpy()
-        log_odds, half = whole.surface(points[:, 0], points[:, 1])
+        points = part.curve()
+        log_odds, half = whole.surface(points["weight_decay"], points["train_fraction"])
         misplaced = (part.fine_surface[0] >= 0) != (whole.fine_surface[0] >= 0)
         far = np.abs(log_odds) / half
         rows.append({
