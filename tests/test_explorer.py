@@ -340,3 +340,15 @@ def test_without_the_file_beside_it_the_page_says_so_and_has_its_tables(browser,
     assert reader.rows()
     missing = [e for e in browser.get_log("browser") if e["level"] == "SEVERE"]
     assert all("plotly.min.js" in entry["message"] for entry in missing)
+
+
+def test_a_map_with_cells_that_have_no_runs_is_drawn(browser, tmp_path):
+    data = payload()
+    for layer in data["maps"][0]["layers"].values():
+        for part in layer.values():
+            part[0][0] = None
+    (tmp_path / "report.html").write_text(page.render(data), encoding="utf-8")
+    (tmp_path / page.LIBRARY).write_text(page.library(), encoding="utf-8")
+    reader = Reader(browser)
+    reader.open(tmp_path / "report.html")
+    assert reader.all("#map .heatmaplayer image, #map .hm")

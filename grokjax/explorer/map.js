@@ -149,9 +149,11 @@ function boundaryLines() {
 function numbers(layer, scale, missing) {
   const width = (byId("map").clientWidth - (isNarrow() ? 120 : 170)) / grid.x.levels.length;
   const height = (byId("map").clientHeight - 100) / grid.y.levels.length;
-  const fit = Math.max(...layer.text.flat().map((text) => text.length)) * LETTER < width && height > 15;
+  // A cell without runs has no text.
+  const fit = Math.max(...layer.text.flat().map((text) => text?.length ?? 0)) * LETTER < width && height > 15;
   const [x, y, text, color] = [[], [], [], []];
   if (fit) layer.text.forEach((row, j) => row.forEach((words, i) => {
+    if (words === null) return;
     const value = layer.values[j][i];
     const share = (scale.warp(value) - scale.low) / (scale.high - scale.low);
     x.push(grid.x.positions[i]);
