@@ -113,7 +113,8 @@ network.parameters
 # %%
 split = results.split(run_id)
 right = np.asarray(network()).argmax(-1) == split.targets
-f"{split}: {right[split.train].mean():.0%} of training rows right, {right[split.test].mean():.0%} of test rows"
+shares = [f"{right[rows].mean():.0%}" for rows in (split.train, split.test)]
+f"{split}: {shares[0]} of training rows right, {shares[1]} of test rows"
 
 # %% [markdown]
 # ## A figure for a paper
