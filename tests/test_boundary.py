@@ -213,6 +213,30 @@ def test_seeds_that_move_together_widen_the_band():
     assert np.median(together) > 1.3 * np.median(alone)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_with_three_seeds_the_band_has_no_corners(seed):
+    """Resamples of three seeds are six; a band of their quantiles would be made of six bands."""
+    found = boundary(sweep(seed, seeds=3)[1])
+    xs, _ = found.fine
+    for level in (0.4, 0.5, 0.6):
+        _, half = found.surface(xs, np.full(len(xs), level))
+        bends = np.abs(np.diff(half, 2))
+        assert bends.max() < 0.01 * np.ptp(half)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 20])
+def test_the_region_of_the_band_covers_what_is_inside(seeds):
+    found = boundary(sweep(seeds=seeds)[1])
+    rings = found.region()
+    area = 0.0
+    for ring in rings:
+        assert (ring[0] == ring[-1]).all()
+        u, v = found.x.forward(ring[:, 0]), found.y.forward(ring[:, 1])
+        area += (u[:-1] * v[1:] - u[1:] * v[:-1]).sum() / 2  # holes count as negative
+    u, v = found.x.forward(DECAYS), found.y.forward(FRACTIONS)
+    assert area / (np.ptp(u) * np.ptp(v)) == pytest.approx(found.band_width(), abs=0.01)
+
+
 def test_two_seeds_are_too_few_to_resample_and_leave_open_intervals():
     _, runs = sweep(seeds=2)
     zone = goldilocks(runs)
