@@ -195,7 +195,7 @@ class Results:
             >>> import grokjax
             >>> results = grokjax.load("results/recorded/quickstart")
             >>> int(results.with_thresholds(grokked=0.5).runs["t_grok"].notna().sum())
-            20
+            19
 
         Args:
           thresholds: all of them; None: those of these results.
