@@ -61,7 +61,8 @@ class Sweep:
                 if (text := repr(value)) not in known:
                     known.append(text)
         axes = " × ".join(f"{name} ({len(values)})" for name, values in levels.items())
-        return f"<Sweep of {len(self)} cells{': ' * bool(axes)}{axes}>"
+        cells = f"{len(self)} cell{'s' * (len(self) != 1)}"
+        return f"<Sweep of {cells}{': ' * bool(axes)}{axes}>"
 
     def __add__(self, other: Sweep) -> Sweep:
         return Sweep(self.cells + other.cells)
