@@ -125,14 +125,14 @@ def test_a_death_while_it_grows_loses_nothing(base, short, at_once, tmp_path, op
 
 
 def test_an_unfinished_sweep_grows_too(base, at_once, tmp_path):
-    for n in (3, 6):
-        folder = tmp_path / f"{n}"
-        with pytest.MonkeyPatch.context() as patch:
-            crash_before_nth_write(patch, n, True, [(growth.Checkpoints, "save")])
-            with pytest.raises(Killed):
-                grokjax.run(with_budget(base, SHORT), folder, lanes=2)
-        grokjax.run(with_budget(base, LONG), folder, lanes=2)
-        assert_equal_folders(folder, at_once)
+    folder = tmp_path / "sweep"
+    with pytest.MonkeyPatch.context() as patch:
+        crash_before_nth_write(patch, 5, True, [(growth.Checkpoints, "save")])
+        with pytest.raises(Killed):
+            grokjax.run(with_budget(base, SHORT), folder, lanes=2)
+    assert not grokjax.load(folder).finished
+    grokjax.run(with_budget(base, LONG), folder, lanes=2)
+    assert_equal_folders(folder, at_once)
 
 
 def test_a_budget_that_grows_twice_is_the_last_one(base, at_once, short, tmp_path):
@@ -143,7 +143,7 @@ def test_a_budget_that_grows_twice_is_the_last_one(base, at_once, short, tmp_pat
     assert_equal_folders(folder, at_once)
 
 
-@pytest.mark.parametrize("keep", ["all", None])
+@pytest.mark.parametrize("keep", ["all", pytest.param(None, marks=pytest.mark.slow)])
 def test_runs_whose_states_were_not_kept_begin_again(base, tmp_path, keep):
     axes = {"seed": [0, 1], "train_fraction": [0.5, 0.9]}
     short = swept(dataclasses.replace(base, keep_final=keep), **axes)

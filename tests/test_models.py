@@ -116,7 +116,12 @@ def test_perceptrons_equal_the_numpy_reference(tiny, name, inputs):
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
-@pytest.mark.parametrize("text", ["a b", "a b =", pytest.param("a op b =", marks=pytest.mark.slow)])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param("a b", marks=SLOW), "a b =", pytest.param("a op b =", marks=SLOW)]
+)
 def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
     task = dataclasses.replace(tiny.task, p=3, format=text)
     model = grokjax.Transformer(

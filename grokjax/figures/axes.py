@@ -42,7 +42,9 @@ def steps(number: float) -> str:
 
 
 def level_text(level: object) -> str:
-    """A level of an axis as a label has it."""
+    """A level of an axis as a label has it; "none" for an empty list, of modifiers say."""
+    if isinstance(level, str) and not level:
+        return "none"
     plain = isinstance(level, (int, float, np.number)) and not isinstance(level, (bool, np.bool_))
     return f"{level:g}" if plain else str(level)
 
