@@ -149,8 +149,10 @@ def test_objects_speak_shortly(wide, checkout):
     for thing in (wide, results, found, found.zone, found.boundary, *found.laws.values()):
         assert len(repr(thing)) < 500
         assert "\n" not in repr(thing)
-    for thing in (results, found, found.zone):
+    law = found.laws["weight_decay"]
+    for thing in (wide, wide.sweep, results, found, found.zone, found.boundary, law):
         assert thing._repr_html_().startswith("<p>")
+        assert "<table" in thing._repr_html_()
     assert {"run", "load", "phase", "weights"} <= set(dir(grokjax))
     assert sweep.run is grokjax.run
     np.testing.assert_array_equal(results.cells().columns, phase.cells(results).columns)

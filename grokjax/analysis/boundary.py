@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 import itertools
 from collections.abc import Mapping
 from typing import Any
@@ -66,10 +67,12 @@ class Boundary:
 
     def __repr__(self) -> str:
         n, k = int(self.data["n"].sum()), int(self.data["k"].sum())
-        return (
-            f"<Boundary P(grok by {self.budget:g}) = ½ over {self.x.name} × {self.y.name}: "
-            f"{k} of {n} runs grokked, its 95 % band is {self.band_width():.0%} of the map>"
-        )
+        where = f"P(grok by {self.budget:g}) = ½ over {self.x.name} × {self.y.name}"
+        band = f"its 95 % band is {self.band_width():.0%} of the map"
+        return f"<Boundary {where}: {k} of {n} runs grokked, {band}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.edges().to_html(index=False)}"
 
     def features(self, x: object, y: object) -> np.ndarray:
         """The terms `[..., K]` at points given in the units of the columns."""

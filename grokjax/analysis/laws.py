@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import html
 from collections.abc import Sequence
 
 import numpy as np
@@ -74,6 +75,9 @@ class Law:
             f"<Law {self.form} of t_grok in {self.axis}{within}: {', '.join(told)}; {self.n} runs, "
             f"{self.n_censored} censored>"
         )
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.parameters.to_html()}"
 
     def quantile(self, runs: pd.DataFrame, share: float = 0.5) -> np.ndarray:
         """Time by which this share of such runs has crossed, `[n]`.

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Mapping
+from html import escape
 from typing import Any
 
 from grokjax.config.coercion import ConfigError
@@ -53,13 +54,19 @@ class Sweep:
     def __len__(self) -> int:
         return len(self.cells)
 
-    def __repr__(self) -> str:
-        levels: dict[str, list[str]] = {}
+    def _levels(self) -> dict[str, list[str]]:
+        """Name → the values that cells have there, as one would write them."""
+        levels: dict[str, dict[str, None]] = {}
         for cell in self.cells:
             for name, value in cell.items():
-                known = levels.setdefault(name, [])
-                if (text := repr(value)) not in known:
-                    known.append(text)
+                levels.setdefault(name, {})[repr(value)] = None
+        return {name: list(values) for name, values in levels.items()}
+
+    def _repr_html_(self) -> str:
+        return as_table(f"{len(self)} cells", {n: ", ".join(v) for n, v in self._levels().items()})
+
+    def __repr__(self) -> str:
+        levels = self._levels()
         axes = " × ".join(f"{name} ({len(values)})" for name, values in levels.items())
         cells = f"{len(self)} cell{'s' * (len(self) != 1)}"
         return f"<Sweep of {cells}{': ' * bool(axes)}{axes}>"
@@ -69,6 +76,12 @@ class Sweep:
 
     def __mul__(self, other: Sweep) -> Sweep:
         return Sweep(tuple({**a, **b} for a in self.cells for b in other.cells))
+
+
+def as_table(title: str, rows: Mapping[str, str]) -> str:
+    """A table of names and texts as HTML, for a notebook."""
+    cells = (f"<tr><th>{escape(n)}</th><td>{escape(text)}</td></tr>" for n, text in rows.items())
+    return f"<p>{escape(title)}</p><table>{''.join(cells)}</table>"
 
 
 def grid(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]) -> Sweep:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from grokjax.config import own
-from grokjax.config.axes import Sweep
+from grokjax.config.axes import Sweep, as_table
 from grokjax.config.changes import Change
 from grokjax.config.checks import check_experiment
 from grokjax.config.coercion import ConfigError
@@ -129,6 +129,11 @@ class Experiment(Config):
         for field in own.DECORATORS:
             object.__setattr__(self, field, own.as_word(field, getattr(self, field)))
         super().__post_init__()
+
+    def _repr_html_(self) -> str:
+        fields = {f.name: f.default for f in dataclasses.fields(self)}
+        told = {n: repr(v) for n, v in self.values().items() if v != fields[n] and n != "sweep"}
+        return as_table("Experiment, beyond the defaults", told) + self.sweep._repr_html_()
 
     def check(self) -> None:
         object.__setattr__(self, "changes", _with_short_names(self))
