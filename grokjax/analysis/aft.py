@@ -105,21 +105,28 @@ class CensoredData:
     def maximise(
         self, extra: float = 0.0, start: np.ndarray | None = None
     ) -> tuple[np.ndarray, float]:
-        """Best `theta` at this extra parameter, and the negative log-likelihood there."""
+        """Best `theta` at this extra parameter, and the negative log-likelihood there.
+
+        Raises:
+          LinAlgError: the likelihood has no maximum to be found.
+        """
         from scipy.optimize import minimize
 
         features = self.features(extra)
         if (self.seen & ~np.isfinite(features).all(1)).any():
             return np.full(self.n_levels + features.shape[1] + 1, np.nan), np.inf
-        best = minimize(
-            self._loss,
-            self._start(features) if start is None else start,
-            args=(extra,),
-            jac=True,
-            hess=self._curvature,
-            method="trust-exact",
-            options={"gtol": 1e-6 * len(self.log_times)},
-        )
+        try:
+            best = minimize(
+                self._loss,
+                self._start(features) if start is None else start,
+                args=(extra,),
+                jac=True,
+                hess=self._curvature,
+                method="trust-exact",
+                options={"gtol": 1e-6 * len(self.log_times)},
+            )
+        except ValueError as error:  # of SciPy, on its way to a step that is not finite
+            raise np.linalg.LinAlgError("the likelihood has no finite step") from error
         return best.x, float(best.fun)
 
     def information(self, theta: np.ndarray, extra: float = 0.0) -> np.ndarray:
