@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -33,14 +33,23 @@ MOST_ROWS = 20
 """Runs in progress that a terminal shows."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a report consists of, each part made when it is asked for."""
+
+    text: Callable[[], str]
+    values: Callable[[], dict[str, Any]]
+    """The same for a program."""
+    write: Callable[[], list[Path]]
+    """Draws the figures and the page; the files."""
+
+
 def show(
     results: Results,
     x: str | None = None,
     y: str | None = None,
     metric: str = "t_grok",
     out: Path | None = None,
-    *,
-    as_json: bool = False,
 ) -> bool:
     """Print what the sweep says, write the figures and the page; whether there was any of it.
 
@@ -50,66 +59,87 @@ def show(
       y: column up; None: another.
       metric: time to map.
       out: folder for figures and page; None: that of the results.
-      as_json: print one object with the same content and the paths instead.
 
     Raises:
       ConfigError: there is nothing to show yet, or something else than what was asked for.
     """
+    content = _content(results, x, y, metric, out)
+    text = content.text()
+    print(text, flush=True)
+    paths = content.write()
+    for path in paths:
+        print(f"wrote {path}", flush=True)
+    return bool(text or paths)
+
+
+def as_json(
+    results: Results,
+    x: str | None = None,
+    y: str | None = None,
+    metric: str = "t_grok",
+    out: Path | None = None,
+) -> dict[str, Any]:
+    """Write the figures and the page; what `show` says as plain values, with the `paths`.
+
+    Arguments and errors are those of `show`.
+    """
+    content = _content(results, x, y, metric, out)
+    paths = [str(path) for path in content.write()]
+    return {**content.values(), "paths": paths}
+
+
+def _content(
+    results: Results, x: str | None, y: str | None, metric: str, out: Path | None
+) -> Content:
+    """The report of a sweep, or what there is of it; the arguments are those of `show`."""
     if out is None and not results.path.exists():
         raise ConfigError("out=None: these results have no folder, say where figures are to go.")
     folder = out or results.path
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     if results.runs.empty:
-        return _show_so_far(results, folder, as_json)
+        return _so_far(results, folder)
     if finished(results.runs).empty:
         text = "every run failed: there is nothing to map; see the column `error` of the runs"
-        print(json.dumps({"failed": len(results.runs), "said": text}) if as_json else text)
-        return True
+        return Content(lambda: text, lambda: {"failed": len(results.runs), "said": text}, list)
     summary = summarise(results, x, y)
     check_columns(summary.runs, [summary.x, summary.y], metric)
     summary = computed(summary)
-    if as_json:
-        paths = write(summary, metric, folder)
-        told = summary_text.as_json(summary, metric)
-        print(json.dumps({**told, "paths": [str(path) for path in paths]}), flush=True)
-        return True
-    text = summary_text.describe(summary, metric)
-    print(text, flush=True)
-    paths = write(summary, metric, folder)
-    for path in paths:
-        print(f"wrote {path}", flush=True)
-    return bool(text or paths)
+    return Content(
+        partial(summary_text.describe, summary, metric),
+        partial(summary_text.as_json, summary, metric),
+        partial(write, summary, metric, folder),
+    )
 
 
-def _show_so_far(results: Results, folder: Path, as_json: bool) -> bool:
+def _so_far(results: Results, folder: Path) -> Content:
     """Before the first run has ended: where those are that train, and their curves so far."""
-    from grokjax.figures import curves, pyplots, style
-
     running = onset.so_far(results)
     if running.empty:
         raise ConfigError(
             f"{results.path}: nothing is in yet, the first commit comes some seconds after the "
             "first program was compiled."
         )
+    how_much = results.how_much_is_in
+    head = f"not finished: {how_much}; no run has ended yet, these are in progress:"
+    shown = running.head(MOST_ROWS).to_string(index=False)
 
     def draw() -> list[Path]:
+        from grokjax.figures import curves, pyplots, style
+
         with pyplots.apart():
-            shown = curves.learning_curves(results.curves, {"runs in progress": running})
-            return style.save(shown.figure_, folder / "figures", "so_far")
+            drawn = curves.learning_curves(results.curves, {"runs in progress": running})
+            return style.save(drawn.figure_, folder / "figures", "so_far")
 
     nothing: list[Path] = []
-    paths = attempted("the figure so_far", draw, nothing)
-    if as_json:
-        rows = json.loads(running.to_json(orient="records"))
-        told = {"how_much_is_in": results.how_much_is_in, "running": rows}
-        print(json.dumps({**told, "paths": [str(path) for path in paths]}), flush=True)
-        return True
-    print(f"not finished: {results.how_much_is_in}; no run has ended yet, these are in progress:")
-    print(running.head(MOST_ROWS).to_string(index=False), flush=True)
-    for path in paths:
-        print(f"wrote {path}", flush=True)
-    return True
+    return Content(
+        lambda: f"{head}\n{shown}",
+        lambda: {
+            "how_much_is_in": how_much,
+            "running": json.loads(running.to_json(orient="records")),
+        },
+        lambda: attempted("the figure so_far", draw, nothing),
+    )
 
 
 def computed(summary: Summary) -> Summary:
@@ -147,9 +177,9 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
 
     def explorer() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
-        library = folder / page.LIBRARY
-        if not library.exists() or library.read_text(encoding="utf-8") != page.library():
-            write_text(library, page.library())
+        library, text = folder / page.LIBRARY, page.library()
+        if not library.exists() or library.read_text(encoding="utf-8") != text:
+            write_text(library, text)
         write_text(folder / "report.html", report.html(summary, curves))
         return [folder / "report.html"]
 

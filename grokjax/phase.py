@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 import time
 from collections.abc import Sequence
@@ -113,13 +114,11 @@ def show(
     y: str | None = None,
     metric: str = "t_grok",
     out: Path | None = None,
-    *,
-    as_json: bool = False,
 ) -> bool:
     """`closing.show` of a sweep."""
     from grokjax import closing
 
-    return closing.show(results, x, y, metric, out, as_json=as_json)
+    return closing.show(results, x, y, metric, out)
 
 
 def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
@@ -163,12 +162,17 @@ def _main(arguments: list[str]) -> int:
 
 def _show(results: Results, given: argparse.Namespace, goes_on: bool) -> bool:
     """Show the results as they are now; while they are watched, nothing yet is no error."""
+    from grokjax import closing
     from grokjax.config import ConfigError
 
+    asked = (results, given.x, given.y, given.metric, given.out)
     if goes_on and sys.stdout.isatty():
         print("\033[2J\033[H", end="")  # a clear screen, for what replaces what was there
     try:
-        return show(results, given.x, given.y, given.metric, given.out, as_json=given.json)
+        if not given.json:
+            return show(*asked)
+        print(json.dumps(closing.as_json(*asked)), flush=True)
+        return True
     except ConfigError as error:
         if not goes_on:
             raise

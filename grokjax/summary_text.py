@@ -211,7 +211,7 @@ def _interval(row: Mapping[str, Any]) -> str:
     if math.isnan(value):
         return "unknown"
     if math.isnan(low) and math.isnan(high):
-        return f"{value:.3g} (no interval: too few seeds)"
+        return f"{value:.3g} (no interval)"
     return f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 

@@ -108,7 +108,6 @@ def _train(experiment: Experiment, folder: Path, options: Options, source: str, 
     from grokjax import display
 
     stop, caught = threading.Event(), list[int]()
-    silent = options.quiet or options.json
 
     def request_stop(number: int, frame: object) -> None:
         caught.append(number)
@@ -138,7 +137,7 @@ def _train(experiment: Experiment, folder: Path, options: Options, source: str, 
     if options.json:
         print(json.dumps(_ending(results)), flush=True)
         return 1 if (results.runs["status"] == "failed").any() else 0
-    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
+    with contextlib.redirect_stdout(io.StringIO() if options.quiet else sys.stdout):
         _finish(results)
     return 1 if (results.runs["status"] == "failed").any() else 0
 
@@ -156,10 +155,8 @@ def _ending(results: Results) -> dict[str, Any]:
     """The last line of `--json`: what the closing report says, and where everything is."""
     from grokjax import closing
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        command.attempted("the closing report", lambda: closing.show(results, as_json=True), False)
-    told = json.loads(said.getvalue() or "{}")
+    nothing: dict[str, Any] = {}
+    told = command.attempted("the closing report", lambda: closing.as_json(results), nothing)
     tables = [str(results.path / name) for name in ("runs", "curves")]
     paths = [*told.pop("paths", []), *tables]
     return {"activity": "ended", "paths": paths, "summary": told}

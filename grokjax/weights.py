@@ -20,8 +20,7 @@ import pandas as pd
 from grokjax import models, tasks
 from grokjax.config import ConfigError, Experiment, Model
 from grokjax.config.coercion import require
-from grokjax.config.fields import leaves
-from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP, former_run_id
+from grokjax.config.identity import FORMER_IDS, former_run_id, unknown_paths
 from grokjax.config.rebuild import rebuild
 from grokjax.results import snapshots
 from grokjax.results.load import Results
@@ -176,18 +175,16 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
     rows = results.runs[results.runs["run_id"] == run_id]
     require(len(rows) == 1, "run_id", run_id, f"no such run has ended in {results.path}")
     found = results.manifest
+    version, base = found["schema_version"], found["base"]
     if experiment is not None:
-        told = {run.run_id: run for run in experiment.runs()}
+        if version <= FORMER_IDS:
+            experiment = experiment.with_former_ids(unknown_paths(experiment, base))
+        told = experiment.expansion.runs
         require(run_id in told, "experiment", run_id, "its sweep has no such run")
         return told[run_id]
     (row,) = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    run = rebuild(found["base"], {str(name): value for name, value in row.items()}).resolved()
-    unknown = {
-        path
-        for path in leaves(run).keys() - found["base"].keys()
-        if path.split(".")[0] not in OF_THE_SWEEP
-    }
-    version = found["schema_version"]
+    run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
+    unknown = unknown_paths(run, base)
     name = run.run_id if version > FORMER_IDS else former_run_id(run, unknown)
     if version >= OLDEST_CHECKED and name != run_id:
         raise ConfigError(

@@ -135,6 +135,21 @@ def test_an_unfinished_sweep_grows_too(base, at_once, tmp_path):
     assert_equal_folders(folder, at_once)
 
 
+def test_a_state_that_is_lost_has_its_run_trained_again(base, short, at_once, tmp_path):
+    folder = tmp_path / "sweep"
+    shutil.copytree(short, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        crash_before_nth_write(patch, 1, True, [(growth.Checkpoints, "save")])
+        with pytest.raises(Killed):
+            grokjax.run(with_budget(base, LONG), folder, lanes=2)
+    lost = sorted((folder / "final").iterdir())[-1]
+    lost.unlink()
+    said = []
+    grokjax.run(with_budget(base, LONG), folder, report=lambda p: said.append(p.activity))
+    assert "training 1 runs again" in said
+    assert_equal_folders(folder, at_once)
+
+
 def test_a_budget_that_grows_twice_is_the_last_one(base, at_once, short, tmp_path):
     folder = tmp_path / "sweep"
     shutil.copytree(short, folder)

@@ -212,3 +212,10 @@ def test_a_finished_folder_of_schema_3_grows_under_its_old_ids(tmp_path):
     (tmp_path / "old" / ".work" / "checkpoints").mkdir(parents=True)
     with pytest.raises(ConfigError, match="is not finished"):
         grokjax.run(more, tmp_path / "old")
+
+
+def test_a_program_with_snapshots_is_called_as_before_they_could_be_of_the_end():
+    """By the code of 08f91ce: a sweep that it left unfinished is gone on with in its lanes."""
+    schedule = grokjax.SnapshotSchedule(at=(0, 100), moments=("t_grok",))
+    (run,) = grokjax.Experiment(snapshots=schedule).runs()
+    assert plan.spec_name(spec_of(run)) == "9b4e6c0204bb334f"

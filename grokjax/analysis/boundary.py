@@ -129,16 +129,12 @@ class Boundary:
 
     def region(self) -> list[np.ndarray]:
         """The borders of the 95 % band, closed lines `[n, 2]`; those of holes run the other way."""
-        import contourpy
-
-        xs, ys = self.fine
         log_odds, half = self.fine_surface
-        u, v = self.x.forward(xs), self.y.forward(ys)
-        kind = contourpy.FillType.OuterOffset
-        found: Any = contourpy.contour_generator(u, v, np.abs(log_odds) - half, fill_type=kind)
         rings = [
             points[start:end]
-            for points, offsets in zip(*found.filled(-np.inf, 0.0), strict=True)
+            for points, offsets in zip(
+                *self._contours(np.abs(log_odds) - half).filled(-np.inf, 0.0), strict=True
+            )
             for start, end in itertools.pairwise(offsets)
         ]
         return [np.column_stack([self.x.back(p[:, 0]), self.y.back(p[:, 1])]) for p in rings]
@@ -170,14 +166,17 @@ class Boundary:
                 rows.append(row)
         return pd.DataFrame(rows)
 
-    def _contour(self, shift: float) -> pd.DataFrame:
-        """Lines on which the log-odds plus so many half-widths are zero."""
+    def _contours(self, values: np.ndarray) -> Any:
+        """What traces contours of values on the fine grid, in positions on the scales."""
         import contourpy
 
-        xs, ys = self.fine
+        u, v = (scale.forward(at) for scale, at in zip((self.x, self.y), self.fine, strict=True))
+        return contourpy.contour_generator(u, v, values, fill_type=contourpy.FillType.OuterOffset)
+
+    def _contour(self, shift: float) -> pd.DataFrame:
+        """Lines on which the log-odds plus so many half-widths are zero."""
         log_odds, half = self.fine_surface
-        u, v = self.x.forward(xs), self.y.forward(ys)
-        lines: Any = contourpy.contour_generator(u, v, log_odds + shift * half).lines(0.0)
+        lines = self._contours(log_odds + shift * half).lines(0.0)
         points = np.concatenate([np.zeros((0, 2)), *lines])
         piece = [at for at, line in enumerate(lines) for _ in line]
         at_x, at_y = self.x.back(points[:, 0]), self.y.back(points[:, 1])

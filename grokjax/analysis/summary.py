@@ -99,13 +99,10 @@ class Summary:
     @functools.cached_property
     def is_map(self) -> bool:
         """Whether both axes vary and most of their cells hold runs."""
-        axes = [self.x, self.y]
-        n_x, n_y = (self.runs[axis].nunique() for axis in axes)
-        cells = self.placed_cells()
-        if self.planned is not None:
-            n_x, n_y = (self.planned[axis].nunique() for axis in axes)
-            cells = self.planned[axes].dropna().drop_duplicates()
-        return min(n_x, n_y) > 1 and len(cells) >= FILLED * n_x * n_y
+        axes = (self.runs if self.planned is None else self.planned)[[self.x, self.y]]
+        n_x, n_y = axes.nunique()
+        placed = axes.dropna().drop_duplicates()
+        return bool(min(n_x, n_y) > 1 and len(placed) >= FILLED * n_x * n_y)
 
     @property
     def zone(self) -> Zone | None:

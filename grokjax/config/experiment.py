@@ -131,8 +131,7 @@ class Experiment(Config):
         super().__post_init__()
 
     def _repr_html_(self) -> str:
-        fields = {f.name: f.default for f in dataclasses.fields(self)}
-        told = {n: repr(v) for n, v in self.values().items() if v != fields[n] and n != "sweep"}
+        told = {n: repr(v) for n, v in self.beyond_defaults().items() if n != "sweep"}
         return as_table("Experiment, beyond the defaults", told) + self.sweep._repr_html_()
 
     def check(self) -> None:

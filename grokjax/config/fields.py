@@ -114,14 +114,14 @@ class Config(metaclass=Checked):
         self.check()
 
     def __repr__(self) -> str:
-        """What is not at its default, as one would write it."""
-        fields = {field.name: field for field in dataclasses.fields(self)}
-        told = {
-            name: value
-            for name, value in self.values().items()
-            if name in fields and value != fields[name].default and fields[name].repr
-        }
-        return f"{type(self).__name__}({', '.join(f'{n}={v!r}' for n, v in told.items())})"
+        told = ", ".join(f"{name}={value!r}" for name, value in self.beyond_defaults().items())
+        return f"{type(self).__name__}({told})"
+
+    def beyond_defaults(self) -> dict[str, Any]:
+        """Field name → value of what is not at its default, as one would write it."""
+        fields = {field.name: field for field in dataclasses.fields(self) if field.repr}
+        told = {name: value for name, value in self.values().items() if name in fields}
+        return {name: value for name, value in told.items() if value != fields[name].default}
 
     def check(self) -> None:
         """Raise `ConfigError` where values of the right type make no sense."""

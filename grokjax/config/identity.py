@@ -98,6 +98,12 @@ def sources(configs: Iterable[Config]) -> dict[str, str]:
     return {word.kind: source.whole_text(word) for word in sorted(own, key=lambda word: word.kind)}
 
 
+def unknown_paths(run: Config, base: Collection[str]) -> set[str]:
+    """Paths of the fields of a run that a base of an older grokjax does not have."""
+    unknown = leaves(run).keys() - set(base)
+    return {path for path in unknown if path.split(".")[0] not in OF_THE_SWEEP}
+
+
 def former_run_id(run: Experiment, unknown: Collection[str]) -> str:
     """What a run was called up to schema version 3: a hash of all its columns, defaults included.
 

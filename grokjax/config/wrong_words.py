@@ -67,9 +67,7 @@ def call(cls: type[Config], positional: Sequence[Any], named: Mapping[str, Any])
     places = [p.name for p in accepted if p.kind is p.POSITIONAL_OR_KEYWORD]
     if len(positional) > len(places):
         names = [p.name for p in accepted if p.kind is not p.VAR_KEYWORD]
-        example = next(
-            (n for n in ("learning_rate", "width", "steps") if n in names), (names or ["…"])[-1]
-        )
+        example = next((n for n in TELLING if n in names), (names or ["…"])[-1])
         if not places:
             return f"{cls.__name__}: fields are given by name, as in {cls.__name__}({example}=…)."
         listed = ", ".join(places)

@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import final_states, results_folder
-from grokjax.engine.checkpoint import NO_LANES, Checkpoints
+from grokjax.engine.checkpoint import Checkpoints
 from grokjax.engine.ending import ending
 from grokjax.engine.standing import CHECKPOINTS, read_standing
 from grokjax.results import manifest, snapshots
@@ -70,7 +70,7 @@ def growth_of(folder: Path, experiment: Experiment, old: Manifest) -> Growth | N
     Raises:
       ConfigError: the folder holds runs that the grid does not have.
     """
-    former = _former_budgets(folder, experiment, old)
+    former = _former_budgets(experiment, old)
     return _growth(_Folder(folder, old), experiment, former) if former else None
 
 
@@ -79,7 +79,7 @@ def grow(folder: Path, experiment: Experiment, old: Manifest) -> Growth | None:
 
     Arguments and errors are those of `growth_of`.
     """
-    former = _former_budgets(folder, experiment, old)
+    former = _former_budgets(experiment, old)
     if not former:
         return None
     opened = _Folder(folder, old)
@@ -104,9 +104,9 @@ class _Folder:
         self.standing = read_standing(path, old)
 
 
-def _former_budgets(folder: Path, experiment: Experiment, old: Manifest) -> list[dict[str, Any]]:
+def _former_budgets(experiment: Experiment, old: Manifest) -> list[dict[str, Any]]:
     """The budgets that rows of a folder may have, where they are smaller than the experiment's."""
-    now = manifest.smaller_budget(old, manifest.describe(experiment, folder.name))
+    now = manifest.smaller_budget(old, experiment)
     return [*old.get("growing", []), *([now] if now else [])]
 
 
@@ -188,10 +188,7 @@ def _commit(opened: _Folder, experiment: Experiment, growth: Growth) -> None:
     ]
     note = {**standing.note, "lanes": lanes, "parts": record}
     note["forget"] = sorted({*note["forget"], *growth.begins_again})
-    arrays = NO_LANES
-    if note["program"]:
-        arrays = checkpoints.arrays(standing.tick, standing.note)
-    checkpoints.save(standing.tick + 1, note, arrays)
+    checkpoints.save(standing.tick + 1, note, checkpoints.arrays(standing.tick, standing.note))
     checkpoints.close()
     standing.store.install(record)
 
@@ -207,7 +204,7 @@ def _rewritten(experiment: Experiment, growth: Growth, name: str, table: pa.Tabl
         reasons = dict(zip(ids, table["stop_reason"].to_pylist(), strict=True))
         table = _with(table, "stop_reason", [growth.stays.get(i, reasons[i]) for i in ids])
         for path in manifest.BUDGET:
-            if path in table.column_names and path not in experiment.axes():
+            if path in table.column_names:
                 table = _with(table, path, [getattr(experiment, path)] * len(ids))
     return table.filter(pa.array([run_id not in dropped for run_id in ids], pa.bool_()))
 

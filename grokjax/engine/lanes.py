@@ -70,6 +70,7 @@ class Occupant:
 class SegmentRows:
     """The log points that a segment added to one run."""
 
+    lane: int
     occupant: Occupant
     points: LogPoints
     stop_reason: str | None
@@ -125,12 +126,11 @@ class Lanes:
             if occupant is not None or not queue:
                 continue
             run = queue.popleft()
-            self.occupants[lane] = Occupant(run)
             self._hparams[lane] = run.hparams()
             if (rests := resting(run)) is not None:
                 self.occupants[lane], states[lane] = rests
                 continue
-            fresh[lane] = True
+            self.occupants[lane], fresh[lane] = Occupant(run), True
             for all_lanes, one in zip(
                 jax.tree.leaves(gifts),
                 jax.tree.leaves(donors.read(self.program.spec, run.donors)),
@@ -183,7 +183,7 @@ class Lanes:
                 points, occupant.passed = occupant.passed.followed_by(points), None
             end = ending(occupant.run.config, self._thresholds, points.curve(), occupant.calm_since)
             own, beyond = points.split(end.rows)
-            collected.append(SegmentRows(occupant, own, end.reason, beyond))
+            collected.append(SegmentRows(lane, occupant, own, end.reason, beyond))
             occupant.step = int(own.step[-1]) + log_every
             occupant.calm_since = end.calm_since
         return collected

@@ -117,7 +117,11 @@ def _told(value: Any) -> Any:
         return {"kind": value.kind, "source": source.checksum(cls), **given}
     if isinstance(value, tuple):
         return [_told(part) for part in value]
-    return dataclasses.asdict(value) if isinstance(value, Capture) else value
+    if isinstance(value, Capture):
+        fields = dataclasses.fields(value)
+        kept = {field.name: getattr(value, field.name) for field in fields}
+        return {f.name: kept[f.name] for f in fields if kept[f.name] != f.default}
+    return value
 
 
 def _row_multiple(spec: Spec, backend: str) -> int:

@@ -12,7 +12,7 @@ import filelock
 
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
-from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP, column
+from grokjax.config.identity import FORMER_IDS, column, unknown_paths
 from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
@@ -62,7 +62,7 @@ def called_as_before(experiment: Experiment, old: Manifest | None) -> Experiment
     """The experiment, its runs with ids by the rule that the folder began with."""
     if old is None or old["schema_version"] > FORMER_IDS:
         return experiment
-    return experiment.with_former_ids(_unknown_then(experiment, old))
+    return experiment.with_former_ids(unknown_paths(experiment, old["base"]))
 
 
 def _check_ids_are_certain(experiment: Experiment, old: Manifest, folder: Path) -> None:
@@ -70,7 +70,7 @@ def _check_ids_are_certain(experiment: Experiment, old: Manifest, folder: Path) 
     # Of a part that is an axis the base says too little: it may be of another kind there.
     paths = leaves(experiment)
     parts_vary = any(other.startswith(f"{path}.") for path in old["axes"] for other in paths)
-    if _unknown_then(experiment, old) and parts_vary:
+    if unknown_paths(experiment, old["base"]) and parts_vary:
         why = "has axes of whole parts, whose fields of that time are not known"
     elif experiment.refine:
         why = "is refined"
@@ -83,12 +83,6 @@ def _check_ids_are_certain(experiment: Experiment, old: Manifest, folder: Path) 
         f"{old['schema_version']}), and it {why}; go on with that one, choose another --out, or "
         "start over with --overwrite."
     )
-
-
-def _unknown_then(experiment: Experiment, old: Manifest) -> set[str]:
-    """Paths of the fields of a run that an older grokjax did not have."""
-    unknown = leaves(experiment).keys() - old["base"].keys()
-    return {path for path in unknown if path.split(".")[0] not in OF_THE_SWEEP}
 
 
 def check_free(folder: Path) -> None:

@@ -80,17 +80,15 @@ class Trainer:
         """
         self._store.recover()
         snapshots.forget(self._folder, set(self._note["forget"]))
-        if again := self._standing.again:  # a commit of its own: it finds all their rows or none
-            self._say(f"training {len(again)} runs again")
-            running = self._note["program"]
-            lanes = self._checkpoints.arrays(self._tick, self._note) if running else NO_LANES
-            self._commit(self._note, lanes, again)
-        self._done = set(self._store.ended()["run_id"])
         runs = [run for program in self._programs for run in program.runs]
-        resting = {file.run_id: file.step for file in final_states.files(self._folder)}
         running = {o.run.run_id: o.step for o in self._running(runs) if o}
-        begun = {i: step for i, step in (resting | running).items() if i not in self._done}
-        self.progress.start(runs, self._store.ended(), begun)
+        # A commit of its own: it finds all their rows or none.
+        if again := self._standing.again | self._find_resting(running.keys()):
+            self._say(f"training {len(again)} runs again")
+            self._commit(self._note, self._checkpoints.arrays(self._tick, self._note), again)
+        self._done = set(self._store.ended()["run_id"])
+        resting = {run_id: file.step for run_id, file in self._resting.items()}
+        self.progress.start(runs, self._store.ended(), resting | running)
         self._report(self.progress)
         # The program with runs in the checkpoint goes first: a grid that grew may have put
         # another in front of it, and the next commit replaces the checkpoint.
@@ -100,6 +98,18 @@ class Trainer:
             if self._left(program):
                 self._train_or_fail(program, fail_fast)
         return self._run_ids() <= self._done
+
+    def _find_resting(self, running: Collection[str]) -> set[str]:
+        """Find the states that waiting runs go on from; the runs that have rows and no such state.
+
+        A file that a death has left before its commit is of another step than the curve.
+        """
+        waiting = self._run_ids() - set(self._store.ended()["run_id"]) - set(running)
+        rows = self._store.curves(waiting, ["run_id", "step"])
+        last = {str(run_id): int(of_run["step"].max()) for run_id, of_run in rows.groupby("run_id")}
+        files = final_states.files(self._folder)
+        self._resting = {f.run_id: f for f in files if last.get(f.run_id) == f.step}
+        return last.keys() - self._resting.keys()
 
     def finish(self) -> None:
         """Merge the parts; the manifest commits them, and says how far the ticks went."""
@@ -144,13 +154,14 @@ class Trainer:
             now = time.perf_counter()
             seconds, began = now - began, now
             self.progress.executed_run_steps += program.run_steps
-            self._keep_final(lanes, rows)
             for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
             done = not (lanes.busy or waiting) or self._stop.is_set()
             commits = done or segment % program.segments == 0
-            if commits:
+            keeps = [r for r in rows if r.stop_reason in self._experiment.reasons_to_keep]
+            if commits or keeps:
                 note, arrays = self._describe(lanes), lanes.arrays()
+                self._keep_final(keeps, arrays)
             if not done:
                 lanes.fill(waiting, self._rests)
                 lanes.advance()
@@ -169,19 +180,11 @@ class Trainer:
             lanes.restore(self._checkpoints.arrays(self._tick, self._note), occupants)
             running = {occupant.run.run_id for occupant in occupants if occupant}
         waiting = deque(run for run in todo if run.run_id not in running)
-        ids = {run.run_id for run in waiting}
-        stored = [file for file in final_states.files(self._folder) if file.run_id in ids]
-        curves = self._store.curves({*running, *(file.run_id for file in stored)})
+        resting = self._resting.keys() & {run.run_id for run in waiting}
+        curves = self._store.curves({*running, *resting})
         for run_id, curve in curves.groupby("run_id"):
             columns = {name: curve[name].to_numpy() for name in ("step", *schema.METRICS)}
             self._history[str(run_id)] = [columns]
-        # A file that a death has left before its commit is of another step than the curve.
-        self._resting = {
-            file.run_id: file
-            for file in stored
-            if file.run_id in self._history
-            and self._history[file.run_id][0]["step"][-1] == file.step
-        }
         return waiting
 
     def _rests(self, run: Run) -> Resting | None:
@@ -222,22 +225,13 @@ class Trainer:
         self.progress.end([occupant.run for occupant in ended], failed=False)
         return ended
 
-    def _keep_final(self, lanes: Lanes, rows: list[SegmentRows]) -> None:
-        """Copy the states of runs that have ended, where a larger budget is to go on from them."""
-        reasons = self._experiment.reasons_to_keep
-        kept = [of_run for of_run in rows if of_run.stop_reason in reasons]
-        arrays = lanes.arrays() if kept else []
-        for of_run in kept:
-            occupant = of_run.occupant
-            lane = lanes.occupants.index(occupant)
+    def _keep_final(self, rows: list[SegmentRows], arrays: list[np.ndarray]) -> None:
+        """Keep the states of runs that have ended, for a larger budget to go on from."""
+        for of_run in rows:
+            occupant, step = of_run.occupant, int(of_run.points.step[-1])
+            state = [array[of_run.lane].copy() for array in arrays]
             self._final.append(
-                FinalState(
-                    occupant.run.run_id,
-                    int(of_run.points.step[-1]),
-                    occupant.wall_s,
-                    [array[lane].copy() for array in arrays],
-                    of_run.beyond,
-                )
+                FinalState(occupant.run.run_id, step, occupant.wall_s, state, of_run.beyond)
             )
 
     def _row(self, program: Program, occupant: Occupant, stop_reason: str) -> dict[str, Any]:

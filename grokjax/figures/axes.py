@@ -41,6 +41,11 @@ def steps(number: float) -> str:
     return f"{number / 1000:.2g}k" if number < 9950 else f"{number / 1000:.0f}k"
 
 
+def symbol(time: str) -> str:
+    """t_grok as mathematics."""
+    return f"$t_{{\\mathrm{{{time[2:]}}}}}$"
+
+
 def level_text(level: object) -> str:
     """A level of an axis as a label has it; "none" for an empty list, of modifiers say."""
     if isinstance(level, str) and not level:

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from grokjax.analysis.survival import censored_times, kaplan_meier_curve, kaplan_meier_median
 from grokjax.config.coercion import require
 from grokjax.figures import style
-from grokjax.figures.axes import log_where_positive
+from grokjax.figures.axes import log_where_positive, symbol
 from grokjax.figures.drawn import Drawn
 from grokjax.figures.place import one_panel, several_panels
 
@@ -63,7 +63,7 @@ def learning_curves(
         axes[1, 0].set_ylim(max(lowest, SMALLEST_LOSS), highest)
         handles = [Line2D([], [], color=c, ls=ls, label=name) for name, (c, ls) in SPLITS.items()]
         handles += [
-            Line2D([], [], color="0.4", lw=0.8, ls=dashes, label=_symbol(name))
+            Line2D([], [], color="0.4", lw=0.8, ls=dashes, label=symbol(name))
             for name, (dashes, _) in TIMES.items()
         ]
         data = {"curves": _joined(parts), "medians": _joined(medians), "times": _joined(times)}
@@ -158,7 +158,7 @@ def trajectories(
                 )  # fmt: skip
         axis.set(xlabel="weight norm", ylabel="test accuracy", ylim=(-0.03, 1.03))
         handles += [
-            Line2D([], [], color="0.3", ls="", marker=marker, ms=3.5, label=_symbol(name))
+            Line2D([], [], color="0.3", ls="", marker=marker, ms=3.5, label=symbol(name))
             for name, (_, marker) in TIMES.items()
         ]
         data = {"curves": _joined(parts), "times": _joined(times)}
@@ -172,11 +172,6 @@ def _styled(groups: dict[str, pd.DataFrame]) -> Iterator[tuple[str, Any, Any]]:
     """Each group with its colour and dashes."""
     for name, (colour, dashes) in zip(groups, style.SERIES, strict=False):
         yield name, colour, dashes
-
-
-def _symbol(time: str) -> str:
-    """t_grok as mathematics."""
-    return f"$t_{{\\mathrm{{{time[2:]}}}}}$"
 
 
 def _title(what: str, groups: dict[str, pd.DataFrame]) -> str:

@@ -41,11 +41,10 @@ def draw(summary: Summary, name: str | None = None, metric: str = "t_grok") -> D
     """
     shown = [run_id for runs in curve_groups(summary).values() for run_id in runs["run_id"]]
     needed = dict.fromkeys(c for kind in KINDS.values() for c in kind.columns)
-    losses = [f"{split}_{what}" for split in ("train", "test") for what in ("accuracy", "loss")]
-    rows = summary.results.curves_of(shown, ["step", *losses, *needed])
+    of_sweep = Shown(summary, metric, summary.results.curves_of(shown, ["step", *needed]))
     drawings: Drawings = {}
     for kind in KINDS.values():
-        drawings |= kind.choose(Shown(summary, metric, rows))
+        drawings |= kind.choose(of_sweep)
     chosen = next(iter(drawings)) if name is None else name
     if chosen not in drawings:
         raise ConfigError(f"kind={name!r}: this sweep has {', '.join(drawings)}, choose of these.")
@@ -69,7 +68,7 @@ def _maps(shown: Shown) -> Drawings:
     }
 
 
-@figure_family("curves over steps", columns=("weight_norm",))
+@figure_family("curves over steps", columns=(*curves.MEASURES, "weight_norm"))
 def _curves(shown: Shown) -> Drawings:
     if shown.curves.empty:  # a copy of results without them
         return {}

@@ -16,7 +16,7 @@ from grokjax.analysis.laws import Law, usable
 from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
-from grokjax.figures.axes import MOST_TICKS, label, level_text, log_where_positive
+from grokjax.figures.axes import MOST_TICKS, label, level_text, log_where_positive, symbol
 from grokjax.figures.drawn import Drawn
 from grokjax.figures.place import one_panel, several_panels
 
@@ -89,8 +89,8 @@ def scan(runs: pd.DataFrame, column: str, *, ax: Axes | None = None, legend: boo
             met, late = dots[dots["reached"]], dots[~dots["reached"]]
             axis.plot(met[column], met["time"], marker, color=colour, ms=3, alpha=0.45, mew=0)
             axis.plot(late[column], late["time"], "^", color=colour, mfc="none", ms=4.5)
-            name = f"$t_{{\\mathrm{{{metric[2:]}}}}}$"
-            handles += axis.plot(line[column], line["median"], "-", color=colour, label=name)
+            text = symbol(metric)
+            handles += axis.plot(line[column], line["median"], "-", color=colour, label=text)
         _scaled(axis, kept[column])
         data = {"runs": _stacked(times), "medians": _stacked(medians)}
         log_where_positive(axis, "y", data["runs"]["time"])

@@ -87,7 +87,7 @@ class Results:
         if self.finished:
             return ""
         if self.planned is None:
-            return "the sweep is not finished"
+            return "how much is in is not known"
         ended = self.planned["run_id"].isin(self.runs["run_id"])
         whole = ended.groupby(self.planned["program"]).all()
         return (

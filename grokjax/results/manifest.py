@@ -141,15 +141,15 @@ def git_state(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def smaller_budget(old: Described, new: Described) -> dict[str, Any] | None:
-    """What `BUDGET` was in a folder, where a start has no less of it and more of some.
+def smaller_budget(old: Described, experiment: Experiment) -> dict[str, Any] | None:
+    """What `BUDGET` was in a folder, where an experiment has no less of it and more of some.
 
     None where it is not so, or where the budget is an axis, which grows by further values.
     """
-    if set(BUDGET) & {*old["axes"], *new["axes"]}:
+    if set(BUDGET) & {*old["axes"], *experiment.axes()}:
         return None
     before = {path: old["base"][path] for path in BUDGET if path in old["base"]}
-    pairs = [(before[path], new["base"][path]) for path in before]
+    pairs = [(before[path], getattr(experiment, path)) for path in before]
     # No number of steps that a run has to be calm for is one that never comes.
     sizes = [[float("inf") if value is None else value for value in pair] for pair in pairs]
     grows = any(now > was for was, now in sizes) and all(now >= was for was, now in sizes)
@@ -179,7 +179,7 @@ def check_same_base(
             "go on with that one, choose another --out, or start over with --overwrite."
         )
     axes, told = set(old["axes"]) | set(new["axes"]), identity(experiment)
-    if smaller_budget(old, new):
+    if smaller_budget(old, experiment):
         axes |= set(BUDGET)
     differing = []
     for path in sorted((set(old["base"]) | set(new["base"])) - axes):

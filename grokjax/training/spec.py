@@ -40,11 +40,11 @@ class Capture:
     """Train accuracy at which parameters are stored when it is first reached; None: not at all."""
     grokked: float | None
     """Test accuracy at which parameters are stored when it is first reached; None: not at all."""
-    ends: tuple[float, float] | None
-    """Train and test accuracy of the stop rule, where parameters are stored when a run ends; None:
-    they are not."""
     optimizer: bool
     """Whether the optimiser's state is stored too."""
+    ends: tuple[float, float] | None = None
+    """Train and test accuracy of the stop rule, where parameters are stored when a run ends; None:
+    they are not."""
 
 
 @dataclasses.dataclass(frozen=True)
