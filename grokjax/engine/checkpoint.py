@@ -45,8 +45,8 @@ class Checkpoints:
 
     def arrays(self, tick: int, note: dict[str, Any]) -> list[np.ndarray]:
         """The arrays of a checkpoint, of which `newest` has given the note."""
-        if note["program"] is None:  # perhaps there is no checkpoint: the sweep had finished
-            return NO_LANES
+        if note["program"] is None and not (self._folder / str(tick)).exists():
+            return NO_LANES  # the sweep had finished, and its checkpoints are gone
         args = ocp.args.Composite(state=ocp.args.StandardRestore())
         with _refused_if_damaged(self._folder / str(tick)):
             restored = self._manager.restore(tick, args=args)["state"]

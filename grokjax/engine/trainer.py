@@ -104,7 +104,8 @@ class Trainer:
 
         A file that a death has left before its commit is of another step than the curve.
         """
-        waiting = self._run_ids() - set(self._store.ended()["run_id"]) - set(running)
+        elsewhere = {*self._store.ended()["run_id"], *running, *self._standing.again}
+        waiting = self._run_ids() - elsewhere
         rows = self._store.curves(waiting, ["run_id", "step"])
         last = {str(run_id): int(of_run["step"].max()) for run_id, of_run in rows.groupby("run_id")}
         files = final_states.files(self._folder)
