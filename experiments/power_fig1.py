@@ -11,7 +11,7 @@ Expectation:  train accuracy at 1 within some hundred steps, test accuracy near 
               decay 1 and 10 warm-up steps bring the rise into a full-batch budget.
 """
 
-from grokjax import AdamW, Experiment, ModularArithmetic, Transformer, grid
+from grokjax import AdamW, Experiment, ModularArithmetic, SnapshotSchedule, Transformer, grid
 
 experiment = Experiment(
     task=ModularArithmetic("div", p=97, format="a op b ="),
@@ -20,5 +20,6 @@ experiment = Experiment(
     train_fraction=0.5,
     steps=10_000,
     log_every=20,
+    snapshots=SnapshotSchedule(at=(0,), log_spaced=30, moments=("t_mem", "t_grok", "end")),
     sweep=grid(seed=range(3)),
 )
