@@ -17,6 +17,7 @@ from grokjax.config import (
     fields,
     groups,
     images,
+    instruments,
     losses,
     masks,
     modifiers,
@@ -41,6 +42,7 @@ from grokjax.config.experiment import *
 from grokjax.config.fields import *
 from grokjax.config.groups import *
 from grokjax.config.images import *
+from grokjax.config.instruments import *
 from grokjax.config.losses import *
 from grokjax.config.masks import *
 from grokjax.config.modifiers import *
@@ -66,6 +68,7 @@ __all__ += experiment.__all__
 __all__ += fields.__all__
 __all__ += groups.__all__
 __all__ += images.__all__
+__all__ += instruments.__all__
 __all__ += losses.__all__
 __all__ += masks.__all__
 __all__ += modifiers.__all__

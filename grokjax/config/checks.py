@@ -9,6 +9,7 @@ from grokjax.config.parts import PerturbingModifier
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
+    from grokjax.config.parts import Instrument
 
 MOST_ROWS = 2**22
 """Largest number of rows in a table: with more, hundreds of runs would not fit a device."""
@@ -27,6 +28,8 @@ def check_experiment(experiment: Experiment) -> None:
         for name in (name for word in words for name in word.traced_values()):
             remedy = "nothing of it is an input of the program, make it a plain field"
             require(False, f"{field}, {name}", "traced", remedy)
+    for instrument in experiment.instruments:
+        _check_instrument(experiment, instrument)
     kinds = [instrument.kind for instrument in experiment.instruments]
     remedy = "one of them is there twice, and their rows could not be told apart, drop one"
     require(len(set(kinds)) == len(kinds), "instruments", kinds, remedy)
@@ -112,3 +115,13 @@ def _check_snapshots(experiment: Experiment) -> None:
     for step in experiment.snapshots.at:
         remedy = f"give multiples of log_every={every} up to the budget of {budget}"
         require(0 <= step <= budget and step % every == 0, "snapshots.at", step, remedy)
+
+
+def _check_instrument(experiment: Experiment, instrument: Instrument) -> None:
+    why = instrument.why_not(experiment.task, experiment.model)
+    require(why is None, "instruments", instrument.kind, f"{why}, leave it out")
+    if instrument.cadence != "snapshots":
+        return
+    schedule = experiment.snapshots
+    remedy = "it measures snapshots, give snapshots=SnapshotSchedule(moments=('end',))"
+    require(schedule is not None, "instruments", instrument.kind, remedy)

@@ -96,7 +96,10 @@ class Experiment(Config):
     snapshots: SnapshotSchedule | None = None
     """When to store the parameters of a run on disk; None: never."""
     instruments: tuple[Instrument, ...] = ()
-    """Further measurements of the network at every log point, stored in `results.measures`."""
+    """Further measurements of the networks, stored in `results.measures`; those of the whole table
+    at some steps, expensive ones at the snapshots, as docs/instruments.md says."""
+    table_points_per_decade: int = 20
+    """Log points in a factor of ten at which instruments of the table measure, beside step 0."""
     steps: int = 20_000
     """Budget of a run: the largest number of optimiser updates it may take."""
     settle_steps: int | None = 2000

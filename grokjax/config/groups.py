@@ -84,6 +84,13 @@ class FiniteGroup(Task):
         return self.order**2
 
     @property
+    def group_table(self) -> Literal["cyclic", "group"] | None:
+        if self.product not in ("ab", "ab^-1"):
+            return None
+        factors = group_factors(self.group)
+        return "cyclic" if len(factors) == 1 and factors[0][0] == "C" else "group"
+
+    @property
     def operands(self) -> tuple[int, int]:
         """How many values a and b take."""
         return self.order, self.order

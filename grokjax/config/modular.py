@@ -92,6 +92,15 @@ class ModularArithmetic(Task):
         return self.p * (self.p - (self.op == "div"))
 
     @property
+    def group_table(self) -> Literal["cyclic"] | None:
+        """Sums and differences modulo p; products and quotients but for 0, where p is prime."""
+        if self.halve:
+            return None
+        if self.op in ("add", "sub"):
+            return "cyclic"
+        return "cyclic" if self.op in ("mul", "div") and is_prime(self.p) and self.p > 2 else None
+
+    @property
     def operands(self) -> tuple[int, int] | None:
         """How many values a and b take; None where half of the pairs are missing."""
         return None if self.halve else (self.p, self.p - (self.op == "div"))

@@ -90,7 +90,7 @@ def model(function: Callable[..., Any]) -> Decorated:
 
 
 def instrument(function: Callable[..., Any]) -> Decorated:
-    """An instrument from a function of a `grokjax.training.instruments.Observed`.
+    """An instrument from a function of a `grokjax.measures.Observed`.
 
     The function is called with the network at every log point and returns a number, an array, or a
     dictionary of them; `results.measures` holds these.

@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 
+Cadence = Literal["log_points", "table", "snapshots"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Task(Config):
     """A finite table of rows and targets."""
@@ -55,6 +58,11 @@ class Task(Config):
     def n_always(self) -> int:
         """How many rows, the first of the table, are in every training set."""
         return 0
+
+    @property
+    def group_table(self) -> Literal["cyclic", "group"] | None:
+        """Whether an answer is the product of the operands in a group, and in which kind of one."""
+        return None
 
     @property
     def operands(self) -> tuple[int, int] | None:
@@ -219,17 +227,30 @@ class PerturbingModifier(Modifier):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Instrument(Config):
-    """A measurement of the network at every log point, beside the columns of the curves.
+    """A measurement of the network, beside the columns of the curves.
 
     It looks and changes nothing, so it is no part of a run: a run has the same id and the same bits
     whatever is measured of it.
     """
 
+    cadence: ClassVar[Cadence] = "log_points"
+    """When it measures. log_points: at every one; table: at step 0 and at steps that are evenly
+    spaced in the logarithm, `table_points_per_decade` of them, for what needs the network's outputs
+    on the whole table or a gradient; snapshots: at every snapshot, when the sweep has trained its
+    runs, for what costs as much as many updates."""
+    needs_optimizer: ClassVar[bool] = False
+    """Whether it looks at the optimiser's state or at the next update."""
+    needs_end: ClassVar[bool] = False
+    """Whether it compares the network with that of the run's last snapshot."""
+
+    def why_not(self, task: Task, model: Model) -> str | None:
+        """Why there is nothing to measure on a task with a model; None where there is."""
+
     def measure(self, observed: Any) -> Any:
         """A number, an array, or a dictionary of them by name.
 
         Args:
-          observed: the network, a `grokjax.training.instruments.Observed`: its `params`, its
+          observed: the network, a `grokjax.measures.Observed`: its `params`, its
             `outputs` for every row of the `dataset`, and which rows it is `trained_on`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no method `measure`")

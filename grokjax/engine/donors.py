@@ -92,11 +92,11 @@ def check(spec: Spec, found: DonorFiles) -> None:
 def read(spec: Spec, found: DonorFiles) -> Donors:
     """The arrays of a run's donors, read from their snapshots."""
     state = state_shapes(spec)
-    start = _filled({"params": state.params}, found.start)["params"] if found.start else None
-    mask = _filled({"params": state.params}, found.mask)["params"] if found.mask else None
+    start = filled({"params": state.params}, snapshots.read(found.start))["params"] if found.start else None
+    mask = filled({"params": state.params}, snapshots.read(found.mask))["params"] if found.mask else None
     optimizer = None
     if found.start and spec.donates_optimizer:
-        optimizer = _filled({"optimizer": state.optimizer}, found.start)["optimizer"]
+        optimizer = filled({"optimizer": state.optimizer}, snapshots.read(found.start))["optimizer"]
     return Donors(start, optimizer, mask)
 
 
@@ -139,8 +139,8 @@ def _named(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
-def _filled(shapes_: Any, snapshot: snapshots.Snapshot) -> Any:
-    arrays = snapshots.read(snapshot)
+def filled(shapes_: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    """A tree of shapes with the arrays that have its names in a snapshot's file."""
     leaves = [arrays[name].astype(leaf.dtype) for name, leaf in _named(shapes_).items()]
     return jax.tree.unflatten(jax.tree.structure(shapes_), leaves)
 

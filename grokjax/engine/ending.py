@@ -24,6 +24,8 @@ class LogPoints:
     measures: Measures
     snapshots: dict[int, dict[str, np.ndarray]]
     """Step → arrays of the snapshots that were taken at these log points."""
+    to_measure: dict[int, dict[str, np.ndarray]] = dataclasses.field(default_factory=dict)
+    """Step → the same arrays, for the log points that the instruments of the table look at."""
 
     def curve(self) -> dict[str, np.ndarray]:
         """`step` and the metrics, each `[K]`."""
@@ -46,6 +48,7 @@ class LogPoints:
                 for instrument, parts in self.measures.items()
             },
             self.snapshots | later.snapshots,
+            self.to_measure | later.to_measure,
         )
 
     def _part(self, which: slice) -> LogPoints:
@@ -57,7 +60,10 @@ class LogPoints:
                 instrument: {part: values[which] for part, values in parts.items()}
                 for instrument, parts in self.measures.items()
             },
-            {step: arrays for step, arrays in self.snapshots.items() if step in steps},
+            *(
+                {step: arrays for step, arrays in captured.items() if step in steps}
+                for captured in (self.snapshots, self.to_measure)
+            ),
         )
 
 

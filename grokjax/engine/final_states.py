@@ -60,8 +60,9 @@ def write(folder: Path, state: FinalState) -> None:
     arrays |= {f"metrics/{name}": values for name, values in beyond.curve().items()}
     for instrument, parts in beyond.measures.items():
         arrays |= {f"measures/{instrument}/{part}": values for part, values in parts.items()}
-    for step, snapshot in beyond.snapshots.items():
-        arrays |= {f"snapshots/{step}/{name}": array for name, array in snapshot.items()}
+    for head, captured in (("snapshots", beyond.snapshots), ("to_measure", beyond.to_measure)):
+        for step, one in captured.items():
+            arrays |= {f"{head}/{step}/{name}": array for name, array in one.items()}
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     about = {"wall_s": json.dumps(state.wall_s)}
     write_atomically(path, partial(_fill, safetensors.numpy.save(contiguous, about)))
@@ -78,14 +79,16 @@ def read(file: StateFile) -> FinalState:
             wall_s = json.loads((opened.metadata() or {})["wall_s"])
         arrays = safetensors.numpy.load_file(file.path)
         metrics = _below(arrays, "metrics")
-        beyond = LogPoints(metrics.pop("step"), metrics, _nested(arrays, "measures"), {})
-        snapshots = _nested(arrays, "snapshots")
+        captured = [
+            {int(step): one for step, one in _nested(arrays, head).items()}
+            for head in ("snapshots", "to_measure")
+        ]
+        beyond = LogPoints(metrics.pop("step"), metrics, _nested(arrays, "measures"), *captured)
     except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
         raise ConfigError(
             f"{file.path}: not a readable final state ({error}), restore it, or remove it to train "
             "its run from the start."
         ) from None
-    beyond.snapshots.update({int(step): kept for step, kept in snapshots.items()})
     leaves = _below(arrays, "state")
     return FinalState(
         file.run_id, file.step, wall_s, [leaves[name] for name in sorted(leaves)], beyond

@@ -1,9 +1,8 @@
 """L lanes of one compiled program, each with a run.
 
-The only place that vmaps and the only place that compiles. Between segments finished
-runs leave their lanes and waiting ones take them; what a run computes depends on
-neither its lane, nor its neighbours, nor the moment it entered. Several devices hold
-equal shares of the lanes and never speak to each other.
+Between segments finished runs leave their lanes and waiting ones take them; what a run
+computes depends on neither its lane, nor its neighbours, nor the moment it entered.
+Several devices hold equal shares of the lanes and never speak to each other.
 """
 
 from __future__ import annotations
@@ -12,44 +11,33 @@ import contextlib
 import dataclasses
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import NamedSharding
 
 from grokjax.config import Thresholds
 from grokjax.engine import donors
+from grokjax.engine.compiling import (
+    COMPILER_OPTIONS,
+    RARELY_RUN,
+    compiled,
+    memory,
+    modes,
+    sharding,
+    stacked,
+    traced_over,
+)
 from grokjax.engine.ending import LogPoints, ending
 from grokjax.engine.plan import Program, Run
 from grokjax.training import loop
 from grokjax.training.captures import Captured
 from grokjax.training.loop import State
 from grokjax.training.spec import Hparams, Spec, shapes
-
-DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
-"""What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
-CompilerOptions = Mapping[str, Mapping[str, str | bool | float]]
-"""Platform → options of its compiler."""
-COMPILER_OPTIONS: CompilerOptions = {
-    "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},
-    "gpu": {"xla_gpu_dot_merger_threshold_mb": "0"},
-    "tpu": {"exec_time_optimization_effort": -0.5},
-}
-"""XLA's default kernels for products and sums on processors took steps of these networks 5 to
-25 % more time than those that it uses without them (2026-11-21, jaxlib 0.10.2). For GPUs it joins
-products with the same weights, copying the rows of both for it: 46 of the 398 MB that a run-step
-of two causal layers moved (compiled for an H100, 2026-11-25). The usual effort of the compiler for
-TPUs takes 73 s of a processor's time for one layer in 64 lanes, half of it 26 s, for a program that
-moves no more bytes (321 and 244 MB a run-step by `engine.hlo`, v5e, 2026-11-25)."""
-RARELY_RUN: CompilerOptions = {
-    "cpu": {"xla_backend_optimization_level": "0"},
-    "tpu": {"exec_time_optimization_effort": -1.0},
-}
-"""Initial weights are drawn once a run; to optimise that takes the compiler seconds."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -95,7 +83,7 @@ class Lanes:
         self.occupants: list[Occupant | None] = [None] * program.lanes
         self._thresholds = thresholds
         self._hparams = [program.runs[0].hparams()] * program.lanes
-        self._sharding = _sharding(program.devices)
+        self._sharding = sharding(program.devices)
         self._refill, self._segment, state = _compiled(
             program.spec, program.log_points, program.lanes, program.devices
         )
@@ -176,7 +164,7 @@ class Lanes:
                 continue
             step = occupant.step + log_every * np.arange(self.program.log_points)
             metrics, measured = jax.tree.map(lambda x, lane=lane: x[lane], (columns, measures))
-            points = LogPoints(step, metrics, measured, _kept(captured, lane))
+            points = LogPoints(step, metrics, measured, *self._kept(captured, lane))
             if occupant.passed is not None:
                 shift = len(occupant.passed.step) * log_every
                 points = dataclasses.replace(points, step=step + shift)
@@ -187,6 +175,26 @@ class Lanes:
             occupant.step = int(own.step[-1]) + log_every
             occupant.calm_since = end.calm_since
         return collected
+
+    def _kept(self, captured: Captured | None, lane: int) -> tuple[dict, dict]:
+        """The arrays that a lane has captured in a segment: for the disk, and to be measured."""
+        if captured is None:
+            return {}, {}
+        named = [
+            donors.named(jax.tree.map(lambda x, at=at: x[lane, at], captured.kept))
+            for at in range(captured.count[lane])
+        ]
+        both: tuple[dict, dict] = ({}, {})
+        for which, marks in zip(both, (captured.stored, captured.measured), strict=True):
+            which.update(
+                (int(captured.step[lane, at]), arrays)
+                for at, arrays in enumerate(named)
+                if marks[lane, at]
+            )
+        schedule = self.program.runs[0].config.snapshots
+        if schedule is not None and not schedule.with_optimizer:  # captured for instruments alone
+            both[0].update({step: _params(arrays) for step, arrays in both[0].items()})
+        return both
 
     def _taken(self) -> Captured | None:
         """What the lanes have captured, on the host; None where that is nothing."""
@@ -228,15 +236,9 @@ class Lanes:
         return modes(self.program.spec)
 
 
-def _kept(captured: Captured | None, lane: int) -> dict[int, dict[str, np.ndarray]]:
-    """The snapshots that a lane has taken in a segment."""
-    if captured is None:
-        return {}
-    steps = captured.step[lane][: captured.count[lane]]
-    return {
-        int(step): donors.named(jax.tree.map(lambda x, at=at: x[lane, at], captured.kept))
-        for at, step in enumerate(steps)
-    }
+def _params(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Those of some named arrays that are parameters."""
+    return {name: array for name, array in arrays.items() if name.startswith("params/")}
 
 
 @functools.lru_cache(maxsize=32)
@@ -247,32 +249,18 @@ def _compiled(
 
     Compiled ahead: a call whose shapes had changed would fail, never recompile.
     """
-    sharding = _sharding(devices)
-    refill, segment = traced_programs(spec, log_points, lanes, sharding)
+    places = sharding(devices)
+    refill, segment = traced_programs(spec, log_points, lanes, places)
     return (
-        compiled(spec, refill, sharding, RARELY_RUN),
-        compiled(spec, segment, sharding, COMPILER_OPTIONS),
-        _stacked(donors.state_shapes(spec), lanes, sharding),
+        compiled(spec, refill, places, RARELY_RUN),
+        compiled(spec, segment, places, COMPILER_OPTIONS),
+        stacked(donors.state_shapes(spec), lanes, places),
     )
 
 
-def compiled(
-    spec: Spec, traced: jax.stages.Traced, sharding: NamedSharding, options: CompilerOptions
-) -> jax.stages.Compiled:
-    """A traced program of a spec, compiled for the devices of the sharding."""
-    platform = sharding.mesh.devices.flat[0].platform
-    with modes(spec):
-        return traced.lower().compile(options.get(platform))
-
-
-def memory(program: jax.stages.Compiled) -> int:
-    """Bytes that a device needs for a compiled program."""
-    found: Any = program.memory_analysis()
-    sizes = ("temp", "argument", "output")
-    # What is donated is counted with the arguments and with the output.
-    return sum(getattr(found, f"{size}_size_in_bytes") for size in sizes) - (
-        found.alias_size_in_bytes
-    )
+def _refill(spec: Spec, hp: Hparams, gifts: loop.Donors, fresh: jax.Array, state: State) -> State:
+    """A new run's state where `fresh`, else the state as it is."""
+    return jax.tree.map(partial(jnp.where, fresh), loop.init(spec, hp, gifts), state)
 
 
 def traced_programs(
@@ -287,51 +275,11 @@ def traced_programs(
       sharding: the devices, which need not be there, and how lanes lie on them.
     """
 
-    def traced(function: Callable, *arguments: Any) -> jax.stages.Traced:
-        sharded = jax.shard_map(
-            jax.vmap(function),
-            mesh=sharding.mesh,
-            in_specs=sharding.spec,
-            out_specs=sharding.spec,
-            check_vma=False,  # what it checks is how devices share, and they share nothing
-        )
-        # The state comes last and is not needed afterwards.
-        return jax.jit(sharded, donate_argnums=len(arguments) - 1).trace(*arguments)
-
-    with modes(spec):
-        hparams, gifts, fresh, state = (
-            _stacked(one, lanes, sharding)
-            for one in (
-                shapes(spec),
-                donors.donor_shapes(spec),
-                jax.ShapeDtypeStruct((), bool),
-                donors.state_shapes(spec),
-            )
-        )
-        refill = traced(partial(_refill, spec), hparams, gifts, fresh, state)
-        return refill, traced(partial(loop.segment, spec, log_points), hparams, state)
-
-
-def _stacked(one: Any, lanes: int, sharding: NamedSharding) -> Any:
-    """The shapes of a run's arrays with a leading axis of lanes."""
-    return jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((lanes, *x.shape), x.dtype, sharding=sharding), one
+    hparams, gifts, state = shapes(spec), donors.donor_shapes(spec), donors.state_shapes(spec)
+    fresh = jax.ShapeDtypeStruct((), bool)
+    # The state comes last and is not needed afterwards.
+    traced = partial(traced_over, lanes=lanes, sharding=sharding, spec=spec, donates_last=True)
+    return (
+        traced(partial(_refill, spec), (hparams, gifts, fresh, state)),
+        traced(partial(loop.segment, spec, log_points), (hparams, state)),
     )
-
-
-@contextlib.contextmanager
-def modes(spec: Spec) -> Iterator[None]:
-    """JAX as a spec wants it: float64 allowed, products as precise as it says."""
-    with jax.enable_x64(spec.double), jax.default_matmul_precision(spec.matmul_precision):
-        yield
-
-
-def _sharding(devices: int) -> NamedSharding:
-    """Lanes in equal shares over the first devices of this process."""
-    mesh = jax.make_mesh((devices,), ("lanes",), devices=jax.local_devices()[:devices])
-    return NamedSharding(mesh, PartitionSpec("lanes"))
-
-
-def _refill(spec: Spec, hp: Hparams, gifts: loop.Donors, fresh: jax.Array, state: State) -> State:
-    """A new run's state where `fresh`, else the state as it is."""
-    return jax.tree.map(partial(jnp.where, fresh), loop.init(spec, hp, gifts), state)

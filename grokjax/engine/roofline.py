@@ -13,7 +13,7 @@ import time
 from jax.sharding import NamedSharding
 
 from grokjax.config import ConfigError
-from grokjax.engine import hlo, lanes, plan
+from grokjax.engine import compiling, hlo, lanes, plan
 from grokjax.engine.plan import Program
 from grokjax.engine.targets import Target
 from grokjax.models import kernels
@@ -62,8 +62,8 @@ def estimate(program: Program, target: Target, sharding: NamedSharding) -> Estim
     _, segment = lanes.traced_programs(spec, 1, program.lanes, sharding)
     began, processor = time.perf_counter(), time.process_time()
     try:
-        compiled = lanes.compiled(spec, segment, sharding, lanes.COMPILER_OPTIONS)
-    except lanes.DEVICE_ERRORS as error:
+        compiled = compiling.compiled(spec, segment, sharding, compiling.COMPILER_OPTIONS)
+    except compiling.DEVICE_ERRORS as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             return None
         raise
@@ -71,7 +71,7 @@ def estimate(program: Program, target: Target, sharding: NamedSharding) -> Estim
     found = hlo.step_kernels(compiled.as_text() or "", UPDATES - 1, own_flops)
     rate = target.flop_rates[spec.matmul_precision]
     timed = tuple((_seconds(kernel, target, rate), kernel) for kernel in found)
-    memory = lanes.memory(compiled)
+    memory = compiling.memory(compiled)
     return Estimate(program, target, timed, rate, memory, seconds, processor_seconds)
 
 

@@ -19,11 +19,13 @@ import numpy as np
 from grokjax import tasks
 from grokjax.analysis import onset
 from grokjax.config import Experiment
-from grokjax.engine import final_states, plan, results_folder, tune
+from grokjax.engine import final_states, measuring, plan, results_folder, tune
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
+from grokjax.engine.compiling import DEVICE_ERRORS
 from grokjax.engine.ending import ending
 from grokjax.engine.final_states import FinalState, StateFile
-from grokjax.engine.lanes import DEVICE_ERRORS, Lanes, Occupant, Resting, SegmentRows
+from grokjax.engine.lanes import Lanes, Occupant, Resting, SegmentRows
+from grokjax.engine.measuring import MeasuredRun
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.standing import CHECKPOINTS, Standing
@@ -56,6 +58,7 @@ class Trainer:
         self._checkpoints = Checkpoints(folder / CHECKPOINTS)
         self._history: dict[str, list[dict[str, np.ndarray]]] = {}
         self._rows: list[SegmentRows] = []  # not committed yet, and so are these
+        self._measured: list[MeasuredRun] = []
         self._ended: list[dict[str, Any]] = []
         self._final: list[FinalState] = []
         self._resting: dict[str, StateFile] = {}
@@ -157,6 +160,7 @@ class Trainer:
             self.progress.executed_run_steps += program.run_steps
             for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
+            self._measured += measuring.measured_on_the_way(program, rows)
             done = not (lanes.busy or waiting) or self._stop.is_set()
             commits = done or segment % program.segments == 0
             keeps = [r for r in rows if r.stop_reason in self._experiment.reasons_to_keep]
@@ -280,6 +284,7 @@ class Trainer:
         self._say(f"out of memory, {smaller.lanes} lanes in {smaller.spec.tiles} tiles instead")
         forgotten = [run.run_id for run in self._left(smaller)]
         self._rows = [rows for rows in self._rows if rows.occupant.run.run_id not in forgotten]
+        self._measured = [rows for rows in self._measured if rows[0] not in forgotten]
         for run_id in forgotten:
             self._history.pop(run_id, None)
         self._commit(nothing_running(), NO_LANES, forgotten)
@@ -311,7 +316,7 @@ class Trainer:
         tick = self._tick + 1
         points = [(rows.occupant.run.run_id, rows.points) for rows in self._rows]
         pieces = [(run_id, p.step, p.metrics) for run_id, p in points]
-        measured = [(run_id, p.step, p.measures) for run_id, p in points]
+        measured = [(run_id, p.step, p.measures) for run_id, p in points] + self._measured
         for state in self._final:  # before the tick that commits the end of its run
             final_states.write(self._folder, state)
         tables = {
@@ -326,7 +331,7 @@ class Trainer:
         self._store.install(record)
         snapshots.forget(self._folder, set(forgotten))
         self._done |= {row["run_id"] for row in self._ended}
-        self._rows, self._ended, self._final = [], [], []
+        self._rows, self._measured, self._ended, self._final = [], [], [], []
 
     def _say(self, activity: str) -> None:
         self.progress.activity = activity

@@ -19,7 +19,8 @@ import jax
 from grokjax.config import Thresholds
 from grokjax.config.identity import digest
 from grokjax.engine import backend, caches, cost, plan
-from grokjax.engine.lanes import DEVICE_ERRORS, Lanes
+from grokjax.engine.compiling import DEVICE_ERRORS
+from grokjax.engine.lanes import Lanes
 from grokjax.engine.plan import Program
 
 WORTH_SECONDS = 60.0

@@ -25,6 +25,7 @@ from grokjax.models import attention_kernel
 from grokjax.models.attention_kernel import Read
 from grokjax.models.layers import Affine, Linear
 from grokjax.models.layout import Level
+from grokjax.models.looks import looked_at, shown
 from grokjax.models.roles import score_scale
 from grokjax.models.stream import Map, Places, Stream, row_places, take
 
@@ -110,7 +111,9 @@ class Attention(nn.Module):
             mixed = self._mix(askers, scores, values)
         else:
             mixed = self._attend(self._read(x, askers), askers)
-        return Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
+        mixed = shown(self, "heads", mixed)
+        output = Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
+        return shown(self, "added", output)
 
     def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
         """Scores of all nodes `[M, Q, H]` for the query that all askers share at a position."""
@@ -158,7 +161,7 @@ class Attention(nn.Module):
             return self._mix(askers, scores, values)
 
         plain = model.positions != "rotary" and model.attention_rate is None
-        if not plain or not attention_kernel.takes(askers.visible, read):
+        if not plain or looked_at(self) or not attention_kernel.takes(askers.visible, read):
             return written_out(read)
         visible = tuple(tuple(row) for row in askers.visible[0].tolist())
         shape = attention_kernel.Shape(visible, score_scale(model), askers.seen.spans)
@@ -189,6 +192,10 @@ class Attention(nn.Module):
                 rate * w + (1 - rate) * jnp.asarray(u, w.dtype)
                 for w, u in zip(weights, uniform, strict=True)
             ]
+        if looked_at(self):
+            n = values[0].shape[:1] + weights[0].shape[1:]  # those of uniform attention are shared
+            whole = [jnp.broadcast_to(w, n) if w.ndim == 3 else w for w in weights]
+            shown(self, "pattern", jnp.stack(whole, axis=-1))
         parts = [w[..., None] * v[:, None] for w, v in zip(weights, values, strict=True)]
         return functools.reduce(jnp.add, parts)  # [n, Q, H, E]
 

@@ -19,6 +19,7 @@ from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.coercion import require
 from grokjax.config.fields import blamed
 from grokjax.models.layout import Layout, layout_by_nodes
+from grokjax.models.looks import ABLATIONS, LOOKS, Looks, looks_of
 from grokjax.models.perceptron import MLPNetwork
 from grokjax.models.roles import role
 from grokjax.models.transformer import TransformerNetwork
@@ -144,6 +145,7 @@ def apply(
     params: dict,
     rows: jax.Array,
     key: jax.Array | None = None,
+    ablations: dict | None = None,
 ) -> jax.Array:
     """Logits `[N, C]` or `[N, A, C]`.
 
@@ -154,8 +156,41 @@ def apply(
       params: the network's parameters.
       rows: numbers of the rows in the dataset `[N]`.
       key: key of dropout; None: no dropout.
+      ablations: name of a module → name of an activation → `keep` and `fill`, of which the
+        activation x becomes keep · x + fill.
     """
     rngs = {} if key is None else {"dropout": key}
     module = network(model, dataset)
-    logits: Any = module.apply({"params": params}, layout, rows, rngs=rngs)
+    variables = {"params": params, **({ABLATIONS: ablations} if ablations else {})}
+    logits: Any = module.apply(variables, layout, rows, rngs=rngs)
     return logits if model.output_scale is None else logits * model.output_scale
+
+
+def look(model: Model, dataset: Dataset, layout: Layout, params: dict) -> Looks:
+    """Logits of every row of a dataset, with the activations of the network.
+
+    Args:
+      model: the network's configuration.
+      dataset: the table.
+      layout: the layout of the dataset for this model.
+      params: the network's parameters.
+    """
+    rows = jnp.arange(len(dataset.targets), dtype=jnp.int32)
+    module = network(model, dataset)
+    logits, shown = module.apply({"params": params}, layout, rows, mutable=[LOOKS])
+    logits = logits if model.output_scale is None else logits * model.output_scale
+    return looks_of(logits, shown.get(LOOKS, {}))
+
+
+def plain_layout(model: Model, dataset: Dataset, all_positions: bool = False) -> Layout:
+    """The layout in which every row computes all of its activations itself.
+
+    Args:
+      model: the network's configuration.
+      dataset: the table.
+      all_positions: whether the last layer computes all positions, instead of those it reads.
+    """
+    if all_positions:
+        positions = tuple(range(dataset.inputs.shape[1]))
+        return layout(model, dataset.inputs, positions, 0)
+    return layout(model, dataset.inputs, dataset.answers, 0)

@@ -20,6 +20,7 @@ from grokjax.config import MLP
 from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Dropout, Linear
 from grokjax.models.layout import Layout
+from grokjax.models.looks import shown
 from grokjax.models.roles import GATE, Role, multiplier
 from grokjax.models.stream import lookup
 
@@ -98,7 +99,9 @@ class MLPNetwork(nn.Module):
 
             y = ACTIVATIONS[model.activation](layer(""))
             y = y * layer(GATE) if model.gated else y
+            y = shown(self, f"neurons_{depth}", y)
             x = Dropout(model.dropout, name=f"dropout_{depth}")(y)
+        x = shown(self, "readout", x)
         return Linear(model, hidden, (self.n_classes,), "unembed", name="unembed")(x)
 
     def _first(

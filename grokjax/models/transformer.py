@@ -22,6 +22,7 @@ from grokjax.models.attention import Askers, Attention, nodes_between, rows_betw
 from grokjax.models.initializers import family
 from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
 from grokjax.models.layout import Layout, Level
+from grokjax.models.looks import looked_at, shown
 from grokjax.models.stream import Map, Stream, lookup, row_places, take
 
 
@@ -43,9 +44,11 @@ class MLPBlock(nn.Module):
 
         def by_layers(x: jax.Array, gain_and_shift: Any, into: Affine, out: Affine) -> jax.Array:
             y = x if norm is None else norm.function(x, *gain_and_shift)
-            return x + drop(out(activation(into(y))))
+            hidden = shown(self, "neurons", activation(into(y)))
+            return x + shown(self, "added", drop(out(hidden)))
 
-        if self.model.dropout is not None or not kernels.takes(x, into):
+        # A kernel keeps the hidden layer to itself, so those who want to see it go without.
+        if self.model.dropout is not None or looked_at(self) or not kernels.takes(x, into):
             return by_layers(*arrays)
         inside = kernels.Hidden(activation, None if norm is None else norm.function)
         by_kernels = partial(kernels.mlp_block, inside)
@@ -83,6 +86,7 @@ class TransformerNetwork(nn.Module):
             y = Norm(model, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
         y = y.mean(axis=1) if self.answers is None else take(y, np.argsort(read).tolist(), axis=1)
+        y = shown(self, "readout", y)
         if model.tied:
             return y @ embed[: self.n_classes].T / model.width_ratio
         last_map = Linear(model, (model.width,), (self.n_classes,), "unembed", name="unembed")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from grokjax.training.spec import Hparams, Spec
+from grokjax.training.spec import Hparams, Spec, spaced_steps
 
 if TYPE_CHECKING:
     from grokjax.training.loop import Metrics, State
@@ -29,6 +30,8 @@ class Captured:
     """
 
     step: jax.Array  # [places + 1], step of each snapshot, -1 where there is none
+    stored: jax.Array  # [places + 1], whether it goes to disk
+    measured: jax.Array  # [places + 1], whether the instruments of the table look at it
     count: jax.Array  # places that are taken
     kept: dict  # [places + 1, ...], parameters, and the optimiser's state where it is asked for
 
@@ -45,9 +48,26 @@ def nothing(spec: Spec, log_points: int, state: State) -> Captured | None:
     """Where a segment's snapshots go; None where it takes none."""
     if spec.capture is None:
         return None
-    places = 1 + min(log_points, spec.capture.steps + len(state.seen))
+    places = 1 + most_captured(spec, log_points)
     empty = jax.tree.map(lambda x: jnp.zeros((places, *x.shape), x.dtype), _snapshot(spec, state))
-    return Captured(jnp.full(places, -1, jnp.int32), jnp.zeros((), jnp.int32), empty)
+    none, never = jnp.full(places, -1, jnp.int32), jnp.zeros(places, bool)
+    return Captured(none, never, never, jnp.zeros((), jnp.int32), empty)
+
+
+def most_captured(spec: Spec, log_points: int) -> int:
+    """Largest number of log points of a segment that are captured."""
+    if spec.capture is None:
+        return 0
+    moments = len(_thresholds(spec)) + (spec.capture.ends is not None)
+    # Steps that are evenly spaced in the logarithm are nowhere denser than at the start.
+    first = sum(step < log_points * spec.log_every for step in _table_steps(spec))
+    return min(log_points, spec.capture.steps + moments + first)
+
+
+def _table_steps(spec: Spec) -> tuple[int, ...]:
+    """Steps at which the instruments of the table look."""
+    assert spec.capture is not None  # asked for by captures only
+    return spaced_steps(spec.log_every, spec.capture.table) if spec.capture.table else ()
 
 
 def take(
@@ -74,17 +94,20 @@ def take(
     calm_since = state.calm_since
     if calm_since is not None:
         calm_since, come["end"] = _stop(spec, hp, state, metrics)
-    wanted = jnp.any(hp.snapshot_steps == state.step)
+    stored = jnp.any(hp.snapshot_steps == state.step)
     seen = dict(state.seen)
     for moment, reached in come.items():
-        wanted |= reached & ~seen[moment]
+        stored |= reached & ~seen[moment]
         seen[moment] |= reached
+    measured = jnp.any(np.array(_table_steps(spec), np.int32) == state.step)
+    wanted = stored | measured
     place = jnp.where(wanted, captured.count, len(captured.step) - 1)  # the last is never read
     step = captured.step.at[place].set(state.step)
+    marks = captured.stored.at[place].set(stored), captured.measured.at[place].set(measured)
     both = jax.tree.map(
         lambda all, one: all.at[place].set(one), captured.kept, _snapshot(spec, state)
     )
-    return seen, calm_since, Captured(step, captured.count + wanted, both)
+    return seen, calm_since, Captured(step, *marks, captured.count + wanted, both)
 
 
 def _stop(spec: Spec, hp: Hparams, state: State, metrics: Metrics) -> tuple[jax.Array, jax.Array]:

@@ -15,8 +15,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from grokjax import models, tasks
-from grokjax.training import captures, instruments, losses, masks, modifiers, update
+from grokjax import measures, models, tasks
+from grokjax.training import captures, losses, masks, modifiers, observing, update
 from grokjax.training.captures import Captured
 from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
 from grokjax.training.spec import Hparams, Spec
@@ -94,7 +94,7 @@ class Metrics:
     train_accuracy_true: jax.Array
     """Train accuracy by the true labels, where `label_noise` has replaced some."""
 
-    measures: instruments.Measures
+    measures: measures.Measures
     """Measurements of the instruments."""
 
     def columns(self) -> dict[str, jax.Array]:
@@ -231,19 +231,16 @@ def segment(
 
 def _measure(
     spec: Spec, words: Words, params: dict, train: Rows, stage: jax.Array
-) -> instruments.Measures:
-    """The measurements of the instruments."""
+) -> measures.Measures:
+    """The measurements of the instruments that look at every log point."""
     if not spec.instruments:
         return {}
     # Without the barrier the compiler could merge an instrument's computation with the update's
     # and round otherwise: a run must have the same bits whatever is measured of it.
     params, words = jax.lax.optimization_barrier((params, words))
-    dataset = tasks.build(spec.task)
-    index, weights = (x[stage].reshape(-1) for x in (train.index, train.weights))
-    # Rows of weight zero pad the training set and may be any row, so what counts is a maximum.
-    trained_on = jnp.zeros(len(dataset.targets), weights.dtype).at[index].max(weights) > 0
-    observed = instruments.Observed(params, words.model, dataset, layout(spec), trained_on)
-    return instruments.measure(spec.instruments, observed)
+    rows = observing.training_rows(train, stage)
+    observed = observing.observed(spec, words, layout(spec), params, rows)
+    return measures.measure(spec.instruments, observed)
 
 
 def _score(

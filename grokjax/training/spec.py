@@ -45,6 +45,8 @@ class Capture:
     ends: tuple[float, float] | None = None
     """Train and test accuracy of the stop rule, where parameters are stored when a run ends; None:
     they are not."""
+    table: int = 0
+    """Log points in a factor of ten at which instruments of the table look; 0: at none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,6 +196,31 @@ def snapshot_steps(run: Experiment) -> tuple[int, ...]:
     return () if run.snapshots is None else run.snapshots.steps(run.steps, run.log_every)
 
 
+@functools.lru_cache(maxsize=64)
+def spaced_steps(log_every: int, per_decade: int) -> tuple[int, ...]:
+    """Step 0 and the log points nearest to steps evenly spaced in the logarithm, up to `NEVER`.
+
+    They depend on no budget, so that a run which goes on under a larger one is measured at the
+    steps that it would have been measured at from the start.
+
+    >>> from grokjax.training.spec import spaced_steps
+    >>> spaced_steps(10, 4)[:8]
+    (0, 10, 20, 30, 60, 100, 180, 320)
+
+    Args:
+      log_every: updates from one log point to the next.
+      per_decade: steps in a factor of ten.
+    """
+    decades = math.log10(NEVER // log_every)
+    points = {round(10 ** (k / per_decade)) for k in range(int(per_decade * decades) + 1)}
+    return tuple(log_every * point for point in (0, *sorted(points)))
+
+
+def of_table(run: Experiment) -> tuple[Instrument, ...]:
+    """The instruments that measure at the steps of the table."""
+    return tuple(i for i in run.instruments if i.cadence == "table")
+
+
 def spec_of(run: Experiment) -> Spec:
     """The program that a run belongs to."""
     rows = [row_bucket(stage.n_train, run.task.n_rows) for stage in run.stages()]
@@ -206,7 +233,7 @@ def spec_of(run: Experiment) -> Spec:
         donates=run.start is not None,
         donates_optimizer=run.start is not None and run.start.optimizer_state,
         capture=_capture(run),
-        instruments=run.instruments,
+        instruments=tuple(i for i in run.instruments if i.cadence == "log_points"),
         log_every=run.log_every,
         dtype=run.dtype,
         loss_dtype=run.loss_dtype or run.dtype,
@@ -221,15 +248,18 @@ def _structure(words: Words) -> Words:
 
 
 def _capture(run: Experiment) -> Capture | None:
-    if run.snapshots is None:
+    schedule, instruments = run.snapshots, of_table(run)
+    if schedule is None and not instruments:
         return None
-    moments, thresholds = run.snapshots.moments, run.thresholds
+    moments, thresholds = schedule.moments if schedule else (), run.thresholds
+    stored = schedule is not None and schedule.with_optimizer
     return Capture(
         steps=len(snapshot_steps(run)),
         memorised=thresholds.memorised if "t_mem" in moments else None,
         grokked=thresholds.grokked if "t_grok" in moments else None,
         ends=(thresholds.memorised, thresholds.grokked) if "end" in moments else None,
-        optimizer=run.snapshots.with_optimizer,
+        optimizer=stored or any(instrument.needs_optimizer for instrument in instruments),
+        table=run.table_points_per_decade if instruments else 0,
     )
 
 

@@ -1,0 +1,196 @@
+"""Instruments over many captured networks at a time, in a compiled program of their own.
+
+Training captures the networks that the instruments of the table look at, and this measures them
+beside it; snapshots are measured by the same program, after the fact.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from grokjax.config import Instrument
+from grokjax.engine import compiling, donors
+from grokjax.engine.lanes import SegmentRows
+from grokjax.engine.plan import Program, Run
+from grokjax.results import snapshots
+from grokjax.training import points
+from grokjax.training.points import Point
+from grokjax.training.spec import Spec, of_table, shapes
+
+Measured = dict[str, dict[str, float]]
+"""Instrument → part → value, of one network."""
+MeasuredRun = tuple[str, np.ndarray, dict[str, dict[str, np.ndarray]]]
+"""Id of a run, steps `[K]`, and instrument → part → values `[K]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Captured:
+    """The network of a run at a step, on the host."""
+
+    run: Run
+    step: int
+    arrays: Mapping[str, np.ndarray]
+    """As in a snapshot's file; None of them: those that it begins with."""
+    end: Mapping[str, np.ndarray] | None = None
+    """Those of the run's last snapshot."""
+
+
+class Meter:
+    """Instruments of a program, compiled for a number of networks at a time.
+
+    Args:
+      spec: of the program.
+      instruments: what to measure.
+      at_once: number of networks that are measured together, on all devices.
+      devices: of this process, which share them equally.
+      with_optimizer: whether the optimiser's state is among the captured arrays.
+      with_end: whether networks come with the last snapshot of their run.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        instruments: tuple[Instrument, ...],
+        at_once: int,
+        devices: int = 1,
+        *,
+        with_optimizer: bool = False,
+        with_end: bool = False,
+    ) -> None:
+        self._spec, self._at_once = spec, at_once
+        self._sharding = compiling.sharding(devices)
+        state = donors.state_shapes(spec)
+        step = jax.ShapeDtypeStruct((), np.dtype("int32"))
+        optimizer = state.optimizer if with_optimizer else None
+        self._point = Point(step, state.params, optimizer, state.params if with_end else None)
+        self._program = _compiled(spec, instruments, at_once, devices, with_optimizer, with_end)
+
+    def measure(self, networks: Sequence[Captured]) -> list[Measured]:
+        """The measurements of networks, in their order."""
+        found: list[Measured] = []
+        for first in range(0, len(networks), self._at_once):
+            batch = networks[first : first + self._at_once]
+            found += self._measure(batch)
+        return found
+
+    def memory(self) -> int:
+        """Bytes that a device needs, as the compiler has it."""
+        return compiling.memory(self._program)
+
+    def _measure(self, batch: Sequence[Captured]) -> list[Measured]:
+        """The measurements of a batch; places that are left over measure the first once more."""
+        whole = [*batch, *[batch[0]] * (self._at_once - len(batch))]
+        gifts = [donors.read(self._spec, network.run.donors) for network in whole]
+        each = [network.run.hparams() for network in whole], gifts, [*map(self._filled, whole)]
+        with compiling.modes(self._spec):
+            stacked = [jax.tree.map(lambda *leaves: np.stack(leaves), *one) for one in each]
+            measures = self._program(*jax.device_put(stacked, self._sharding))
+            values = jax.tree.map(np.asarray, measures)
+        return [
+            {
+                instrument: {part: float(found[place]) for part, found in parts.items()}
+                for instrument, parts in values.items()
+            }
+            for place in range(len(batch))
+        ]
+
+    def _filled(self, network: Captured) -> Point:
+        """A captured network as the program takes it."""
+        tree = {"params": self._point.params}
+        if self._point.optimizer is not None:
+            tree["optimizer"] = self._point.optimizer
+        arrays = donors.filled(tree, network.arrays)
+        end = None
+        if self._point.end is not None:
+            assert network.end is not None  # the program was asked for with it
+            end = donors.filled({"params": self._point.params}, network.end)["params"]
+        return Point(np.int32(network.step), arrays["params"], arrays.get("optimizer"), end)  # type: ignore[arg-type]
+
+
+def traced(
+    spec: Spec, instruments: tuple[Instrument, ...], point: Point, at_once: int, sharding: Any
+) -> jax.stages.Traced:
+    """The program that measures, ready to be lowered for any platform.
+
+    Args:
+      spec: of the runs.
+      instruments: what to measure.
+      point: shapes of a captured network.
+      at_once: number of networks that are measured together.
+      sharding: the devices, which need not be there, and how networks lie on them.
+    """
+    arguments = shapes(spec), donors.donor_shapes(spec), point
+    return compiling.traced_over(
+        partial(points.measure, spec, instruments), arguments, at_once, sharding, spec
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(
+    spec: Spec,
+    instruments: tuple[Instrument, ...],
+    at_once: int,
+    devices: int,
+    with_optimizer: bool,
+    with_end: bool,
+) -> jax.stages.Compiled:
+    state, sharding = donors.state_shapes(spec), compiling.sharding(devices)
+    step = jax.ShapeDtypeStruct((), np.dtype("int32"))
+    optimizer = state.optimizer if with_optimizer else None
+    point = Point(step, state.params, optimizer, state.params if with_end else None)
+    program = traced(spec, instruments, point, at_once, sharding)
+    return compiling.compiled(spec, program, sharding, compiling.COMPILER_OPTIONS)
+
+
+def measured_on_the_way(program: Program, rows: Sequence[SegmentRows]) -> list[MeasuredRun]:
+    """What the instruments of the table measure of the networks that a segment has captured."""
+    networks = [
+        Captured(one.occupant.run, step, arrays)
+        for one in rows
+        for step, arrays in sorted(one.points.to_measure.items())
+    ]
+    if not networks:
+        return []
+    spec, instruments = program.spec, of_table(program.runs[0].config)
+    assert spec.capture is not None  # which has captured them
+    meter = Meter(
+        spec,
+        instruments,
+        program.lanes,
+        program.devices,
+        with_optimizer=spec.capture.optimizer,
+    )
+    return by_run(networks, meter.measure(networks))
+
+
+def by_run(networks: Sequence[Captured], measured: Sequence[Measured]) -> list[MeasuredRun]:
+    """What was measured of some networks, run by run."""
+    rows: dict[str, list[tuple[int, Measured]]] = {}
+    for network, found in zip(networks, measured, strict=True):
+        rows.setdefault(network.run.run_id, []).append((network.step, found))
+    return [
+        (
+            run_id,
+            np.array([step for step, _ in of_run]),
+            {
+                instrument: {
+                    part: np.array([found[instrument][part] for _, found in of_run])
+                    for part in parts
+                }
+                for instrument, parts in of_run[0][1].items()
+            },
+        )
+        for run_id, of_run in rows.items()
+    ]
+
+
+def captured(run: Run, snapshot: snapshots.Snapshot) -> Captured:
+    """A snapshot, read."""
+    return Captured(run, snapshot.step, snapshots.read(snapshot))

@@ -1,0 +1,52 @@
+"""What instruments observe of a network: built here, of what training knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from grokjax import tasks
+from grokjax.measures import Observed, TrainingRows
+from grokjax.models import Layout
+from grokjax.training import losses
+from grokjax.training.data import Rows
+from grokjax.training.spec import Spec
+from grokjax.training.words import Words
+
+
+def observed(
+    spec: Spec, words: Words, layout: Layout, params: dict, train: TrainingRows, **more: Any
+) -> Observed:
+    """What instruments see of a network.
+
+    Args:
+      spec: the program of its run.
+      words: its parts with the numbers of the step.
+      layout: which activations of the table are computed once.
+      params: its parameters.
+      train: its training rows.
+      **more: further fields of `Observed`.
+    """
+
+    def row_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
+        each = losses.per_target(words.loss, outputs.astype(spec.loss_dtype), labels)
+        return each.reshape(len(each), -1).mean(axis=1)
+
+    return Observed(
+        params=params,
+        model=words.model,
+        task=spec.task,
+        dataset=tasks.build(spec.task),
+        layout=layout,
+        train=train,
+        row_losses=row_losses,
+        optimizer=words.optimizer,
+        **more,
+    )
+
+
+def training_rows(train: Rows, stage: jax.Array) -> TrainingRows:
+    """The training rows of a stage, in one piece."""
+    rows: Rows = jax.tree.map(lambda x: x[stage].reshape(-1, *x.shape[3:]), train)
+    return TrainingRows(rows.index, rows.targets, rows.weights)
