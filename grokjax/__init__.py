@@ -23,7 +23,7 @@ _LATE = {
 }
 """Public name that is no part of an experiment → its module. The others are in `grokjax.config`."""
 
-_ROOMS = ("analysis", "figures", "phase", "weights")
+_ROOMS = ("analysis", "figures", "measure", "measures", "phase", "weights")
 """Modules that are imported when they are first asked for."""
 
 

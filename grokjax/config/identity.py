@@ -20,7 +20,14 @@ from grokjax.config.fields import Config, is_parts, leaves, parts
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
 
-OF_THE_SWEEP = ("thresholds", "sweep", "refine", "instruments", "table_points_per_decade", "keep_final")
+OF_THE_SWEEP = (
+    "thresholds",
+    "sweep",
+    "refine",
+    "instruments",
+    "table_points_per_decade",
+    "keep_final",
+)
 """Fields of an experiment that are no part of a run."""
 
 

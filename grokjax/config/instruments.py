@@ -26,6 +26,7 @@ __all__ = [
     "LearningCoefficient",
     "Norms",
     "Numerics",
+    "Parallelograms",
     "Probes",
     "Representations",
     "Similarity",
@@ -146,9 +147,9 @@ class Representations(Instrument):
     """The same for any group, from its characters (Chughtai et al. 2023, arXiv 2302.03025).
 
     Logit similarity of the irrep ρ: the cosine of L, centred over c, and χ_ρ(a b c⁻¹). An irrep is
-    key above 0.005. Restricted loss: of Σ_key sim ‖L‖ χ̂; excluded loss: of L without it, on training
-    rows. Bi-invariant share: ‖class-function average of L‖² / ‖L‖², which needs no key. Share of
-    embedding and unembedding in each irrep: ‖P_ρ W‖² / ‖W‖², P_ρ[g, h] = d_ρ χ_ρ(g h⁻¹) / |G|.
+    key above 0.005. Restricted loss: of Σ_key sim ‖L‖ χ̂; excluded loss: of L without it, on
+    training rows. Bi-invariant share: ‖class-function average of L‖² / ‖L‖², which needs no key.
+    Share of a matrix in each irrep: ‖P_ρ W‖² / ‖W‖², P_ρ[g, h] = d_ρ χ_ρ(g h⁻¹) / |G|.
     """
 
     kind: ClassVar[str] = "representations"
@@ -181,8 +182,8 @@ class ClockOrPizza(Instrument):
     """Which of two algorithms adds (Zhong et al. 2023, arXiv 2306.17844).
 
     Gradient symmetricity: mean over rows and classes of cos(∂L_c/∂E_a, ∂L_c/∂E_b). Distance
-    irrelevance: mean over d of std_i L[i, i+d, 2i+d] over the std of the right logits. Circularity:
-    of the four first principal components of the embedding, max_k 2|Σ_j x_j e^{2πijk/n}|² / (n Σx²).
+    irrelevance: mean over d of std_i L[i, i+d, 2i+d] over the std of the right logits. Circularity
+    of the embedding's four first principal components x: max_k 2|Σ_j x_j e^{2πijk/n}|² / (n Σx²).
     An untrained network has symmetricity and irrelevance near 1: compare with step 0.
     """
 
@@ -198,6 +199,31 @@ class ClockOrPizza(Instrument):
         if task.group_table == "cyclic":
             return None
         return f"the table of {task.kind} with these fields is that of no cyclic group"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parallelograms(Instrument):
+    """Representation quality index of Liu et al. 2022 (arXiv 2205.10343).
+
+    The share of parallelograms E_i + E_j = E_m + E_n, within `tolerance` times the embedding's
+    standard deviation, among the pairs of operands that have the same answer. It means something
+    where operands lie on a line: a perfect circle of modular addition has 0.004.
+    """
+
+    kind: ClassVar[str] = "parallelograms"
+
+    tolerance: float = 0.02
+    """Largest distance between the two sums, over the root mean square of the embedding."""
+
+    def check(self) -> None:
+        require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
+
+    def why_not(self, task: Task, model: Model) -> str | None:
+        if not model.residual:
+            return "it needs embeddings of tokens"
+        if task.operands is None or max(task.operands) > 60 or task.target_kind != "classes":
+            return f"{task.kind} has no table of two operands of at most 60 values"
+        return None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

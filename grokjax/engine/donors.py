@@ -76,9 +76,9 @@ def check(spec: Spec, found: DonorFiles) -> None:
     for name, snapshot in (("start", found.start), ("mask", found.mask)):
         if snapshot is None:
             continue
-        wanted = _named({"params": state.params})
+        wanted = by_name({"params": state.params})
         if name == "start" and spec.donates_optimizer:
-            wanted |= _named({"optimizer": state.optimizer})
+            wanted |= by_name({"optimizer": state.optimizer})
         given = snapshots.shapes(snapshot)
         for path, leaf in wanted.items():
             if given.get(path) != leaf.shape:
@@ -92,8 +92,16 @@ def check(spec: Spec, found: DonorFiles) -> None:
 def read(spec: Spec, found: DonorFiles) -> Donors:
     """The arrays of a run's donors, read from their snapshots."""
     state = state_shapes(spec)
-    start = filled({"params": state.params}, snapshots.read(found.start))["params"] if found.start else None
-    mask = filled({"params": state.params}, snapshots.read(found.mask))["params"] if found.mask else None
+    start = (
+        filled({"params": state.params}, snapshots.read(found.start))["params"]
+        if found.start
+        else None
+    )
+    mask = (
+        filled({"params": state.params}, snapshots.read(found.mask))["params"]
+        if found.mask
+        else None
+    )
     optimizer = None
     if found.start and spec.donates_optimizer:
         optimizer = filled({"optimizer": state.optimizer}, snapshots.read(found.start))["optimizer"]
@@ -131,17 +139,18 @@ def _fresh_shapes(spec: Spec) -> loop.State:
 
 def named(state: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The arrays of a snapshot by their names in its file."""
-    return {name: np.asarray(leaf) for name, leaf in _named(state).items()}
+    return {name: np.asarray(leaf) for name, leaf in by_name(state).items()}
 
 
-def _named(tree: Any) -> dict[str, Any]:
+def by_name(tree: Any) -> dict[str, Any]:
+    """Leaves of a tree by their names in a snapshot's file."""
     paths, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in paths}
 
 
 def filled(shapes_: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """A tree of shapes with the arrays that have its names in a snapshot's file."""
-    leaves = [arrays[name].astype(leaf.dtype) for name, leaf in _named(shapes_).items()]
+    leaves = [arrays[name].astype(leaf.dtype) for name, leaf in by_name(shapes_).items()]
     return jax.tree.unflatten(jax.tree.structure(shapes_), leaves)
 
 

@@ -274,7 +274,6 @@ def traced_programs(
       lanes: on all devices together.
       sharding: the devices, which need not be there, and how lanes lie on them.
     """
-
     hparams, gifts, state = shapes(spec), donors.donor_shapes(spec), donors.state_shapes(spec)
     fresh = jax.ShapeDtypeStruct((), bool)
     # The state comes last and is not needed afterwards.

@@ -19,7 +19,6 @@ from grokjax.config import Instrument
 from grokjax.engine import compiling, donors
 from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Program, Run
-from grokjax.results import snapshots
 from grokjax.training import points
 from grokjax.training.points import Point
 from grokjax.training.spec import Spec, of_table, shapes
@@ -37,7 +36,7 @@ class Captured:
     run: Run
     step: int
     arrays: Mapping[str, np.ndarray]
-    """As in a snapshot's file; None of them: those that it begins with."""
+    """As in a snapshot's file."""
     end: Mapping[str, np.ndarray] | None = None
     """Those of the run's last snapshot."""
 
@@ -64,7 +63,7 @@ class Meter:
         with_optimizer: bool = False,
         with_end: bool = False,
     ) -> None:
-        self._spec, self._at_once = spec, at_once
+        self._spec, self.at_once = spec, at_once
         self._sharding = compiling.sharding(devices)
         state = donors.state_shapes(spec)
         step = jax.ShapeDtypeStruct((), np.dtype("int32"))
@@ -75,8 +74,8 @@ class Meter:
     def measure(self, networks: Sequence[Captured]) -> list[Measured]:
         """The measurements of networks, in their order."""
         found: list[Measured] = []
-        for first in range(0, len(networks), self._at_once):
-            batch = networks[first : first + self._at_once]
+        for first in range(0, len(networks), self.at_once):
+            batch = networks[first : first + self.at_once]
             found += self._measure(batch)
         return found
 
@@ -86,7 +85,7 @@ class Meter:
 
     def _measure(self, batch: Sequence[Captured]) -> list[Measured]:
         """The measurements of a batch; places that are left over measure the first once more."""
-        whole = [*batch, *[batch[0]] * (self._at_once - len(batch))]
+        whole = [*batch, *[batch[0]] * (self.at_once - len(batch))]
         gifts = [donors.read(self._spec, network.run.donors) for network in whole]
         each = [network.run.hparams() for network in whole], gifts, [*map(self._filled, whole)]
         with compiling.modes(self._spec):
@@ -189,8 +188,3 @@ def by_run(networks: Sequence[Captured], measured: Sequence[Measured]) -> list[M
         )
         for run_id, of_run in rows.items()
     ]
-
-
-def captured(run: Run, snapshot: snapshots.Snapshot) -> Captured:
-    """A snapshot, read."""
-    return Captured(run, snapshot.step, snapshots.read(snapshot))

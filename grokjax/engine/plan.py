@@ -181,7 +181,7 @@ def make(
             spec = dataclasses.replace(spec, row_multiple=_row_multiple(spec, backend))
             each = 1
             if backend != "cpu":
-                each = min(_lanes_in(memory or SMALLEST_MEMORY, spec), len(runs) // devices)
+                each = min(lanes_in(memory or SMALLEST_MEMORY, spec), len(runs) // devices)
             count = lanes or devices * max(1, each)
             seconds = cost.nominal_run_step_seconds(spec, backend)
             programs.append(cut(spec, runs, count, devices, seconds))
@@ -283,7 +283,7 @@ def families(programs: Sequence[Program]) -> list[list[Program]]:
     return [sorted(f, key=lambda p: p.spec.train_rows, reverse=True) for f in found.values()]
 
 
-def _lanes_in(memory: float, spec: Spec) -> int:
+def lanes_in(memory: float, spec: Spec) -> int:
     """Lanes that a device's memory should hold, by count; what compiles there is looked at later.
 
     A processor has a lane a core instead: 1, 2 and 4 lanes a core took 0.91, 1.01 and 1.03 ms a

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import jax
 
-from grokjax import display
+from grokjax import display, weights
 from grokjax.command import say
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, results_folder
+from grokjax.engine.after_the_fact import measure_snapshots
 from grokjax.engine.growth import grow
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.rounds import Round, next_round, recorded_rounds, with_rounds
@@ -133,9 +134,25 @@ def _run_in(
         while finished and experiment.refine and not (trained and trained[-1].reason):
             trained += [next_round(experiment, experiment.refine, trained, load(folder))]
             finished = _train(with_rounds(experiment, trained), trained, folder, options)
-        if finished:
+        if finished and _measured(experiment, folder, options):
             shutil.rmtree(folder / WORK)
     return load(folder)
+
+
+def _measured(experiment: Experiment, folder: Path, options: RunOptions) -> bool:
+    """Whether the instruments of the snapshots have measured, after they have gone on."""
+    instruments = [i for i in experiment.instruments if i.cadence == "snapshots"]
+    if not instruments:
+        return True
+    results = load(folder)
+
+    def config_of(run_id: str) -> Experiment:
+        return weights.run_of(results, run_id, experiment)
+
+    def say(activity: str) -> None:
+        options.report(Progress(experiment.thresholds, activity))
+
+    return measure_snapshots(folder, config_of, instruments, say, options.stop)
 
 
 def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:

@@ -5,7 +5,15 @@ package register what each instrument of `grokjax.config.instruments` measures. 
 training: what they need of that, they are given.
 """
 
+from grokjax.measures import ablations as ablations
+from grokjax.measures import fourier as fourier
+from grokjax.measures import geometry as geometry
+from grokjax.measures import landscape as landscape
 from grokjax.measures import norms as norms
+from grokjax.measures import numerics as numerics
+from grokjax.measures import probes as probes
+from grokjax.measures import representations as representations
+from grokjax.measures import spectra as spectra
 from grokjax.measures.observed import Measures as Measures
 from grokjax.measures.observed import Observed as Observed
 from grokjax.measures.observed import TrainingRows as TrainingRows

@@ -6,7 +6,7 @@ use the functions exported here and never Flax itself.
 
 from grokjax.models.layout import SHARING_PAYS, Layout, layout_by_nodes, layout_by_rows
 from grokjax.models.looks import Looks
-from grokjax.models.networks import apply, init, layout, look, network
+from grokjax.models.networks import apply, init, layout, look, network, plain_layout
 from grokjax.models.roles import group, rates, role
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "layout_by_rows",
     "look",
     "network",
+    "plain_layout",
     "rates",
     "role",
 ]

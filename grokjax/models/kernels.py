@@ -20,6 +20,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from grokjax.models.layers import Affine, Normalise
+from grokjax.models.plainly import may_call_kernels
 from grokjax.models.stream import last_axis
 
 ROWS, HIDDEN = 64, 64
@@ -58,7 +59,8 @@ class Weights(NamedTuple):
 def takes(x: jax.Array, into: Affine) -> bool:
     """Whether there are kernels for such inputs `[..., D]` and such a hidden layer."""
     width, units = into.weight.shape
-    return x.dtype == jnp.float32 and width in WIDTHS and units % HIDDEN == 0
+    sizes = width in WIDTHS and units % HIDDEN == 0
+    return may_call_kernels() and x.dtype == jnp.float32 and sizes
 
 
 def mlp_block(

@@ -65,6 +65,23 @@ class Results:
         """A row a (run_id, step) of the instruments; empty where none was asked for."""
         return self._table("measures")
 
+    def measures_wide(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:
+        """The measures with a column each: `run_id`, `step`, and `instrument.part` columns.
+
+        Where not all instruments measured at a step, the others' columns are NaN there.
+
+        Args:
+          instruments: kinds of the instruments to take; None: all.
+        """
+        rows = self.measures
+        if rows.empty:
+            return pd.DataFrame({"run_id": pd.Series(dtype="str"), "step": pd.Series(dtype="int")})
+        if instruments is not None:
+            rows = rows[rows["instrument"].isin(list(instruments))]
+        name = rows["instrument"].str.cat(rows["part"], sep=".").str.rstrip(".")
+        wide = rows.assign(name=name).pivot(index=["run_id", "step"], columns="name", values="value")
+        return wide.rename_axis(columns=None).reset_index()
+
     @property
     def finished(self) -> bool:
         """Whether the sweep has trained all of its runs; what it needs to go on is gone then."""

@@ -68,6 +68,8 @@ class Manifest(Described, Provenance, total=False):
     """What a refined sweep has chosen so far; see `engine.rounds.Round`."""
     parts: Record
     """The files of a finished sweep, with their rows and hashes."""
+    measured: dict[str, dict[str, Any]]
+    """Kind of an instrument that has measured snapshots → its fields."""
     growing: list[dict[str, Any]]
     """Budgets that rows may still have, while that of `base` is being given to them."""
 
@@ -99,7 +101,7 @@ def write(folder: Path, manifest: Manifest) -> None:
 def base_of(experiment: Experiment) -> dict[str, Any]:
     """Dotted path → value of the base configuration, thresholds included."""
     own = ("sweep", "refine", "keep_final")
-    found = _plain(leaves(experiment) | checksums(experiment))
+    found = plain(leaves(experiment) | checksums(experiment))
     return {path: value for path, value in found.items() if path.split(".")[0] not in own}
 
 
@@ -109,8 +111,8 @@ def describe(experiment: Experiment, name: str) -> Described:
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "base": base_of(experiment),
-        "axes": _plain(experiment.axes()),
-        "thresholds": _plain(leaves(experiment.thresholds)),
+        "axes": plain(experiment.axes()),
+        "thresholds": plain(leaves(experiment.thresholds)),
         "sources": sources([experiment, *experiment.runs()]),
     }
 
@@ -197,6 +199,6 @@ def check_same_base(
         )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON gives it back, so that manifests compare equal after a round trip."""
     return json.loads(json.dumps(value, default=str))

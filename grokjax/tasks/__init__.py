@@ -2,9 +2,11 @@
 
 from grokjax.tasks import boolean, groups, images, modular, regression, rows, sequences
 from grokjax.tasks.dataset import Dataset, build
+from grokjax.tasks.structure import Structure, structure, subgroups
 
 __all__ = [
     "Dataset",
+    "Structure",
     "boolean",
     "build",
     "groups",
@@ -13,4 +15,6 @@ __all__ = [
     "regression",
     "rows",
     "sequences",
+    "structure",
+    "subgroups",
 ]

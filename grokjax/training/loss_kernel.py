@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
+from grokjax.models.plainly import may_call_kernels
+
 ROWS = 32
 """Number of rows in a block."""
 MOST_CLASSES = 1024
@@ -24,7 +26,8 @@ MOST_CLASSES = 1024
 
 def takes(logs: jax.Array) -> bool:
     """Whether there is a kernel for such logits `[..., C]`."""
-    return logs.dtype == jnp.float32 and logs.shape[-1] <= MOST_CLASSES
+    fits = logs.dtype == jnp.float32 and logs.shape[-1] <= MOST_CLASSES
+    return may_call_kernels() and fits
 
 
 def gradient(

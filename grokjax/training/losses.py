@@ -64,11 +64,15 @@ def _from_logs(logs: jax.Array, targets: jax.Array) -> jax.Array:
     Its gradient is written out, and needs nothing of the loss itself: so the compiler can leave the
     loss out of every update in which it is not recorded.
     """
+    return _value(logs, targets)
+
+
+def _value(logs: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.logsumexp(logs, axis=-1) - output_of_target(logs, targets)
 
 
 def _from_logs_forward(logs: jax.Array, targets: jax.Array) -> tuple[jax.Array, tuple]:
-    return _from_logs(logs, targets), (logs, targets)
+    return _value(logs, targets), (logs, targets)  # forward over reverse goes through here
 
 
 def _from_logs_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, None]:

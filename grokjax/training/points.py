@@ -12,6 +12,7 @@ import optax
 from grokjax import measures
 from grokjax.config import Instrument
 from grokjax.measures import Measures
+from grokjax.models.plainly import plainly
 from grokjax.training import loop, update
 from grokjax.training.data import splits
 from grokjax.training.loop import Donors
@@ -56,7 +57,8 @@ def measure(
     rows = training_rows(train, stage)
     more = {"start": start, "update": moved, "preconditioner": preconditioner, "end": point.end}
     seen = observed(spec, words, loop.layout(spec), point.params, rows, **more)
-    return measures.measure(instruments, seen)
+    with plainly():
+        return measures.measure(instruments, seen)
 
 
 def _preconditioner(words: Words, state: update.OptimizerState) -> Any:
@@ -68,8 +70,10 @@ def _preconditioner(words: Words, state: update.OptimizerState) -> Any:
     (adam,) = found
     count = adam.count + 1
     return jax.tree.map(
-        lambda v: (1 - optimizer.b1**count)
-        * (jnp.sqrt(v / jnp.maximum(1 - optimizer.b2**adam.count, 1e-30)) + optimizer.eps),
+        lambda v: (
+            (1 - optimizer.b1**count)
+            * (jnp.sqrt(v / jnp.maximum(1 - optimizer.b2**adam.count, 1e-30)) + optimizer.eps)
+        ),
         adam.nu,
     )
 

@@ -1,0 +1,303 @@
+"""Instruments on the snapshots of a finished folder; it goes on where it was stopped.
+
+Rows go to the folder's `measures/` in parts, each committed by the manifest, as the parts of a
+sweep are when it has finished. The network that a run begins with is measured too, whether a
+snapshot of it was stored or not: it is what everything else is compared with.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from grokjax import config, weights
+from grokjax.config import ConfigError, Experiment, Instrument
+from grokjax.config.fields import leaves
+from grokjax.display import duration
+from grokjax.engine import backend, compiling, donors, plan, results_folder
+from grokjax.engine.measuring import Captured, Meter, by_run
+from grokjax.engine.plan import Run
+from grokjax.engine.standing import read_standing
+from grokjax.results import manifest, schema, snapshots
+from grokjax.results.load import load
+from grokjax.results.reading import WORK
+from grokjax.results.snapshots import Snapshot
+from grokjax.training import loop
+from grokjax.training.spec import Spec, spec_of
+
+COMMIT_SECONDS = 20.0
+"""Time between commits: what a kill loses at most, beside the batch under way."""
+WORK_OF_MEASURES = 8
+"""How much more memory an instrument may take than a training step of the same network."""
+SAY_SECONDS = 5.0
+"""Time between two words on how it goes."""
+Say = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network that is to be measured, not read yet."""
+
+    run: Run
+    step: int
+    snapshot: Snapshot | None
+    """None: the network that the run begins with."""
+    end: Snapshot
+    """The last snapshot of its run."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Batches:
+    """Networks that one compiled program measures."""
+
+    spec: Spec
+    instruments: tuple[Instrument, ...]
+    with_optimizer: bool
+    networks: list[Network]
+
+
+def measure_folder(
+    folder: Path,
+    instruments: Sequence[Instrument] | None,
+    experiment: Experiment | None,
+    say: Say,
+    stop: threading.Event,
+) -> bool:
+    """`measure_snapshots` of a folder that nobody holds.
+
+    Args:
+      folder: of a sweep that has finished.
+      instruments: what to measure; None: all of those that cost no more than a few updates.
+      experiment: as it was trained; needed only where results do not tell all of it.
+      say: told how it goes.
+      stop: when it is set, what was measured is committed.
+    """
+    backend.prepare()
+    results = load(folder)
+    if not results.finished:
+        raise ConfigError(
+            f"{folder}: this sweep is not finished, train its runs first; instruments that the "
+            "experiment has measure its snapshots then."
+        )
+    if results.snapshots.empty:
+        raise ConfigError(
+            f"{folder}: no parameters were stored there, train with "
+            "snapshots=SnapshotSchedule(log_spaced=30, moments=('end',))."
+        )
+
+    def config_of(run_id: str) -> Experiment:
+        return weights.run_of(results, run_id, experiment)
+
+    chosen = applicable(instruments, config_of(str(results.snapshots["run_id"].iloc[0])))
+    with results_folder.locked(folder):
+        try:
+            return measure_snapshots(folder, config_of, chosen, say, stop)
+        finally:
+            shutil.rmtree(folder / WORK)
+
+
+def applicable(instruments: Sequence[Instrument] | None, run: Experiment) -> tuple[Instrument, ...]:
+    """What is asked for, or where nothing is, all that is not expensive and fits a run.
+
+    Raises:
+      ConfigError: what is asked for one by one has nothing to measure.
+    """
+    every = [getattr(config, name)() for name in config.instruments.__all__]
+    asked = [i for i in every if i.cadence != "snapshots"] if instruments is None else instruments
+    reasons = {one.kind: one.why_not(run.task, run.model) for one in asked}
+    fitting = tuple(one for one in asked if reasons[one.kind] is None)
+    everything = instruments is None or len(asked) >= len(every)
+    for kind, why in reasons.items():
+        if why is not None and not everything:
+            raise ConfigError(f"instruments={kind!r}: {why}, leave it out.")
+    return fitting
+
+
+def measure_snapshots(
+    folder: Path,
+    config_of: Callable[[str], Experiment],
+    instruments: Sequence[Instrument],
+    say: Say,
+    stop: threading.Event,
+) -> bool:
+    """Measure what is not measured yet; whether all of it is there now.
+
+    The folder's lock is held by the caller.
+
+    Args:
+      folder: of a sweep that has finished.
+      config_of: id of a run → its configuration.
+      instruments: what to measure.
+      say: told how it goes.
+      stop: when it is set, what was measured is committed.
+
+    Raises:
+      ConfigError: an instrument has nothing to measure, or was set otherwise before.
+    """
+    found = manifest.read(folder)
+    assert found is not None  # the caller has opened the folder
+    settings = _settings(instruments, found)
+    todo = list(_batches(folder, config_of, instruments))
+    if not todo:
+        return True
+    manifest.write(folder, {**found, "measured": settings})
+    commit = _Commit(folder)
+    count, done, began = sum(len(one.networks) for one in todo), 0, time.monotonic()
+    said = began
+    for batches in todo:
+        say(f"compiling {len(batches.instruments)} instruments")
+        meter = _meter(batches)
+        for few in _cut(batches.networks, meter.at_once):
+            captured = [_read(batches, network) for network in few]
+            commit.add(by_run(captured, meter.measure(captured)))
+            done += len(few)
+            now = time.monotonic()
+            if now - said > SAY_SECONDS:
+                left, said = (now - began) * (count - done) / done, now
+                say(f"measured {done} of {count} networks · ETA {duration(left)}")
+            if stop.is_set():
+                commit.write()
+                return False
+    commit.write()
+    commit.merge()
+    return True
+
+
+def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Kind of an instrument → its fields; refused where rows of others are there already."""
+    known = dict(found.get("measured", {}))
+    for instrument in instruments:
+        fields = manifest.plain(leaves(instrument))
+        before = known.setdefault(instrument.kind, fields)
+        if before != fields:
+            unlike = [f"{n}={before.get(n)!r}" for n in fields if before.get(n) != fields[n]]
+            raise ConfigError(
+                f"instruments={instrument.kind!r}: the rows there were measured with "
+                f"{', '.join(unlike)}, measure with the same, or in a copy of the folder."
+            )
+    return known
+
+
+def _batches(
+    folder: Path, config_of: Callable[[str], Experiment], instruments: Sequence[Instrument]
+) -> Iterator[Batches]:
+    """What is left to measure, by the program that measures it."""
+    results = load(folder)
+    measured = results.measures
+    done = set()
+    if len(measured):
+        keys = measured[["run_id", "step", "instrument"]].drop_duplicates()
+        done = set(keys.itertuples(index=False, name=None))
+    failed = set(results.runs["run_id"][results.runs["status"] == "failed"])
+    stored: dict[str, dict[int, Snapshot]] = {}
+    for snapshot in snapshots.found(folder):
+        if snapshot.run_id not in failed:
+            stored.setdefault(snapshot.run_id, {})[snapshot.step] = snapshot
+    groups: dict[tuple, list[Network]] = {}
+    for run_id, of_run in stored.items():
+        config = config_of(run_id)
+        run = Run(run_id, config, donors.find(config))
+        last = of_run[max(of_run)]
+        has_optimizer = any(name.startswith("optimizer/") for name in snapshots.shapes(last))
+        alike = dataclasses.replace(spec_of(config), train_rows=(0, 0))
+        for step in sorted({0, *of_run}):
+            left = tuple(i for i in instruments if (run_id, step, i.kind) not in done)
+            if left:
+                network = Network(run, step, of_run.get(step), last)
+                groups.setdefault((alike, left, has_optimizer), []).append(network)
+    for (alike, left, has_optimizer), networks in groups.items():
+        # One program for all train fractions: it takes longer to compile than to pad.
+        largest = max(spec_of(network.run.config).train_rows[1] for network in networks)
+        spec = dataclasses.replace(alike, train_rows=(1, largest))
+        wants = has_optimizer and any(instrument.needs_optimizer for instrument in left)
+        yield Batches(spec, left, wants, networks)
+
+
+def _meter(batches: Batches) -> Meter:
+    """The program that measures some networks, as many at a time as the devices take."""
+    devices = min(jax.local_device_count(), len(batches.networks))
+    each = 1
+    if jax.default_backend() != "cpu":
+        memory = plan.device_memory() or plan.SMALLEST_MEMORY
+        each = max(1, plan.lanes_in(memory / WORK_OF_MEASURES, batches.spec))
+        each = min(each, -(-len(batches.networks) // devices))
+    return Meter(
+        batches.spec,
+        batches.instruments,
+        devices * each,
+        devices,
+        with_optimizer=batches.with_optimizer,
+        with_end=any(instrument.needs_end for instrument in batches.instruments),
+    )
+
+
+def _read(batches: Batches, network: Network) -> Captured:
+    """A network with its arrays."""
+    end = snapshots.read(network.end)
+    if network.snapshot is not None:
+        return Captured(network.run, network.step, snapshots.read(network.snapshot), end)
+    state = _beginning(batches.spec)(network.run)
+    return Captured(network.run, 0, state, end)
+
+
+@functools.lru_cache(maxsize=8)
+def _beginning(spec: Spec) -> Callable[[Run], Mapping[str, Any]]:
+    """A function of a run to the arrays that it begins with."""
+    program = jax.jit(partial(loop.init, spec))
+
+    def begin(run: Run) -> Mapping[str, Any]:
+        with compiling.modes(spec):
+            state = program(run.hparams(), donors.read(spec, run.donors))
+        return donors.named({"params": state.params, "optimizer": state.optimizer})
+
+    return begin
+
+
+def _cut(networks: list[Network], size: int) -> Iterator[list[Network]]:
+    for first in range(0, len(networks), size):
+        yield networks[first : first + size]
+
+
+class _Commit:
+    """Rows that wait to be committed, and their commits."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._waiting, self._last = folder, list[Any](), time.monotonic()
+        self._standing = read_standing(folder, manifest.read(folder))
+        self._standing.store.recover()
+        self._tick = self._standing.tick
+
+    def add(self, rows: list[Any]) -> None:
+        """Take in rows, and commit now and then."""
+        self._waiting += rows
+        if time.monotonic() - self._last > COMMIT_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Commit what waits."""
+        if not self._waiting:
+            return
+        self._tick += 1
+        table = schema.measures_table(self._waiting)
+        self._count(self._standing.store.write(self._tick, {"measures": table}))
+        self._waiting, self._last = [], time.monotonic()
+
+    def merge(self) -> None:
+        """Make one part of the parts."""
+        self._count(self._standing.store.merge())
+
+    def _count(self, record: Any) -> None:
+        """Let a record count, and then install it."""
+        found = manifest.read(self._folder)
+        assert found is not None  # it was read when the folder was opened
+        manifest.write(self._folder, {**found, "ticks": self._tick + 1, "parts": record})
+        self._standing.store.install(record)

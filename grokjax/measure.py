@@ -1,0 +1,236 @@
+"""`python -m grokjax.measure RESULTS`: instruments on the snapshots of a sweep, after the fact.
+
+It goes on where it was stopped, and adds its rows to the sweep's `measures/`. With a file of
+weights in the place of RESULTS, safetensors or npz, it measures that network: one of another
+program, say, with `--names` that say what its arrays are called. In Python the same is
+`measure.snapshots("results/x")` and `measure.weights("file.npz", experiment)`.
+
+Exit status: 0 all is measured, 2 bad usage, 130 and 143 stopped by SIGINT and SIGTERM after a
+commit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import re
+import shlex
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokjax import command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from grokjax.config import Experiment, Instrument
+    from grokjax.results.load import Results
+
+WEIGHTS = (".safetensors", ".npz")
+
+
+def snapshots(
+    path: str | Path,
+    instruments: Sequence[Instrument] | None = None,
+    experiment: Experiment | None = None,
+    *,
+    say: Callable[[str], None] = command.say,
+    stop: threading.Event | None = None,
+) -> Results:
+    """Measure every snapshot of a finished sweep that is not measured yet, and its first network.
+
+    Args:
+      path: folder of the sweep.
+      instruments: what to measure; None: all of those that cost no more than a few updates.
+      experiment: as it was trained; needed only where results do not tell all of it.
+      say: told how it goes.
+      stop: when it is set, what was measured is committed.
+
+    Returns:
+      The results, whose `measures` have the rows.
+    """
+    from grokjax.engine import after_the_fact
+    from grokjax.results.load import load
+
+    after_the_fact.measure_folder(
+        Path(path), instruments, experiment, say, stop or threading.Event()
+    )
+    return load(path)
+
+
+def weights(
+    path: str | Path,
+    experiment: Experiment,
+    instruments: Sequence[Instrument] | None = None,
+    names: dict[str, Any] | None = None,
+) -> pd.DataFrame:
+    """The measurements of a network from a file, `instrument`, `part` and `value` a row.
+
+    Args:
+      path: of a safetensors or an npz file.
+      experiment: the task and model that it is a network of.
+      instruments: what to measure; None: all of those that cost no more than a few updates.
+      names: name of a parameter of ours → its name there, or a dictionary with `name` and how it
+        is made ours: `rows` to take (first, last), `transpose` (an order of axes), `shape`.
+    """
+    from grokjax.engine import foreign
+
+    params = foreign.read(Path(path), experiment, names)
+    return foreign.measure(params, experiment, instruments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; the exit status."""
+    return command.guarded(lambda: _main(arguments))
+
+
+def _main(arguments: list[str]) -> int:
+    from grokjax import experiment_file
+
+    given = _parser().parse_args(arguments)
+    experiment = None
+    if given.experiment is not None:
+        experiment, _ = experiment_file.read(given.experiment)
+    instruments = _instruments(given.instruments, experiment)
+    if given.results.suffix in WEIGHTS:
+        return _measure_weights(given, experiment, instruments)
+    return _measure_snapshots(given, experiment, instruments, shlex.join(arguments))
+
+
+def _measure_snapshots(
+    given: argparse.Namespace,
+    experiment: Experiment | None,
+    instruments: Sequence[Instrument] | None,
+    words: str,
+) -> int:
+    caught, stop = list[int](), threading.Event()
+
+    def request_stop(number: int, frame: object) -> None:
+        caught.append(number)
+        stop.set()
+
+    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        results = snapshots(
+            given.results,
+            instruments,
+            experiment,
+            say=(lambda _: None) if given.quiet else print,
+            stop=stop,
+        )
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    if caught:
+        command.say(
+            f"stopped after a commit; the same command goes on: python -m grokjax.measure {words}"
+        )
+        return 128 + caught[0]
+    measures = results.measures
+    if not given.quiet:
+        networks = len(measures[["run_id", "step"]].drop_duplicates())
+        print(f"{len(measures)} numbers of {networks} networks in {results.path / 'measures'}")
+    return 0
+
+
+def _measure_weights(
+    given: argparse.Namespace,
+    experiment: Experiment | None,
+    instruments: Sequence[Instrument] | None,
+) -> int:
+    from grokjax.config import ConfigError
+
+    if experiment is None:
+        raise ConfigError(
+            "experiment=None: a file of weights does not say what it is a network of, give "
+            "--experiment FILE, an experiment of its task and model."
+        )
+    names = None
+    if given.names is not None:
+        try:
+            names = json.loads(given.names.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"names={str(given.names)!r}: {error}, give a JSON file.") from None
+    table = weights(given.results, experiment, instruments, names)
+    if given.out is None:
+        print(table.to_string(index=False))
+    elif given.out.suffix == ".csv":
+        table.to_csv(given.out, index=False)
+    else:
+        table.to_parquet(given.out, index=False)
+    return 0
+
+
+def _instruments(
+    asked: list[str] | None, experiment: Experiment | None
+) -> Sequence[Instrument] | None:
+    """The instruments that the command line names, those of the experiment, or None."""
+    from grokjax import config
+    from grokjax.config import ConfigError
+    from grokjax.config.synonyms import suggestion
+
+    if asked is None:
+        return (experiment.instruments or None) if experiment else None
+    kinds: dict[str, type[Instrument]] = {
+        getattr(config, name).kind: getattr(config, name) for name in config.instruments.__all__
+    }
+    own = {one.kind.split(":")[-1]: one for one in experiment.instruments} if experiment else {}
+    if asked == ["all"]:
+        return [*(kind() for kind in kinds.values() if kind.kind not in own), *own.values()]
+    found: list[Instrument] = []
+    for word in asked:
+        name, *settings = re.split(r"[:,](?=[a-z_]+=|\w+$)", word)
+        if name in own and not settings:
+            found.append(own[name])
+            continue
+        if name not in kinds:
+            raise ConfigError(f"instruments={name!r}: {suggestion(name, kinds)}")
+        found.append(kinds[name](**dict(_setting(name, one) for one in settings)))
+    return found
+
+
+def _setting(name: str, words: str) -> tuple[str, Any]:
+    """`order=30` → ("order", 30)."""
+    from grokjax.config import ConfigError
+
+    field, equals, value = words.partition("=")
+    try:
+        if equals:
+            return field, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return field, value
+    raise ConfigError(f"instruments={name!r}: write settings as {name}:field=value, not {words!r}.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m grokjax.measure",
+        description="Measure the snapshots of a finished sweep and add the rows to its measures/; "
+        "the same command goes on where it was stopped. Or measure a file of weights.",
+    )
+    add = parser.add_argument
+    add("results", type=Path, metavar="RESULTS", help="a sweep's folder, or a file of weights")
+    add(
+        "--instruments", nargs="+", metavar="NAME",
+        help="what to measure, with settings as in hessian:order=30,density=4; all: everything. "
+        "Left out: the instruments of --experiment, or all that cost no more than a few updates",
+    )  # fmt: skip
+    add(
+        "--experiment", type=Path, metavar="FILE",
+        help="experiment file: for instruments of your own, and for a file of weights",
+    )  # fmt: skip
+    add(
+        "--names", type=Path, metavar="JSON",
+        help="for a file of weights: our name of a parameter → its name there",
+    )  # fmt: skip
+    add("--out", type=Path, help="for a file of weights: a .csv or .parquet file for the numbers")
+    add("--quiet", action="store_true", help="print nothing but errors")
+    return parser
+
+
+if __name__ == "__main__":
+    command.run(main)
