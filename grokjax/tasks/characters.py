@@ -66,7 +66,7 @@ def character_table(product: np.ndarray, name: str) -> CharacterTable:
     """The real characters of the group that has the multiplication table `product`.
 
     Cyclic groups have them in closed form. Those of others are the common eigenvectors of the sums
-    over conjugacy classes (Burnside 1911, §223), found as those of a random combination of them;
+    over conjugacy classes (Burnside 1911), found as those of a random combination of them;
     in float64, where Dixon (1967) computes modulo a prime.
 
     Args:
