@@ -12,7 +12,7 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
-from grokjax.config import ConfigError, Experiment, Instrument
+from grokjax.config import ConfigError, Experiment, Instrument, Sweep
 from grokjax.engine import after_the_fact, donors
 from grokjax.engine.measuring import Captured, Meter
 from grokjax.engine.plan import Run
@@ -92,7 +92,7 @@ def measure(
 def _only_run(experiment: Experiment) -> Experiment:
     """The experiment without its sweep, or with what needs other files."""
     bare = dataclasses.replace(
-        experiment, sweep=(), refine=None, snapshots=None, start=None, mask=None, instruments=()
+        experiment, sweep=Sweep(), refine=None, snapshots=None, start=None, mask=None, instruments=()
     )
     return bare.runs()[0]
 

@@ -165,16 +165,35 @@ def _concentrations(task: Task, grid: jax.Array) -> tuple[dict[str, jax.Array], 
     tiny = jnp.finfo(grid.dtype).tiny
     largest = jnp.maximum(*variances)
     found = {}
-    for subgroup in tasks.subgroups(structure.product):
+    for name, every_coset in _cosets(task).items():
         values = []
         for part, variance in zip(operands, variances, strict=True):
-            for of_element in subgroup.cosets:  # of every conjugate, left and right
-                inside = jax.nn.one_hot(of_element, int(of_element.max()) + 1, dtype=part.dtype)
-                size = inside.sum(axis=0)[:, None]
-                means, squares = (inside.T @ x / size for x in (part, part**2))
-                within = jnp.maximum(squares - means**2, 0).mean(axis=0)
-                # A unit that does not see the operand is constant on anything.
-                sees = variance > jnp.maximum(0.01 * largest, tiny)
-                values.append(jnp.where(sees, within / jnp.maximum(variance, tiny), 1.0))
-        found[subgroup.name] = jnp.stack(values).min(axis=0)
+
+            def concentration(inside: jax.Array, part: jax.Array = part) -> jax.Array:
+                size = inside.sum(axis=1, keepdims=True)  # inside: [cosets, n]
+                means = inside @ part / size
+                # Of each element from its coset's mean: squares less squares would cancel.
+                return jnp.mean((part - inside.T @ means) ** 2, axis=0)
+
+            within = jax.lax.map(concentration, jnp.asarray(every_coset, part.dtype)).min(axis=0)
+            # A unit that does not see the operand is constant on anything.
+            sees = variance > jnp.maximum(0.01 * largest, tiny)
+            values.append(jnp.where(sees, within / jnp.maximum(variance, tiny), 1.0))
+        found[name] = jnp.stack(values).min(axis=0)
     return found, largest > jnp.maximum(LIVE * largest.max(), tiny)
+
+
+@functools.cache
+def _cosets(task: Task) -> dict[str, np.ndarray]:
+    """Subgroup → which elements are in each left and right coset of its conjugates, `[S, J, n]`."""
+    product = group_table(task).structure.product
+    found = {}
+    for subgroup in tasks.subgroups(product):
+        of_elements = [
+            tasks.cosets(product, members, side)
+            for members in subgroup.conjugates
+            for side in ("left", "right")
+        ]
+        numbers = np.arange(len(product) // subgroup.order)
+        found[subgroup.name] = np.stack([of[None] == numbers[:, None] for of in of_elements])
+    return found

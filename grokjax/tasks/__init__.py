@@ -2,13 +2,14 @@
 
 from grokjax.tasks import boolean, groups, images, modular, regression, rows, sequences
 from grokjax.tasks.dataset import Dataset, build
-from grokjax.tasks.structure import Structure, structure, subgroups
+from grokjax.tasks.structure import Structure, cosets, structure, subgroups
 
 __all__ = [
     "Dataset",
     "Structure",
     "boolean",
     "build",
+    "cosets",
     "groups",
     "images",
     "modular",
