@@ -96,9 +96,9 @@ def lead(
 
     Returns:
       A row a feature (`baseline`: whether it is one), `scope` and `direction`: `threshold`;
-      `false_alarms`, the share there is; `detected`, the share of grokking runs that cross before t_grok; `lead`,
-      the median over all grokking runs, 0 for one without an alarm, with its 95 % interval;
-      `n_grokked` and `n_never`.
+      `false_alarms`, the share there is; `detected`, the share of grokking runs that cross before
+      t_grok; `lead`, the median over all grokking runs, 0 for one without an alarm, with its 95 %
+      interval; `n_grokked` and `n_never`.
     """
     remedy = "give a share of the runs, at least 0 and below 1"
     require(0 <= false_alarm < 1, "false_alarm", false_alarm, remedy)

@@ -127,7 +127,7 @@ def report(
       leads: as `lead` makes them.
       coverage: as `calibration` makes it.
     """
-    told = scores[scores["c_low"].notna() & ~scores["baseline"]]
+    told = scores[scores["c_low"].notna() & ~scores["baseline"] & (scores["feature"] != TOGETHER)]
     outside = told[(told["c_low"] > 0.5) | (told["c_high"] < 0.5)]
     lines = [
         f"{len(outside)} of {len(told)} features survive stratification; of as many useless ones "
@@ -184,5 +184,5 @@ def _coverage(coverage: pd.DataFrame) -> list[str]:
         for _, row in coverage[coverage["level"].isin([0.5, 0.9])].iterrows()
     )
     return [
-        f"Predicted intervals hold {shown} ({last['n_seen']:.0f} of {last['n']:.0f} runs seen)."
+        f"Predicted intervals hold {shown}; {last['n_seen']:.0f} of {last['n']:.0f} runs grokked."
     ]

@@ -25,6 +25,10 @@ from grokjax.config.coercion import require
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 FOLDS = 10
+RIDGES = (1000.0, 100.0, 10.0, 1.0, 0.1)
+"""Penalties that are tried, strongest first: each fit starts from the one before."""
+FREE = 1e-3
+"""The penalty of conditions, which are few and known to matter."""
 FARTHEST = 5.0
 """Standard deviations beyond which a feature counts as that far: measures blow up, and a
 location must not follow them."""
@@ -32,31 +36,60 @@ location must not follow them."""
 
 @dataclasses.dataclass(frozen=True)
 class Ridged(CensoredData):
-    """A fit whose slopes are held back: ridge · Σ slope² / 2σ² is added to the loss.
+    """A fit whose slopes are held back: Σ ridge · slope² / 2σ² is added to the loss.
 
-    In units of σ, which is a prior of slopes of the size of the noise. Without σ more features
-    than runs would fit exactly, and σ would run to 0.
+    It is a normal prior of slopes in units of σ. Without σ more features than runs would fit
+    exactly, and σ would run to 0.
     """
 
-    ridge: float = 0.0
+    ridge: np.ndarray
+    """A penalty for each slope, `[F]`."""
+
+    def best(self, start: np.ndarray) -> np.ndarray:
+        """The `theta` of the least loss.
+
+        Not `maximise`: SciPy's exact steps take seconds where there are a hundred slopes.
+
+        Raises:
+          LinAlgError: there is none to be found, times that are all alike say.
+        """
+        from scipy.optimize import minimize
+
+        options = {"gtol": 1e-6 * len(self.log_times)}
+        wanted = {"args": (0.0,), "jac": True, "hess": self._curvature, "options": options}
+        try:
+            found = minimize(self._loss, start, method="trust-krylov", **wanted)
+        except ValueError as error:  # of SciPy, on its way to a step that is not finite
+            raise np.linalg.LinAlgError("the likelihood has no finite step") from error
+        return np.asarray(found.x)
 
     def _loss(self, theta: np.ndarray, extra: float) -> tuple[float, np.ndarray]:
         value, gradient = super()._loss(theta, extra)
         slopes, precision = theta[self.n_levels : -1], self.ridge * np.exp(-2 * theta[-1])
         gradient[self.n_levels : -1] += precision * slopes
-        gradient[-1] -= precision * (slopes**2).sum()
-        return value + float(precision * (slopes**2).sum() / 2), gradient
+        held = float((precision * slopes**2).sum())
+        gradient[-1] -= held
+        return value + held / 2, gradient
 
     def information(self, theta: np.ndarray, extra: float = 0.0) -> np.ndarray:
         """That of the likelihood, and what the penalty adds to it."""
         found = super().information(theta, extra)
         slopes, precision = theta[self.n_levels : -1], self.ridge * np.exp(-2 * theta[-1])
         inner = slice(self.n_levels, len(theta) - 1)
-        found[inner, inner] += precision * np.eye(len(slopes))
+        found[inner, inner] += np.diag(precision)
         found[inner, -1] -= 2 * precision * slopes
         found[-1, inner] -= 2 * precision * slopes
-        found[-1, -1] += 2 * precision * (slopes**2).sum()
+        found[-1, -1] += 2 * (precision * slopes**2).sum()
         return found
+
+    def evidence(self, theta: np.ndarray) -> float:
+        """Logarithm of the likelihood with the slopes integrated out, at its best σ (Laplace's).
+
+        What chooses a penalty without other runs (MacKay 1992); without what all penalties share.
+        """
+        curvature = self.information(theta)[:-1, :-1] * np.exp(2 * theta[-1])
+        prior = np.log(self.ridge).sum() / 2
+        return float(prior - self._loss(theta, 0.0)[0] - np.linalg.slogdet(curvature)[1] / 2)
 
 
 def predict(
@@ -80,8 +113,8 @@ def predict(
       columns: of `at(…)`, slopes included; None: all of them together; (): none, which is what
         the conditions tell by themselves.
       within: conditions that are known too; those that the runs table lacks are left out.
-      ridge: how strongly slopes are held back, in runs; None: as many as there are features, so
-        that all together are thought to explain as much as the noise does.
+      ridge: how strongly the slopes of features are held back, in runs; None: as strongly as
+        the runs that a prediction is fitted to make likely.
 
     Returns:
       A row a run: `run_id`, `step`; Student's distribution of log(t_grok − step), `location`,
@@ -99,7 +132,9 @@ def predict(
     for name in chosen:
         remedy = f"choose from {', '.join(known.columns)}"
         require(name in known, "columns", name, remedy)
-    design = known[chosen].join(conditions(risk, within)).to_numpy(float)
+    own = conditions(risk, within)
+    design = known[chosen].join(own).to_numpy(float)
+    free = np.arange(design.shape[1]) >= len(chosen)
     times, seen = censored_times(risk, "t_grok")
     fold = Units.of(risk).folds(FOLDS)
     found = np.empty((3, len(risk)))
@@ -112,7 +147,13 @@ def predict(
             )
         scaled = _standardised(design, ~out)
         log_times = np.log(times[~out] - step)
-        found[:, out] = _told(scaled[~out], log_times, seen[~out], scaled[out], ridge)
+        try:
+            found[:, out] = _told(scaled[~out], log_times, seen[~out], scaled[out], free, ridge)
+        except np.linalg.LinAlgError as error:
+            raise NotEnoughRunsError(
+                f"step={step!r}: the times that are left when seeds are held out are too much "
+                "alike for a prediction, train more seeds or cells."
+            ) from error
     location, scale, degrees = found
     table = pd.DataFrame(
         {"run_id": risk["run_id"], "step": step, "location": location, "scale": scale}
@@ -200,6 +241,7 @@ def _told(
     log_times: np.ndarray,
     seen: np.ndarray,
     out: np.ndarray,
+    free: np.ndarray,
     ridge: float | None,
 ) -> tuple[np.ndarray, ...]:
     """Location, scale and degrees of freedom of the predicted runs, fitted to the others.
@@ -209,21 +251,38 @@ def _told(
       log_times: theirs, `[n]`, of what remains.
       seen: whether they grokked then.
       out: features of the predicted runs, `[m, F]`.
-      ridge: the penalty.
+      free: whether a feature is a condition, `[F]`.
+      ridge: the penalty of the others; None: the best of `RIDGES`.
     """
-    n, size = train.shape
-    weight = float(size) if ridge is None else ridge
-    one_level, nothing = np.zeros(n, int), np.zeros(n)
-    noise = NOISE["lognormal"]
-    data = Ridged(log_times, seen, one_level, 1, lambda _: train, nothing, noise, weight)
-    theta, _ = data.maximise()
-    information = data.information(theta)
-    sigma = float(np.exp(theta[-1]))
-    slopes = information[1:-1, 1:-1]
-    held_back = weight / sigma**2 * np.trace(np.linalg.pinv(slopes, hermitian=True))
-    degrees = max(float(seen.sum() - 1 - (size - held_back)), 1.0)
+    data, theta = _fitted(train, log_times, seen, free, ridge)
+    information, sigma = data.information(theta), float(np.exp(theta[-1]))
     covariance = np.linalg.pinv(information, hermitian=True)[:-1, :-1]
+    # What the penalty adds to σ² makes up for the slopes that it holds back, not for the others.
+    degrees = max(float(seen.sum() - 1 - free.sum()), 1.0)
+    sigma *= np.sqrt(seen.sum() / degrees)
     place = np.column_stack([np.ones(len(out)), out])
     spread = np.einsum("ij,jk,ik->i", place, covariance, place)
-    scale = np.sqrt(sigma**2 * seen.sum() / degrees + np.maximum(spread, 0))
+    scale = np.sqrt(sigma**2 + np.maximum(spread, 0))
     return place @ theta[:-1], scale, np.full(len(out), degrees)
+
+
+def _fitted(
+    features: np.ndarray,
+    log_times: np.ndarray,
+    seen: np.ndarray,
+    free: np.ndarray,
+    ridge: float | None,
+) -> tuple[Ridged, np.ndarray]:
+    """The fit of the penalty with the largest evidence; arguments as those of `_told`."""
+    one_level, nothing, noise = np.zeros(len(seen), int), np.zeros(len(seen)), NOISE["lognormal"]
+    theta = np.concatenate(
+        [[log_times.mean()], np.zeros(len(free)), [np.log(log_times.std() + 1e-3)]]
+    )
+    tried = []
+    for weight in (ridge,) if ridge is not None else RIDGES[: None if (~free).any() else 1]:
+        penalty = np.where(free, FREE, weight)
+        data = Ridged(log_times, seen, one_level, 1, lambda _: features, nothing, noise, penalty)
+        theta = data.best(theta)
+        tried.append((data.evidence(theta), data, theta))
+    _, data, theta = max(tried, key=lambda one: one[0])
+    return data, theta

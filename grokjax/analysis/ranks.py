@@ -48,7 +48,7 @@ class Units:
     @classmethod
     def of(cls, runs: pd.DataFrame) -> Units:
         """The units of a runs table."""
-        code, names = pd.factorize(runs["seed" if "seed" in runs else "run_id"])
+        code, names = pd.factorize(runs["seed" if "seed" in runs else "run_id"], sort=True)
         return cls(code, len(names))
 
     def at(self, where: np.ndarray) -> Units:

@@ -141,7 +141,7 @@ def _states(
 def _is_random(runs: pd.DataFrame) -> pd.Series:
     """Whether there is nothing to generalise to."""
     noise = runs["label_noise"].astype("float64") if "label_noise" in runs else 0.0
-    op = runs["op"] if "op" in runs else ""
+    op = runs.get("op", "")
     told = pd.DataFrame({"noise": noise, "op": op}, index=runs.index)
     return (told["noise"] == 1) | (told["op"] == "random")
 
