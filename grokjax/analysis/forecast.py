@@ -163,8 +163,9 @@ def _with_interval(row: pd.Series, name: str) -> str:
 
 
 def _warnings(leads: pd.DataFrame) -> list[str]:
-    """A sentence for each feature that warns half of the runs, the longest lead first."""
-    warns = leads[leads["lead"] > 0].sort_values(["scope", "lead"], ascending=False)
+    """A sentence for each feature whose lead is told from none, the longest first."""
+    warns = leads[(leads["lead"] > 0) & ~(leads["lead_low"] <= 0)]
+    warns = warns.sort_values(["scope", "lead"], ascending=False)
     sentences = [
         f"{row['feature']} {row['direction']} {row['lead']:.0f} updates before t_grok"
         + ("" if np.isnan(row["lead_low"]) else f" [{row['lead_low']:.0f}, {row['lead_high']:.0f}]")
@@ -173,7 +174,7 @@ def _warnings(leads: pd.DataFrame) -> list[str]:
         f"{row['false_alarms']:.0%} of {row['n_never']}."
         for _, row in warns.iterrows()
     ]
-    return sentences or ["No feature warns half of the runs at this rate of false alarms."]
+    return sentences or ["No feature warns half of the runs early at this rate of false alarms."]
 
 
 def _coverage(coverage: pd.DataFrame) -> list[str]:
