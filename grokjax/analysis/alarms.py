@@ -1,19 +1,18 @@
 """How early a feature warns of grokking, if it may cry wolf only so often.
 
-Legend: P runs that grok, N runs that do not, B resamples.
+Legend: n runs, P of which grok and N do not, B resamples.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 
 from grokjax.analysis.cells import finished
-from grokjax.analysis.landmark import BASELINES, KEYS, STRATA, finite
+from grokjax.analysis.landmark import BASELINES, STRATA, finite, measured
 from grokjax.analysis.ranks import Units, cells_of, interval
 from grokjax.analysis.survival import censored_times
 from grokjax.config.coercion import require
@@ -23,48 +22,42 @@ DIRECTIONS = {"rises": 1.0, "falls": -1.0}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Asked:
-    """The runs of a scope, `[P + N]`."""
+class _Runs:
+    """Runs that grokked, or did not within their budget; n = P + N of them."""
 
-    run_ids: pd.Series
+    run_ids: pd.Index
     ends: np.ndarray
-    """t_grok, or the budget."""
+    """t_grok, or the budget, `[n]`."""
     grokked: np.ndarray
-    units: Units
+    code: np.ndarray
+    """Seeds, as numbers, `[n]`."""
+    weights: np.ndarray
+    """1, and then those of resampled seeds, `[1 + B, n]`."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Paths:
-    """Largest value so far of every run of a kind, flat and in the order of steps in each run."""
+    """Largest value so far, flat: sorted by run, and by step in each."""
 
     run: np.ndarray
-    """Which run a row is of, numbers from 0, sorted."""
+    """Which run a row is of, its place among all."""
     step: np.ndarray
     highest: np.ndarray
 
-    @classmethod
-    def of(cls, rows: pd.DataFrame, runs: pd.Series) -> _Paths:
-        """From `run_id`, `step`, `value`, of these runs alone."""
-        number = pd.Series(np.arange(len(runs)), index=runs)
-        kept = rows[rows["run_id"].isin(runs)]
-        kept = kept.assign(run=kept["run_id"].map(number)).sort_values(["run", "step"])
-        highest = kept.groupby("run")["value"].cummax()
-        return cls(kept["run"].to_numpy(int), kept["step"].to_numpy(), highest.to_numpy())
-
     def peaks(self, n: int) -> np.ndarray:
-        """The largest value of each of n runs; −∞ of one that was not measured."""
-        found = np.full(n, -np.inf)
+        """The largest value of each of n runs; NaN of one that was not measured."""
+        found = np.full(n, np.nan)
         found[self.run] = self.highest  # the last one of a run stays
         return found
 
-    def first_above(self, thresholds: np.ndarray, n: int) -> np.ndarray:
-        """The step at which each of n runs first lies above, `[B, n]`; NaN where it never does."""
-        found = np.full((len(thresholds), n), np.nan)
-        starts = np.searchsorted(self.run, np.arange(n + 1))
-        for run, (start, end) in enumerate(pairwise(starts)):
+    def first_above(self, thresholds: np.ndarray, runs: np.ndarray) -> np.ndarray:
+        """The step at which each of the runs is first above, `[B, P]`; NaN where it never is."""
+        found = np.full((len(thresholds), len(runs)), np.nan)
+        starts, ends = (np.searchsorted(self.run, runs, side) for side in ("left", "right"))
+        for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
             at = np.searchsorted(self.highest[start:end], thresholds, side="right")
             there = at < end - start
-            found[there, run] = self.step[start:end][at[there]]
+            found[there, place] = self.step[start:end][at[there]]
         return found
 
 
@@ -102,91 +95,87 @@ def lead(
     """
     remedy = "give a share of the runs, at least 0 and below 1"
     require(0 <= false_alarm < 1, "false_alarm", false_alarm, remedy)
-    kept, ends, seen = _told(runs)
-    rows = _before_end(features, kept, ends, seen)
-    cell = pd.Series(cells_of(kept, strata), index=kept["run_id"])
-    mixed = pd.Series(seen, index=kept["run_id"]).groupby(cell).transform("nunique") == 2
-    rows = rows.assign(cell=rows["run_id"].map(cell), mixed=rows["run_id"].map(mixed))
-    units, everywhere = Units.of(kept), np.ones(len(kept), bool)
+    kept, told = _told(runs, resamples)
+    rows = _before_end(features, told)
+    cell, run = cells_of(kept, strata), told.run_ids.get_indexer(pd.Index(rows["run_id"]))
+    mixed = pd.Series(told.grokked).groupby(cell).transform("nunique").to_numpy() == 2
+    groups = [cell[run], rows["step"].to_numpy()]
     found = []
-    for name in rows.columns.difference(["run_id", "cell", "mixed"], sort=False):
-        pooled = rows.assign(value=rows[name])[rows[name].notna()]
-        within = pooled[pooled["mixed"]]
-        centre = within.groupby(["cell", "step"])["value"].transform("median")
-        within = within.assign(value=within["value"] - centre)
-        for scope, part, asked in (
-            ("within", within, mixed.to_numpy()),
-            ("pooled", pooled, everywhere),
-        ):
-            table = _Asked(kept["run_id"][asked], ends[asked], seen[asked], units.at(asked))
+    for name in [column for column in rows if column != "run_id"]:
+        value = rows[name].astype("float64")
+        centre = value.groupby(groups).transform("median")
+        scopes = {"within": (value - centre, mixed), "pooled": (value, np.ones_like(mixed))}
+        for scope, (values, asked) in scopes.items():
+            there = values.notna().to_numpy()
+            of, at = run[there], groups[1][there]
             for direction, sign in DIRECTIONS.items():
-                signed = part[[*KEYS]].assign(value=sign * part["value"])
-                row = _lead(signed, table, false_alarm, resamples)
+                highest = (sign * values[there]).groupby(of).cummax().to_numpy()
+                row = _lead(_Paths(of, at, highest), told, asked, false_alarm)
                 row["threshold"] *= sign
                 who = {"feature": name, "baseline": name in BASELINES}
                 found.append({**who, "scope": scope, "direction": direction, **row})
     return pd.DataFrame(found)
 
 
-def _told(runs: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Runs that grokked or had their whole budget; when they did, and whether."""
+def _told(runs: pd.DataFrame, resamples: int) -> tuple[pd.DataFrame, _Runs]:
+    """Runs that grokked or had their whole budget."""
     kept = finished(runs)
     times, seen = censored_times(kept, "t_grok")
-    told = seen | (times >= kept["steps"].to_numpy(float))
-    return kept[told], times[told], seen[told]
+    known = seen | (times >= kept["steps"].to_numpy(float))
+    kept, units = kept[known], Units.of(kept[known])
+    index = pd.Index(kept["run_id"])
+    return kept, _Runs(index, times[known], seen[known], units.code, units.draws(resamples))
 
 
-def _before_end(
-    features: pd.DataFrame, runs: pd.DataFrame, ends: np.ndarray, seen: np.ndarray
-) -> pd.DataFrame:
+def _before_end(features: pd.DataFrame, told: _Runs) -> pd.DataFrame:
     """Features before t_grok, or up to the end of a run that did not grok; with the baselines.
 
-    The step is one of them by itself: an alarm by the clock.
+    In the order of the runs and of steps. The step is a baseline: an alarm by the clock.
     """
-    first_after = pd.Series(np.where(seen, ends, ends + 1), index=runs["run_id"])
-    known = features["step"] < features["run_id"].map(first_after)
-    rows = finite(features[known]).sort_values(list(KEYS), ignore_index=True)
+    measured(features)
+    place = told.run_ids.get_indexer(pd.Index(features["run_id"]))
+    first_after = np.where(told.grokked, told.ends, told.ends + 1)
+    known = (place >= 0) & (features["step"] < first_after[place])
+    kept = finite(features[known]).assign(place=place[known])
+    rows = kept.sort_values(["place", "step"], ignore_index=True).drop(columns="place")
     if "weight_norm" in rows:
-        told = rows[rows["weight_norm"].notna() & (rows["step"] > 0)]
-        changes = told.groupby("run_id")["weight_norm"].diff()
-        log_steps = np.log(told["step"]).groupby(told["run_id"]).diff()
+        norms = rows[rows["weight_norm"].notna() & (rows["step"] > 0)]
+        changes = norms.groupby("run_id")["weight_norm"].diff()
+        log_steps = np.log(norms["step"]).groupby(norms["run_id"]).diff()
         rows[BASELINES[3]] = (changes / log_steps).abs()
     return rows
 
 
-def _lead(
-    rows: pd.DataFrame, asked: _Asked, false_alarm: float, resamples: int
-) -> dict[str, float]:
+def _lead(paths: _Paths, told: _Runs, asked: np.ndarray, false_alarm: float) -> dict[str, float]:
     """Threshold, detected share and lead of a value that rises.
 
     Args:
-      rows: `run_id`, `step`, `value`.
-      asked: the runs.
+      paths: of the value.
+      told: all runs.
+      asked: which of them the scope has, `[n]`.
       false_alarm: the share of those that do not grok which may cross.
-      resamples: of the seeds.
     """
-    run_ids, ends, seen, units = asked.run_ids, asked.ends, asked.grokked, asked.units
+    peaks = paths.peaks(len(asked))
     # A run that was never measured cannot have been quiet.
-    quiet = ~seen & run_ids.isin(rows["run_id"]).to_numpy()
-    grokked, never = run_ids[seen], run_ids[quiet]
-    weights = units.draws(resamples)
-    peaks = _Paths.of(rows, never).peaks(len(never))
-    thresholds = _threshold(peaks, weights[:, quiet], false_alarm)
-    first = _Paths.of(rows, grokked).first_above(thresholds, len(grokked))
-    leads = np.nan_to_num(ends[seen] - first, nan=0.0)
-    medians = np.where(np.isfinite(thresholds), _weighted_medians(leads, weights[:, seen]), np.nan)
-    told = len(np.unique(units.code[seen]))
-    low, high = interval(medians[0], medians[1:], told, (0.0, np.inf))
+    never = asked & ~told.grokked & ~np.isnan(peaks)
+    grokked = np.flatnonzero(asked & told.grokked)
+    thresholds = _threshold(peaks[never], told.weights[:, never], false_alarm)
+    first = paths.first_above(thresholds, grokked)
+    leads = np.nan_to_num(told.ends[grokked] - first, nan=0.0)
+    medians = _weighted_medians(leads, told.weights[:, grokked])
+    medians = np.where(np.isfinite(thresholds), medians, np.nan)
+    n_seeds = len(np.unique(told.code[grokked]))
+    low, high = interval(medians[0], medians[1:], n_seeds, (0.0, np.inf))
     known = bool(np.isfinite(medians[0]))
     return {
         "threshold": thresholds[0],
-        "false_alarms": float((peaks > thresholds[0]).mean()) if known else np.nan,
+        "false_alarms": float((peaks[never] > thresholds[0]).mean()) if known else np.nan,
         "detected": float((leads[0] > 0).mean()) if known else np.nan,
         "lead": medians[0],
         "lead_low": low,
         "lead_high": high,
         "n_grokked": len(grokked),
-        "n_never": len(never),
+        "n_never": int(never.sum()),
     }
 
 

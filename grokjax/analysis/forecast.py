@@ -53,6 +53,9 @@ def score(
     scored on, which makes the best of many useless features look useful; choose on some seeds
     and score on others, or let `predict` do both.
 
+    Test accuracy and test loss are scored like any feature where the table has them: what a hidden
+    measure foretells has to be held against what the curve already shows.
+
     Args:
       features: as `at` takes them.
       runs: the runs table. A run that did not grok is censored at its last step, one that
