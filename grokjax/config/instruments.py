@@ -93,7 +93,7 @@ class Efficiency(Instrument):
     kind: ClassVar[str] = "efficiency"
     cadence: ClassVar[Cadence] = "table"
 
-    scales: tuple[float, ...] = (0.5, 0.71, 1.41, 2.0)
+    scales: tuple[float, ...] = (0.5, 2.0)
     """Factors on all weights at which the losses are measured."""
 
     def check(self) -> None:

@@ -92,7 +92,13 @@ def measure(
 def _only_run(experiment: Experiment) -> Experiment:
     """The experiment without its sweep, or with what needs other files."""
     bare = dataclasses.replace(
-        experiment, sweep=Sweep(), refine=None, snapshots=None, start=None, mask=None, instruments=()
+        experiment,
+        sweep=Sweep(),
+        refine=None,
+        snapshots=None,
+        start=None,
+        mask=None,
+        instruments=(),
     )
     return bare.runs()[0]
 

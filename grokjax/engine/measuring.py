@@ -148,24 +148,31 @@ def _compiled(
     return compiling.compiled(spec, program, sharding, compiling.COMPILER_OPTIONS)
 
 
-def measured_on_the_way(program: Program, rows: Sequence[SegmentRows]) -> list[MeasuredRun]:
+def meter_of(program: Program) -> Meter | None:
+    """The instruments of the table of a program; None where its runs have none."""
+    instruments = of_table(program.runs[0].config)
+    if not instruments:
+        return None
+    assert program.spec.capture is not None  # which captures networks for them
+    with_optimizer = program.spec.capture.optimizer
+    return Meter(
+        program.spec,
+        instruments,
+        program.lanes,
+        program.devices,
+        with_optimizer=with_optimizer,
+    )
+
+
+def measured_on_the_way(meter: Meter | None, rows: Sequence[SegmentRows]) -> list[MeasuredRun]:
     """What the instruments of the table measure of the networks that a segment has captured."""
     networks = [
         Captured(one.occupant.run, step, arrays)
         for one in rows
         for step, arrays in sorted(one.points.to_measure.items())
     ]
-    if not networks:
+    if meter is None or not networks:
         return []
-    spec, instruments = program.spec, of_table(program.runs[0].config)
-    assert spec.capture is not None  # which has captured them
-    meter = Meter(
-        spec,
-        instruments,
-        program.lanes,
-        program.devices,
-        with_optimizer=spec.capture.optimizer,
-    )
     return by_run(networks, meter.measure(networks))
 
 

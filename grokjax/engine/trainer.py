@@ -144,6 +144,7 @@ class Trainer:
     def _train_program(self, program: Program) -> None:
         self._say(f"compiling {program.lanes} lanes")
         lanes = Lanes(program, self._experiment.thresholds)
+        meter = measuring.meter_of(program)
         waiting = self._resume(lanes, self._left(program))
         self._say("training")
         lanes.fill(waiting, self._rests)
@@ -160,7 +161,7 @@ class Trainer:
             self.progress.executed_run_steps += program.run_steps
             for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
-            self._measured += measuring.measured_on_the_way(program, rows)
+            self._measured += measuring.measured_on_the_way(meter, rows)
             done = not (lanes.busy or waiting) or self._stop.is_set()
             commits = done or segment % program.segments == 0
             keeps = [r for r in rows if r.stop_reason in self._experiment.reasons_to_keep]

@@ -187,23 +187,20 @@ def neuron_shares(grid: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
       Shares `[K, F]`, which units are alive `[F]`, and inverse participation ratios `[F]` of the
       spectrum over the first operand.
     """
-    n = len(grid)
     centred = grid - grid.mean(axis=(0, 1), keepdims=True)
-    k = np.arange(1, n // 2 + 1)
-    over_b = jnp.fft.rfft(centred, axis=1)[:, : n // 2 + 1]  # [a, K + 1, F]
-    turns = np.exp(-2j * np.pi * np.outer(k, np.arange(n)) / n).astype(over_b.dtype)
-    same = jnp.einsum("ka,akf->kf", turns, over_b[:, 1:])
-    opposite = jnp.einsum("ka,akf->kf", turns.conj(), over_b[:, 1:])
-    only_b, only_a = over_b[:, 1:].sum(axis=0), jnp.einsum("ka,af->kf", turns, over_b[:, 0])
-    twice = np.where(2 * k == n, 1.0, 2.0)[:, None]  # a frequency and its negative
-    parts = [jnp.abs(part) ** 2 for part in (only_a, only_b, same)]
-    # At the sign's frequency the two diagonals are one.
-    parts.append(jnp.where(2 * k[:, None] == n, 0, jnp.abs(opposite) ** 2))
-    power = twice * sum(parts[1:], start=parts[0]) / n**2
+    waves = [jnp.asarray(rows, grid.dtype) for rows in basis(len(grid))]
+    # Coefficients over b of 1, cos_k and sin_k, then of the same over a: products of matrices are
+    # faster than Fourier transforms of a prime length.
+    constant = centred.sum(axis=1) / len(grid) ** 0.5  # [a, F]
+    over_b = [jnp.einsum("kb,abf->akf", wave, centred) for wave in waves]
+    of_a = [wave @ constant for wave in waves]  # [K, F]
+    of_b = [part.sum(axis=0) / len(grid) ** 0.5 for part in over_b]
+    of_both = [jnp.einsum("ka,akf->kf", wave, part) for wave in waves for part in over_b]
+    marginal = of_a[0] ** 2 + of_a[1] ** 2
+    power = marginal + sum(part**2 for part in (*of_b, *of_both))
     variance = jnp.sum(centred**2, axis=(0, 1))
     tiny = jnp.finfo(variance.dtype).tiny
     alive = variance > jnp.maximum(LIVE * variance.max(), tiny)
-    marginal = twice * parts[0]
     ipr = jnp.sum(marginal**2, axis=0) / jnp.maximum(marginal.sum(axis=0), tiny) ** 2
     return power / jnp.maximum(variance, tiny)[None], alive, ipr
 

@@ -61,34 +61,35 @@ def clock_or_pizza(instrument: ClockOrPizza, observed: Observed) -> dict[str, An
 
 
 @functools.cache
-def _samples(task: Task, samples: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, classes, and the tokens of both operands, which differ, of some samples."""
+def _samples(task: Task, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Some rows of a task, and a class for each."""
     table, draw = group_table(task), np.random.default_rng(0)
-    a, b = np.divmod(draw.permutation(table.order**2), table.order)
-    tokens = table.structure.tokens_first[a], table.structure.tokens_second[b]
-    unlike = np.flatnonzero(tokens[0] != tokens[1])[:samples]
-    classes = draw.choice(table.structure.classes, len(unlike))
-    return table.grid[a, b][unlike], classes, tokens[0][unlike], tokens[1][unlike]
+    rows = draw.permutation(table.structure.rows)[:samples]
+    return rows, draw.choice(table.structure.classes, len(rows))
 
 
 def _symmetricity(observed: Observed, samples: int) -> jax.Array:
     """Mean cosine of a logit's gradients by the embeddings of its two operands."""
-    rows, classes, *tokens = map(jnp.asarray, _samples(observed.task, samples))
-    # Rows that shared activations would compute all of them anew for every sample.
+    rows, classes = _samples(observed.task, samples)
     layout = models.plain_layout(observed.model, observed.dataset)
+    shape = (len(rows), observed.dataset.inputs.shape[1], observed.params["embed"].shape[1])
 
-    def logit(embed: jax.Array, row: jax.Array, of: jax.Array) -> jax.Array:
-        params = {**observed.params, "embed": embed}
-        return models.apply(observed.model, observed.dataset, layout, params, row[None])[0, of]
+    def logits(added: jax.Array) -> jax.Array:
+        outputs = models.apply(
+            observed.model,
+            observed.dataset,
+            layout,
+            observed.params,
+            jnp.asarray(rows),
+            ablations={"embedded": {"keep": jnp.ones((), added.dtype), "fill": added}},
+        )
+        return outputs[jnp.arange(len(rows)), classes].sum()
 
-    def cosine(row: jax.Array, of: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
-        gradient = jax.grad(logit)(observed.params["embed"], row, of)
-        one, other = gradient[first], gradient[second]
-        lengths = jnp.linalg.norm(one) * jnp.linalg.norm(other)
-        return jnp.dot(one, other) / jnp.maximum(lengths, jnp.finfo(lengths.dtype).tiny)
-
-    each = jax.lax.map(lambda sample: cosine(*sample), (rows, classes, *tokens), batch_size=32)
-    return each.mean()
+    # A row's logit depends on its own embeddings alone, so the gradient of the sum has them all.
+    gradient = jax.grad(logits)(jnp.zeros(shape, observed.params["embed"].dtype))
+    one, other = (gradient[:, position] for position in group_table(observed.task).positions)
+    lengths = jnp.linalg.norm(one, axis=1) * jnp.linalg.norm(other, axis=1)
+    return jnp.mean(jnp.sum(one * other, axis=1) / jnp.maximum(lengths, jnp.finfo(one.dtype).tiny))
 
 
 def _irrelevance(observed: Observed) -> jax.Array:

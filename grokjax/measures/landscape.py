@@ -34,7 +34,7 @@ def _key(which: int) -> jax.Array:
 
 @measured.register
 def hessian(instrument: Hessian, observed: Observed) -> dict[str, Any]:
-    """Extreme eigenvalues, trace, rise of the loss nearby, and beside the threshold of stability."""
+    """Extreme eigenvalues, trace, rise of the loss nearby; beside the threshold of stability."""
     params, loss = observed.params, observed.train_loss
     product = vectors.hvp(loss, params)
     start = vectors.normal_like(params, _key(0))

@@ -16,6 +16,7 @@ from grokjax import models
 from grokjax.config import Probes, Similarity
 from grokjax.measures.fourier import basis
 from grokjax.measures.observed import Observed, measured
+from grokjax.measures.spectra import some_rows
 from grokjax.measures.tables import group_table, train_and_test, weighted_mean
 
 
@@ -55,38 +56,45 @@ def accuracy(scores: jax.Array, labels: jax.Array, weights: jax.Array) -> jax.Ar
 @measured.register
 def probes(instrument: Probes, observed: Observed) -> dict[str, Any]:
     """Accuracy of a readout fitted anew, of the operands, and of frequencies of the answer."""
-    x = observed.looks.readout
+    x, train = observed.looks.readout, observed.train
     if x is None:
         return {}
-    train, test = train_and_test(observed)
-    targets = jnp.asarray(observed.dataset.targets)
-    one_hot = jax.nn.one_hot(targets, observed.dataset.n_classes, dtype=x.dtype)
-    scores = predicted(x, ridge(x, one_hot, train, instrument.ridge))
+    fitted_on, some = x[train.index], some_rows(len(x))
+    on_train, on_test = (weights[some] for weights in train_and_test(observed))
+
+    def scores_of(values: np.ndarray, count: int) -> jax.Array:
+        """What a probe of a number that every row has says of some rows."""
+        wanted = jax.nn.one_hot(jnp.asarray(values)[train.index], count, dtype=x.dtype)
+        return predicted(x[some], ridge(fitted_on, wanted, train.weights, instrument.ridge))
+
+    targets = observed.dataset.targets
+    scores = scores_of(targets, observed.dataset.n_classes)
     found: dict[str, Any] = {
-        "readout": accuracy(scores, targets, test),
-        "readout_train": accuracy(scores, targets, train),
-        "own": accuracy(observed.outputs, targets, test),
+        "readout": accuracy(scores, jnp.asarray(targets[some]), on_test),
+        "readout_train": accuracy(scores, jnp.asarray(targets[some]), on_train),
+        "own": accuracy(observed.outputs[some], jnp.asarray(targets[some]), on_test),
     }
     operands = observed.dataset.operands
     if operands is not None:
         for name, operand in zip(("first", "second"), np.transpose(operands), strict=True):
-            values = jax.nn.one_hot(operand, int(operand.max()) + 1, dtype=x.dtype)
-            of_operand = predicted(x, ridge(x, values, train, instrument.ridge))
-            found[name] = accuracy(of_operand, jnp.asarray(operand), test)
+            of_operand = scores_of(operand, int(operand.max()) + 1)
+            found[name] = accuracy(of_operand, jnp.asarray(operand[some]), on_test)
     if observed.task.group_table == "cyclic":
-        found["frequencies"] = _frequencies(observed, scores, test)
+        found["frequencies"] = _frequencies(observed, scores, some, on_test)
     return found
 
 
-def _frequencies(observed: Observed, scores: jax.Array, test: jax.Array) -> dict[str, jax.Array]:
-    """R² on test rows of the cosine and sine of the answer at each frequency: largest, number.
+def _frequencies(
+    observed: Observed, scores: jax.Array, some: np.ndarray, test: jax.Array
+) -> dict[str, jax.Array]:
+    """R² on some test rows of the cosine and sine of the answer at each frequency: largest, number.
 
     They are linear in the one-hot answer, and so are their regressions.
     """
     table = group_table(observed.task)
     waves = np.concatenate(basis(table.order))  # [2K, n]
     waves = waves[np.any(waves != 0, axis=1)]
-    product = jnp.asarray(table.product_of_row)
+    product = jnp.asarray(table.product_of_row[some])
     weights = jnp.where(product >= 0, test, 0)
     truth = jnp.asarray(waves.T, scores.dtype)[jnp.maximum(product, 0)]
     told = scores[:, table.structure.classes] @ jnp.asarray(waves.T, scores.dtype)

@@ -130,11 +130,12 @@ def _hidden_share(task: Task, grid: jax.Array, keys: jax.Array) -> jax.Array:
     centred = grid - grid.mean(axis=(0, 1), keepdims=True)
     first = np.arange(len(grid))[:, None]
     by_product = centred[first, structure.product[structure.inverse]].mean(axis=0)
+    characters = structure.characters
+    kernels = characters.degrees[:, None] * characters.values / len(grid)
+    kept = keys.astype(grid.dtype) @ jnp.asarray(kernels, grid.dtype)  # [J]
+    projector = kept[quotients(task)]  # on all key irreps together
     parts = centred.mean(axis=1), centred.mean(axis=0), by_product
-    explained = sum(
-        len(grid) * jnp.sum(part**2) * jnp.sum(jnp.where(keys, isotypic_shares(task, part), 0))
-        for part in parts
-    )
+    explained = len(grid) * sum(jnp.sum((projector @ part) ** 2) for part in parts)
     return explained / jnp.maximum(jnp.sum(centred**2), jnp.finfo(grid.dtype).tiny)
 
 
@@ -159,7 +160,6 @@ def cosets(_: Cosets, observed: Observed) -> dict[str, Any]:
 
 def _concentrations(task: Task, grid: jax.Array) -> tuple[dict[str, jax.Array], jax.Array]:
     """Subgroup → lowest concentration of each unit `[F]`; and which units are alive."""
-    structure = group_table(task).structure
     operands = grid.mean(axis=1), grid.mean(axis=0)
     variances = [part.var(axis=0) for part in operands]
     tiny = jnp.finfo(grid.dtype).tiny

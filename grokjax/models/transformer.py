@@ -77,6 +77,8 @@ class TransformerNetwork(nn.Module):
             places = self.param("position", init.embedding, shape)
         drop = Dropout(model.dropout, name="dropout")
         x = _embed(embed, places, layout, rows).map(drop)
+        if x.own is not None and looked_at(self):
+            x = x._replace(own=shown(self, "embedded", x.own))
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
             x = self.block(depth, x, here, there, rows)
         last = layout.levels[-1]
