@@ -40,6 +40,7 @@ def snapshots(
     *,
     say: Callable[[str], None] = command.say,
     stop: threading.Event | None = None,
+    steps: Sequence[int | str] | None = None,
 ) -> Results:
     """Measure every snapshot of a finished sweep that is not measured yet, and its first network.
 
@@ -49,6 +50,7 @@ def snapshots(
       experiment: as it was trained; needed only where results do not tell all of it.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
+      steps: those to measure at, updates or t_mem, t_grok and end; None: all that there are.
 
     Returns:
       The results, whose `measures` have the rows.
@@ -57,7 +59,7 @@ def snapshots(
     from grokjax.results.load import load
 
     after_the_fact.measure_folder(
-        Path(path), instruments, experiment, say, stop or threading.Event()
+        Path(path), instruments, experiment, say, stop or threading.Event(), steps
     )
     return load(path)
 
@@ -121,6 +123,7 @@ def _measure_snapshots(
             experiment,
             say=(lambda _: None) if given.quiet else print,
             stop=stop,
+            steps=given.steps,
         )
     finally:
         for number, handler in previous.items():
@@ -218,6 +221,10 @@ def _parser() -> argparse.ArgumentParser:
         "--instruments", nargs="+", metavar="NAME",
         help="what to measure, with settings as in hessian:order=30,density=4; all: everything. "
         "Left out: the instruments of --experiment, or all that cost no more than a few updates",
+    )  # fmt: skip
+    add(
+        "--steps", nargs="+", metavar="STEP",
+        help="measure at these only: updates, or t_mem, t_grok, end (all snapshots, and step 0)",
     )  # fmt: skip
     add(
         "--experiment", type=Path, metavar="FILE",

@@ -20,8 +20,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grokjax.config import source
@@ -29,6 +30,7 @@ from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import Config
 from grokjax.config.modular import Format
 from grokjax.config.parts import (
+    Cadence,
     GradientModifier,
     Instrument,
     Loss,
@@ -89,13 +91,33 @@ def model(function: Callable[..., Any]) -> Decorated:
     return _word(Model, "network", function, 1)
 
 
-def instrument(function: Callable[..., Any]) -> Decorated:
+def instrument(
+    function: Callable[..., Any] | None = None,
+    *,
+    cadence: Cadence = "log_points",
+    needs_optimizer: bool = False,
+    needs_end: bool = False,
+) -> Any:
     """An instrument from a function of a `grokjax.measures.Observed`.
 
     The function is called with the network at every log point and returns a number, an array, or a
-    dictionary of them; `results.measures` holds these.
+    dictionary of them; `results.measures` holds these. With arguments it is a decorator of the
+    function: `@own.instrument(cadence="table")`.
+
+    Args:
+      function: of what is observed.
+      cadence: when it measures, see `Instrument.cadence`.
+      needs_optimizer: whether it looks at `observed.update` or `observed.preconditioner`.
+      needs_end: whether it looks at `observed.end`.
     """
-    return _word(Instrument, "measure", function, 1)
+    facts = {"cadence": cadence, "needs_optimizer": needs_optimizer, "needs_end": needs_end}
+    known = typing.get_args(Cadence)
+    require(cadence in known, "cadence", cadence, f"choose from {', '.join(known)}")
+
+    def make(function: Callable[..., Any]) -> Decorated:
+        return _word(Instrument, "measure", function, 1, facts)
+
+    return make if function is None else make(function)
 
 
 def operation(function: Callable[..., Any]) -> Decorated:
@@ -142,7 +164,11 @@ class BinaryOperation(Task):
 
 
 def _word(
-    base: type[Config], method: str, function: Callable[..., Any], arguments: int
+    base: type[Config],
+    method: str,
+    function: Callable[..., Any],
+    arguments: int,
+    facts: Mapping[str, Any] = types.MappingProxyType({}),
 ) -> Decorated:
     """A subclass of `base` whose method calls the function.
 
@@ -151,6 +177,7 @@ def _word(
       method: name of the method that the function becomes.
       function: the user's function; its keyword-only arguments become fields.
       arguments: how many positional arguments the method is called with.
+      facts: attributes of the class.
     """
     parameters = inspect.signature(function).parameters.values()
     by_name = [p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY]
@@ -183,6 +210,7 @@ def _word(
         "__module__": function.__module__,
         "__qualname__": function.__qualname__,
         "__doc__": function.__doc__ or f"`{name}`, from a function.",
+        **facts,
         "kind": source.qualified_name(function),
         "function": staticmethod(function),
         method: call,

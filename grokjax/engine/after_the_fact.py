@@ -10,17 +10,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import shutil
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import pandas as pd
 
 from grokjax import config, weights
 from grokjax.config import ConfigError, Experiment, Instrument
+from grokjax.config.coercion import require
 from grokjax.config.fields import leaves
 from grokjax.display import duration
 from grokjax.engine import backend, compiling, donors, plan, results_folder
@@ -71,6 +74,7 @@ def measure_folder(
     experiment: Experiment | None,
     say: Say,
     stop: threading.Event,
+    steps: Collection[int | str] | None = None,
 ) -> bool:
     """`measure_snapshots` of a folder that nobody holds.
 
@@ -80,6 +84,7 @@ def measure_folder(
       experiment: as it was trained; needed only where results do not tell all of it.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
+      steps: those to measure at, updates or t_mem, t_grok and end; None: all that there are.
     """
     backend.prepare()
     results = load(folder)
@@ -100,9 +105,11 @@ def measure_folder(
     chosen = applicable(instruments, config_of(str(results.snapshots["run_id"].iloc[0])))
     with results_folder.locked(folder):
         try:
-            return measure_snapshots(folder, config_of, chosen, say, stop)
+            return measure_snapshots(folder, config_of, chosen, say, stop, steps)
         finally:
-            shutil.rmtree(folder / WORK)
+            # The sweep is finished whatever became of this; a refusal leaves that to the lock.
+            if not isinstance(sys.exc_info()[1], ConfigError):
+                shutil.rmtree(folder / WORK)
 
 
 def applicable(instruments: Sequence[Instrument] | None, run: Experiment) -> tuple[Instrument, ...]:
@@ -128,6 +135,7 @@ def measure_snapshots(
     instruments: Sequence[Instrument],
     say: Say,
     stop: threading.Event,
+    steps: Collection[int | str] | None = None,
 ) -> bool:
     """Measure what is not measured yet; whether all of it is there now.
 
@@ -139,6 +147,7 @@ def measure_snapshots(
       instruments: what to measure.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
+      steps: those to measure at, updates or t_mem, t_grok and end; None: all that there are.
 
     Raises:
       ConfigError: an instrument has nothing to measure, or was set otherwise before.
@@ -146,7 +155,7 @@ def measure_snapshots(
     found = manifest.read(folder)
     assert found is not None  # the caller has opened the folder
     settings = _settings(instruments, found)
-    todo = list(_batches(folder, config_of, instruments))
+    todo = list(_batches(folder, config_of, instruments, steps))
     if not todo:
         return True
     manifest.write(folder, {**found, "measured": settings})
@@ -188,7 +197,10 @@ def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> di
 
 
 def _batches(
-    folder: Path, config_of: Callable[[str], Experiment], instruments: Sequence[Instrument]
+    folder: Path,
+    config_of: Callable[[str], Experiment],
+    instruments: Sequence[Instrument],
+    steps: Collection[int | str] | None,
 ) -> Iterator[Batches]:
     """What is left to measure, by the program that measures it."""
     results = load(folder)
@@ -197,6 +209,7 @@ def _batches(
     if len(measured):
         keys = measured[["run_id", "step", "instrument"]].drop_duplicates()
         done = set(keys.itertuples(index=False, name=None))
+    rows = results.runs.set_index("run_id")
     failed = set(results.runs["run_id"][results.runs["status"] == "failed"])
     stored: dict[str, dict[int, Snapshot]] = {}
     for snapshot in snapshots.found(folder):
@@ -209,7 +222,8 @@ def _batches(
         last = of_run[max(of_run)]
         has_optimizer = any(name.startswith("optimizer/") for name in snapshots.shapes(last))
         alike = dataclasses.replace(spec_of(config), train_rows=(0, 0))
-        for step in sorted({0, *of_run}):
+        asked = {0, *of_run} if steps is None else _asked(rows.loc[run_id], steps)
+        for step in sorted({0, *of_run} & asked):
             left = tuple(i for i in instruments if (run_id, step, i.kind) not in done)
             if left:
                 network = Network(run, step, of_run.get(step), last)
@@ -220,6 +234,16 @@ def _batches(
         spec = dataclasses.replace(alike, train_rows=(1, largest))
         wants = has_optimizer and any(instrument.needs_optimizer for instrument in left)
         yield Batches(spec, left, wants, networks)
+
+
+def _asked(row: pd.Series, steps: Collection[int | str]) -> set[int]:
+    """The steps of a run that are asked for; a moment that has not come is none."""
+    columns = {"t_mem": "t_mem", "t_grok": "t_grok", "end": "last_step"}
+    unknown = [step for step in steps if not str(step).isdigit() and step not in columns]
+    remedy = "give updates, t_mem, t_grok or end"
+    require(not unknown, "steps", ", ".join(map(str, unknown)), remedy)
+    values = [row[columns[str(step)]] if step in columns else step for step in steps]
+    return {int(value) for value in values if pd.notna(value)}
 
 
 def _meter(batches: Batches) -> Meter:
