@@ -1,0 +1,563 @@
+"""Hessians by products: eigenvalues, densities, thresholds and commutators with known answers."""
+
+import dataclasses
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from conftest import hparams, in_float64, to_numpy
+from jax.flatten_util import ravel_pytree
+
+import grokjax
+from grokjax import models, tasks
+from grokjax.measures import commutator, curvature, density, sharpness, vectors
+from grokjax.models import attention_kernel, kernels
+from grokjax.training import loop, loss_kernel, losses
+from grokjax.training.data import splits
+from grokjax.training.spec import spec_of
+
+KEY = jax.random.key(7)
+
+
+def by_matrix(matrix):
+    """Products with a matrix that is written down."""
+    return lambda v: jnp.matmul(jnp.asarray(matrix, v.dtype), v, precision="highest")
+
+
+def symmetric(eigenvalues, seed=0):
+    """A dense float64 matrix with these eigenvalues."""
+    n = len(eigenvalues)
+    turn, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(n, n)))
+    return (turn * eigenvalues) @ turn.T
+
+
+def largest(product, template, order, top):
+    """The largest eigenvalues, from a random start."""
+    start = vectors.normal_like(template, KEY)
+    return jax.jit(partial(curvature.extreme_eigenvalues, product, order=order, top=top))(start)
+
+
+@pytest.fixture
+def without_kernels(monkeypatch):
+    """Kernels for GPUs have no second derivative, and are traced on every platform."""
+    for module in (loss_kernel, kernels, attention_kernel):
+        monkeypatch.setattr(module, "takes", lambda *_: False)
+
+
+def loss_of(experiment):
+    """The parameters of a fresh network, and its training loss as a function of them."""
+    spec, hp = spec_of(experiment), hparams(experiment)
+    rows = jax.tree.map(lambda x: x[0, 0], splits(spec, hp)[0])
+    _, words = hp.at(jnp.zeros((), jnp.int32))
+
+    def loss(params):
+        dataset, layout = tasks.build(spec.task), loop.layout(spec)
+        outputs = models.apply(words.model, dataset, layout, params, rows.index)
+        return losses.weighted_loss(words.loss, outputs, rows.targets, rows.weights)
+
+    return loop.init(spec, hp).params, loss
+
+
+# Vectors
+
+
+def test_random_directions_have_the_shapes_and_the_independence_that_they_should():
+    template = {"a": jnp.zeros((50, 40)), "b": jnp.zeros((50, 40)), "c": jnp.zeros(3)}
+    signs = vectors.rademacher_like(template, KEY)
+    assert jax.tree.map(jnp.shape, signs) == jax.tree.map(jnp.shape, template)
+    assert set(np.unique(signs["a"])) == {-1, 1}
+    normal = vectors.normal_like(template, KEY)
+    for draws in (signs, normal):
+        np.testing.assert_allclose(vectors.dot(draws, draws), 4003, rtol=0.1)
+        assert abs(jnp.vdot(draws["a"], draws["b"])) < 4 * 2000**0.5  # a key for each leaf
+    np.testing.assert_allclose(vectors.norm({"a": jnp.array([3.0]), "b": jnp.array([[4.0]])}), 5)
+    total = vectors.axpy(2.0, {"a": jnp.array([1.0])}, {"a": jnp.array([5.0])})
+    np.testing.assert_allclose(total["a"], [7])
+
+
+def test_products_with_the_hessian_of_a_network_are_differences_of_gradients(
+    tiny, without_kernels
+):
+    with jax.enable_x64(True):
+        params, loss = loss_of(in_float64(tiny))
+        direction = vectors.normal_like(params, KEY)
+        gradient = jax.jit(jax.grad(loss))
+        ahead, behind = (
+            gradient(vectors.axpy(s, direction, params)) for s in (1e-6, -1e-6)
+        )
+        wanted = jax.tree.map(lambda a, b: (a - b) / 2e-6, ahead, behind)
+        exact = jax.jit(lambda p, v: vectors.hvp(loss, p)(v))(params, direction)
+        found, wanted = (ravel_pytree(tree)[0] for tree in (exact, wanted))
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-7 * abs(wanted).max())
+    params32, loss32 = loss_of(tiny)
+    to_float32 = partial(jax.tree.map, lambda x: jnp.asarray(x, jnp.float32))
+    single = jax.jit(lambda p, v: vectors.hvp(loss32, p)(v))(
+        to_float32(params), to_float32(direction)
+    )
+    assert {x.dtype for x in jax.tree.leaves(single)} == {jnp.dtype("float32")}
+    difference = np.asarray(ravel_pytree(single)[0]) - np.asarray(found)
+    assert np.linalg.norm(difference) < 2e-6 * np.linalg.norm(found)
+    assert jax.tree.structure(params32) == jax.tree.structure(params)
+
+
+# Lanczos
+
+
+def softmax_regression(rows, classes, dtype=jnp.float32):
+    """Mean cross-entropy of a linear map on one-hot inputs: a function of its weights."""
+    labels = jnp.arange(rows) % classes
+    return lambda w: -jnp.mean(jax.nn.log_softmax(w)[jnp.arange(rows), labels])
+
+
+def test_softmax_regression_at_zero_has_its_eigenvalues_and_trace():
+    rows, classes = 6, 5
+    product = vectors.hvp(softmax_regression(rows, classes), jnp.zeros((rows, classes)))
+    found = largest(product, jnp.zeros((rows, classes)), order=10, top=3)
+    np.testing.assert_allclose(found.largest[0], 1 / (rows * classes), rtol=1e-5)
+    np.testing.assert_allclose(found.smallest, 0, atol=1e-7)
+    estimated = curvature.trace(product, jnp.zeros((rows, classes)), KEY, probes=300)
+    error = abs(estimated.mean - (classes - 1) / classes)
+    assert error < 4 * estimated.standard_error < 0.05
+
+
+def test_the_density_of_softmax_regression_has_both_eigenvalues_with_their_multiplicities():
+    rows, classes = 6, 5
+    template = jnp.zeros((rows, classes))
+    product = vectors.hvp(softmax_regression(rows, classes), template)
+    nodes, weights = density.spectral_density(product, template, KEY, probes=400, order=5)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+    high = jnp.where(nodes > 0.5 / (rows * classes), weights, 0).sum(axis=1)
+    error = high.std() / 400**0.5
+    assert abs(high.mean() - (classes - 1) / classes) < 4 * error < 0.05
+
+
+def test_least_squares_has_the_eigenvalues_of_its_inputs():
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(1)
+        x, y = jnp.asarray(rng.normal(size=(30, 8))), jnp.asarray(rng.normal(size=30))
+        params = {"first": jnp.ones(3), "rest": jnp.ones(5)}
+
+        def loss(p):
+            w = jnp.concatenate([p["first"], p["rest"]])
+            return jnp.mean(jnp.square(x @ w - y)) / 2
+
+        found = to_numpy(largest(vectors.hvp(loss, params), params, order=8, top=8))
+    wanted = np.linalg.eigvalsh(np.asarray(x).T @ x / 30)
+    np.testing.assert_allclose(found.largest, wanted[::-1], rtol=1e-10)
+    np.testing.assert_allclose(found.smallest, wanted[0], rtol=1e-10)
+    assert found.largest_residuals.max() < 1e-10
+
+
+@pytest.mark.parametrize("order", [3, 4, 30, 60])
+def test_lanczos_is_exact_with_as_many_steps_as_distinct_eigenvalues(order):
+    """More steps find nothing new, more than there are dimensions among them."""
+    matrix = symmetric(np.repeat([-1.0, 2.0, 5.0], [10, 20, 10]))
+    start = vectors.normal_like(jnp.zeros(40), KEY)
+    pairs = curvature.ritz(curvature.lanczos(by_matrix(matrix), start, order))
+    counted = np.asarray(pairs.values)[np.asarray(pairs.weights) > 1e-6]
+    np.testing.assert_allclose(counted, [-1, 2, 5], rtol=1e-5)
+    np.testing.assert_allclose(pairs.weights.sum(), 1, rtol=1e-5)
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(pairs))
+
+
+def test_a_space_that_is_complete_is_marked_and_its_missing_eigenvalues_are_none():
+    values = jnp.array([3.0, 3.0, 1.0, 0.0, 0.0])
+    start = jnp.ones(5)
+    found = curvature.lanczos(lambda v: values * v, start, order=5)
+    assert found.steps == 3 and found.last == 0
+    np.testing.assert_allclose(found.alphas[3:], 0)
+    np.testing.assert_allclose(found.betas[2:], 0)
+    extremes = curvature.extreme_eigenvalues(lambda v: values * v, start, order=5, top=4)
+    np.testing.assert_allclose(extremes.largest, [3, 1, 0, np.nan], atol=1e-6)
+
+
+def test_zeros_of_the_spectrum_are_not_taken_for_the_end_of_the_space():
+    """Where all eigenvalues are negative, the largest is not the zero of a missing step."""
+    values = jnp.array([-3.0, -3.0, -1.0, -2.0, -2.0])
+    found = curvature.extreme_eigenvalues(lambda v: values * v, jnp.ones(5), order=5, top=1)
+    np.testing.assert_allclose([found.largest[0], found.smallest], [-1, -3], rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e8])
+def test_no_eigenvalue_depends_on_the_scale_of_the_loss(scale):
+    matrix = symmetric(np.geomspace(1e-3, 1, 40))
+    wanted = largest(by_matrix(matrix), jnp.zeros(40), 20, 3).largest
+    found = largest(by_matrix(scale * matrix), jnp.zeros(40), 20, 3).largest
+    np.testing.assert_allclose(found, scale * wanted, rtol=1e-4)
+
+
+def test_a_zero_hessian_has_the_eigenvalue_zero_and_one_that_is_no_number_has_none():
+    zero = largest(lambda v: 0 * v, jnp.zeros(9), order=4, top=1)
+    assert zero.largest[0] == 0 and zero.smallest == 0
+    broken = largest(lambda v: v * jnp.nan, jnp.zeros(9), order=4, top=1)
+    assert np.isnan([broken.largest[0], broken.smallest, broken.largest_residuals[0]]).all()
+    nodes = density.spectral_density(lambda v: v * jnp.nan, jnp.zeros(9), KEY, 2, 4)
+    assert all(np.isnan(x) for x in jax.tree.leaves(density.outliers(*nodes, 9)))
+
+
+def test_residuals_bound_the_errors_of_eigenvalues_and_the_vector_belongs_to_the_largest():
+    with jax.enable_x64(True):
+        eigenvalues = np.linspace(0, 1, 200)
+        matrix = symmetric(eigenvalues)
+        found = largest(by_matrix(matrix), jnp.zeros(200), order=15, top=3)
+        for value, residual in zip(found.largest, found.largest_residuals, strict=True):
+            assert 1e-8 < residual < 0.2  # 15 steps do not reach them
+            assert np.abs(eigenvalues - value).min() <= residual
+        shortfall = matrix @ found.vector - found.largest[0] * found.vector
+        np.testing.assert_allclose(np.linalg.norm(shortfall), found.largest_residuals[0])
+        again = curvature.extreme_eigenvalues(by_matrix(matrix), found.vector, 15, 1)
+        assert 1 - again.largest[0] < (1 - found.largest[0]) / 5
+
+
+def test_float32_finds_what_float64_finds():
+    """Without repeated orthogonalisation float32 finds the largest twice after 60 steps."""
+    matrix = symmetric(np.concatenate([[100, 30], np.geomspace(1e-3, 1, 298)]))
+    single = largest(by_matrix(matrix), jnp.zeros(300, jnp.float32), order=60, top=4)
+    wanted = np.linalg.eigvalsh(matrix)[::-1][:4]
+    np.testing.assert_allclose(single.largest, wanted, rtol=2e-4)
+    assert single.largest.dtype == jnp.float32
+
+
+def test_basis_is_orthonormal_to_rounding():
+    matrix = symmetric(np.concatenate([[100, 30], np.geomspace(1e-3, 1, 298)]))
+    start = vectors.normal_like(jnp.zeros(300), KEY)
+    basis = curvature.lanczos(by_matrix(matrix), start, 60).basis
+    np.testing.assert_allclose(basis @ basis.T, np.eye(60), atol=2e-6)
+
+
+def test_side_by_side_equals_alone():
+    matrices = jnp.stack([jnp.asarray(symmetric(np.arange(12.0) * s, seed=s)) for s in (1, 2, 3)])
+    starts = jax.random.normal(KEY, (3, 12), matrices.dtype)
+
+    def measure(matrix, start):
+        product = lambda v: jnp.matmul(matrix, v, precision="highest")  # noqa: E731
+        extremes = curvature.extreme_eigenvalues(product, start, 6, 2)
+        spectrum = density.spectral_density(product, start, KEY, 3, 6)
+        return extremes, curvature.trace(product, start, KEY, 4), spectrum
+
+    together = jax.jit(jax.vmap(measure))(matrices, starts)
+    for i in range(3):
+        alone = jax.jit(measure)(matrices[i], starts[i])
+        for a, b in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(a[i], b, rtol=1e-3, atol=1e-4)
+
+
+def test_the_preconditioned_matrix_has_the_eigenvalues_of_its_quotient():
+    matrix, diagonal = symmetric(np.arange(1.0, 9)), np.geomspace(0.01, 10, 8)
+    product = vectors.preconditioned(by_matrix(matrix), jnp.asarray(diagonal, jnp.float32))
+    found = largest(product, jnp.zeros(8), order=8, top=1)
+    wanted = np.linalg.eigvals(matrix / diagonal[:, None]).real.max()
+    np.testing.assert_allclose(found.largest[0], wanted, rtol=1e-4)
+
+
+# Trace and density
+
+
+def test_one_probe_gives_the_trace_of_a_diagonal_matrix():
+    values = jnp.arange(1.0, 41)
+    found = curvature.trace(lambda v: values * v, jnp.zeros(40), KEY, probes=1)
+    assert found.mean == 820 and np.isnan(found.standard_error)
+
+
+def test_standard_errors_of_traces_are_those_of_rademacher_probes():
+    matrix = symmetric(np.arange(20.0))
+    found = curvature.trace(by_matrix(matrix), jnp.zeros(20), KEY, probes=2000)
+    variance = 2 * (np.sum(matrix**2) - np.sum(np.diag(matrix) ** 2))
+    np.testing.assert_allclose(found.standard_error, (variance / 2000) ** 0.5, rtol=0.1)
+    assert abs(found.mean - 190) < 4 * found.standard_error
+
+
+def test_moments_of_the_density_are_those_of_the_matrix():
+    with jax.enable_x64(True):
+        matrix = symmetric(np.linspace(-1, 3, 30))
+        nodes, weights = density.spectral_density(by_matrix(matrix), jnp.zeros(30), KEY, 500, 4)
+        each = np.stack([(weights * nodes**k).sum(axis=1) for k in range(5)])
+        found = density.moments(nodes, weights, highest=4)
+        assert found.shape == (5,)
+        for k, draws in enumerate(each):
+            wanted = np.trace(np.linalg.matrix_power(matrix, k)) / 30
+            assert abs(found[k] - wanted) < 4 * draws.std() / 500**0.5 + 1e-9
+
+
+def test_each_probe_has_the_moments_of_its_start():
+    """Up to 2m − 1; with the squares of another component they are wrong."""
+    with jax.enable_x64(True):
+        matrix = symmetric(np.linspace(-1, 3, 30))
+        nodes, weights = density.spectral_density(by_matrix(matrix), jnp.zeros(30), KEY, 1, 4)
+        signs = vectors.rademacher_like(jnp.zeros(30), jax.random.split(KEY, 1)[0])
+        for k in range(8):
+            wanted = signs @ np.linalg.matrix_power(matrix, k) @ signs / 30
+            np.testing.assert_allclose(jnp.sum(weights * nodes**k), wanted, rtol=1e-9)
+
+
+def test_a_broadened_density_integrates_to_one_around_its_nodes():
+    nodes, weights = jnp.array([[0.0, 4.0], [1.0, 4.0]]), jnp.array([[0.75, 0.25], [0.5, 0.5]])
+    grid = jnp.linspace(-3, 8, 2201)
+    heights = density.broadened(nodes, weights, grid, width=0.2)
+    np.testing.assert_allclose(heights.sum() * 0.005, 1, rtol=1e-3)
+    np.testing.assert_allclose((heights * grid).sum() * 0.005, 1.75, rtol=1e-3)
+    np.testing.assert_allclose(heights[jnp.abs(grid - 4).argmin()], 0.375 / (0.2 * 2.50663), rtol=1e-3)
+
+
+def test_outliers_are_counted_above_the_bulk_with_the_gap_between_them():
+    values = jnp.concatenate([jnp.linspace(-1, 1, 980), jnp.linspace(100, 200, 20)])
+    nodes, weights = density.spectral_density(lambda v: values * v, values, KEY, 8, 60)
+    found = density.outliers(nodes, weights, parameters=1000)
+    np.testing.assert_allclose(found.edge, 0.97, atol=0.08)
+    np.testing.assert_allclose([found.number, found.above_gap], 20, rtol=0.01)
+    np.testing.assert_allclose(found.share, 0.02, rtol=0.01)
+    np.testing.assert_allclose(found.gap, 2, atol=0.05)  # from 1 to 100
+
+
+def test_a_spectrum_in_one_piece_has_no_outliers():
+    values = jnp.linspace(0, 1, 500)
+    nodes, weights = density.spectral_density(lambda v: values * v, values, KEY, 4, 40)
+    found = density.outliers(nodes, weights, parameters=500)
+    assert found.number == 0 and found.gap < 0.05
+
+
+def test_a_bulk_of_zeros_has_an_edge_all_the_same():
+    values = jnp.zeros(300).at[:3].set(jnp.array([5.0, 7.0, 9.0]))
+    nodes, weights = density.spectral_density(lambda v: values * v, values, KEY, 4, 10)
+    found = density.outliers(nodes, weights, parameters=300)
+    np.testing.assert_allclose(found.number, 3, rtol=1e-3)
+    assert 0 < found.edge < 1e-4
+
+
+# Thresholds of optimisers
+
+
+def radius(update):
+    """The spectral radius of an update, linear in its state of two numbers."""
+    columns = [update(*unit) for unit in ((1.0, 0.0), (0.0, 1.0))]
+    return np.abs(np.linalg.eigvals(np.array(columns).T)).max()
+
+
+def with_average(rate, b1, decay, h):
+    def update(m, w):
+        m = b1 * m + (1 - b1) * h * w
+        return m, w - rate * (m + decay * w)
+
+    return update
+
+
+def with_momentum(rate, momentum, decay, h, nesterov=False):
+    def update(v, w):
+        v = momentum * v + h * w
+        along = h * w + momentum * v if nesterov else v
+        return v, w - rate * (along + decay * w)
+
+    return update
+
+
+@pytest.mark.parametrize(
+    ("rate", "decay", "wanted"), [(1e-3, 1, 37_981), (1e-3, 0, 38_000), (1e-2, 1, 3_781)]
+)
+def test_adam_is_stable_just_below_its_threshold_and_not_above(rate, decay, wanted):
+    threshold = sharpness.average_threshold(rate, 0.9, decay)
+    np.testing.assert_allclose(threshold, wanted, rtol=1e-9)
+    radii = [radius(with_average(rate, 0.9, decay, s * threshold)) for s in (0.999, 1.001)]
+    np.testing.assert_allclose(radii, [0.948, 1.030], atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("momentum", "nesterov", "times_rate"),
+    [(0.0, False, 2), (0.9, False, 3.8), (0.9, True, 3.8 / 2.8)],
+)
+@pytest.mark.parametrize("decay", [0.0, 1.0])
+def test_momentum_is_stable_just_below_its_threshold_and_not_above(
+    momentum, nesterov, times_rate, decay
+):
+    threshold = sharpness.momentum_threshold(0.01, momentum, decay, nesterov)
+    np.testing.assert_allclose(threshold, times_rate / 0.01 * (1 - decay * 0.01 / 2))
+    below, above = (
+        radius(with_momentum(0.01, momentum, decay, s * threshold, nesterov)) for s in (0.999, 1.001)
+    )
+    assert below < 1 < above
+
+
+@pytest.mark.parametrize("times", [0.999, 1.001])
+def test_adam_itself_with_its_preconditioner_frozen_is_as_stable_as_its_threshold_says(times):
+    """Optax's Adam, its second moment and the number of its updates put back before each."""
+    rate, b1, b2, epsilon, decay, updates = 1e-2, 0.9, 0.98, 1e-3, 1.0, 7
+    with jax.enable_x64(True):
+        moment = jnp.array([4e-6, 9e-2])
+        preconditioner = sharpness.adam_preconditioner(moment, updates, b1, b2, epsilon)
+        threshold = sharpness.average_threshold(rate, b1, decay)
+        curvatures = times * threshold * preconditioner
+        optimizer = optax.scale_by_adam(b1=b1, b2=b2, eps=epsilon)
+        frozen = optimizer.init(moment)._replace(count=jnp.asarray(updates - 1))
+
+        def advance(carry, _):
+            w, m = carry
+            gradient = curvatures * w
+            # The v that becomes `moment` when this gradient's square is averaged in.
+            before = (moment - (1 - b2) * jnp.square(gradient)) / b2
+            direction, after = optimizer.update(gradient, frozen._replace(mu=m, nu=before))
+            return (w - rate * (direction + decay * w), after.mu), jnp.abs(w)
+
+        start = jnp.full(2, 1e-9), jnp.zeros(2)
+        _, sizes = jax.jit(lambda s: jax.lax.scan(advance, s, None, length=400))(start)
+        sizes = np.asarray(sizes)
+    grows = sizes[-20:].max(axis=0) > sizes[:20].max(axis=0)
+    assert (grows == (times > 1)).all()
+
+
+# Sharpness within a distance
+
+
+def test_sharpness_of_a_slope_is_its_length():
+    slope, params = jnp.array([3.0, -4.0, 0.0]), jnp.array([2.0, 1.0, 7.0])
+    plain = sharpness.sam_sharpness(lambda w: slope @ w, params, KEY, radius=0.1)
+    np.testing.assert_allclose(plain, 0.1 * 5, rtol=1e-5)
+    adaptive = sharpness.adaptive_sharpness(lambda w: slope @ w, params, KEY, radius=0.1)
+    np.testing.assert_allclose(adaptive, 0.1 * np.hypot(6, 4), rtol=1e-5)
+
+
+def test_sharpness_of_a_minimum_is_that_of_its_largest_curvature():
+    curvatures = jnp.array([5.0, 1.0, 0.1, 0.0])
+    loss = lambda w: jnp.sum(curvatures * jnp.square(w - 1)) / 2  # noqa: E731
+    measure = partial(sharpness.sam_sharpness, loss, jnp.ones(4), KEY, radius=0.2)
+    wanted = 5 * 0.2**2 / 2
+    np.testing.assert_allclose(measure(steps=20), wanted, rtol=1e-5)
+    one, worst = measure(), measure(starts=30)
+    assert 0 < one <= worst <= wanted * 1.0001 and worst > 0.99 * wanted
+    assert measure(steps=0) < one
+
+
+def test_adaptive_sharpness_is_that_of_a_network_whatever_the_scale_of_its_layers():
+    x, y = jax.random.normal(KEY, (20, 3)), jnp.arange(20.0) / 20
+
+    def loss(p):
+        return jnp.mean(jnp.square(jax.nn.relu(x @ p["in"]) @ p["out"] - y))
+
+    params = {"in": jax.random.normal(jax.random.key(1), (3, 8)), "out": jnp.linspace(-1, 1, 8)}
+    scaled = {"in": 10 * params["in"], "out": params["out"] / 10}
+    found = {}
+    for measure in (sharpness.sam_sharpness, sharpness.adaptive_sharpness):
+        found[measure] = [
+            measure(loss, p, KEY, radius=0.05, starts=4, steps=10) for p in (params, scaled)
+        ]
+    np.testing.assert_allclose(*found[sharpness.adaptive_sharpness], rtol=1e-3)
+    plain, of_scaled = found[sharpness.sam_sharpness]
+    assert of_scaled > 2 * plain
+
+
+def test_a_flat_loss_has_no_sharpness_and_one_that_is_no_number_has_none_either():
+    measure = partial(sharpness.sam_sharpness, params=jnp.ones(3), key=KEY, radius=1.0)
+    assert measure(lambda w: jnp.float32(2.0)) == 0
+    assert np.isnan(measure(lambda w: jnp.nan * w.sum()))
+
+
+# Commutators
+
+
+def test_the_defect_of_quadratics_is_that_of_their_matrices():
+    with jax.enable_x64(True):
+        a, b = symmetric(np.arange(6.0), seed=1), symmetric(np.arange(6.0) ** 2, seed=2)
+        w = jnp.arange(1.0, 7)
+        losses_of = [lambda w, m=jnp.asarray(m): w @ m @ w / 2 for m in (a, b)]
+        found, norms = commutator.commutator(*losses_of, w)
+        lengths = np.linalg.norm(a @ w), np.linalg.norm(b @ w)
+        wanted = np.linalg.norm((b @ a - a @ b) @ w) / np.prod(lengths)
+        np.testing.assert_allclose(found, wanted, rtol=1e-10)
+        np.testing.assert_allclose(norms, lengths, rtol=1e-10)
+        assert wanted > 0.05
+        for rate in (1e-3, 0.3):  # quadratics have it at every rate
+            np.testing.assert_allclose(by_steps(*losses_of, w, rate), wanted, rtol=1e-6)
+
+
+def by_steps(loss_a, loss_b, params, rate):
+    """The published form: two steps in either order, and how far apart they end."""
+    gradients = [jax.grad(loss) for loss in (loss_a, loss_b)]
+
+    def after(first, second):
+        there = params - rate * first(params)
+        return there - rate * second(there)
+
+    a, b = gradients
+    lengths = [jnp.linalg.norm(rate * gradient(params)) for gradient in gradients]
+    return jnp.linalg.norm(after(a, b) - after(b, a)) / lengths[0] / lengths[1]
+
+
+def test_losses_that_commute_have_no_defect_where_the_published_form_reads_far_above_one():
+    """Two valleys with one bottom and curvatures along the same axes."""
+    rng = np.random.default_rng(0)
+    params, bottom = (27 * x / np.linalg.norm(x) for x in rng.normal(size=(2, 290_000)))
+    curvatures = rng.uniform(0.5, 1.5, size=(2, 290_000))
+    published = []
+    for length in (0.1, 0.03, 0.01):
+        scaled = [h * length / np.linalg.norm(h * (params - bottom)) for h in curvatures]
+        w, centre, *both = (jnp.asarray(x, jnp.float32) for x in (params, bottom, *scaled))
+        pair = [lambda w, h=h: jnp.sum(h * jnp.square(w - centre)) / 2 for h in both]
+        found, norms = commutator.commutator(*pair, w)
+        np.testing.assert_allclose(norms, length, rtol=1e-4)
+        assert found < 1e-6
+        published.append(by_steps(*pair, w, 1e-3))
+    assert max(published) > 10
+
+
+def test_the_median_over_pairs_of_batches_stands_beside_the_norms_of_gradients():
+    x, y = jax.random.normal(KEY, (12, 4)), jnp.linspace(-1, 1, 12)
+    params = jnp.arange(4.0)
+
+    def loss_of_rows(w, weights):
+        return jnp.sum(weights * jnp.square(jnp.tanh(x @ w) - y))
+
+    batches = jax.random.uniform(jax.random.key(3), (3, 2, 12))
+    found = jax.jit(partial(commutator.defect, loss_of_rows))(params, batches)
+    for pair, value, norms in zip(batches, found.values, found.gradient_norms, strict=True):
+        both = [lambda w, row=row: loss_of_rows(w, row) for row in pair]
+        np.testing.assert_allclose(value, by_steps(*both, params, 1e-2), rtol=0.1)
+        wanted = [jnp.linalg.norm(jax.grad(loss)(params)) for loss in both]
+        np.testing.assert_allclose(norms, wanted, rtol=1e-4)
+    assert found.median == sorted(found.values)[1]
+    same = commutator.defect(loss_of_rows, params, batches.at[:, 1].set(batches[:, 0]))
+    assert same.median < 1e-6
+
+
+# Oracles
+
+
+def test_lanczos_and_the_trace_agree_with_matfree():
+    pytest.importorskip("matfree")
+    from matfree import decomp, stochtrace
+
+    with jax.enable_x64(True):
+        matrix = jnp.asarray(symmetric(np.geomspace(1e-3, 10, 50)))
+        start = vectors.normal_like(jnp.zeros(50), KEY)
+        decompose = decomp.tridiag_sym(12, materialize=False, reortho="full")
+        theirs = decompose(lambda v: matrix @ v, start / jnp.linalg.norm(start))
+        alphas, betas = theirs.J_small
+        ours = curvature.lanczos(by_matrix(matrix), start, 12)
+        np.testing.assert_allclose(ours.alphas, alphas, rtol=1e-8)
+        np.testing.assert_allclose(ours.betas, jnp.abs(betas), rtol=1e-8)
+        np.testing.assert_allclose(ours.last, jnp.linalg.norm(theirs.residual), rtol=1e-8)
+        estimate = stochtrace.estimator_monte_carlo(
+            stochtrace.monte_carlo_trace(), sampler=stochtrace.sampler_signs(start, num=4000)
+        )
+        found = curvature.trace(by_matrix(matrix), start, KEY, 4000)
+        assert abs(found.mean - estimate(lambda v: matrix @ v, KEY)) < 6 * found.standard_error
+
+
+def test_the_largest_eigenvalues_of_a_network_are_those_of_its_whole_hessian(
+    tiny, without_kernels
+):
+    small = dataclasses.replace(
+        tiny,
+        task=grokjax.ModularArithmetic("add", p=5),
+        model=grokjax.Transformer(width=4, heads=1, mlp_width=4),
+    )
+    with jax.enable_x64(True):
+        params, loss = loss_of(in_float64(small))
+        flat, unravel = ravel_pytree(params)
+        hessian = jax.jit(jax.jacfwd(jax.grad(lambda w: loss(unravel(w)))))(flat)
+        product = vectors.hvp(loss, params)
+        start = vectors.normal_like(params, KEY)
+        found = jax.jit(lambda s: curvature.extreme_eigenvalues(product, s, 60, 4))(start)
+        wanted = np.linalg.eigvalsh(hessian)
+    np.testing.assert_allclose(found.largest, wanted[::-1][:4], rtol=1e-6)
+    np.testing.assert_allclose(found.smallest, wanted[0], rtol=1e-6)
