@@ -359,6 +359,8 @@ def test_a_bulk_of_zeros_has_an_edge_all_the_same():
     found = density.outliers(*spectrum(diagonal(jnp.zeros(97), 5.0, 7.0, 9.0)), 100)
     np.testing.assert_allclose(found.number, 3, rtol=1e-3)
     assert 0 < found.edge < 1e-4
+    rounding = jnp.array([[0.0, 1e-9, 5.0]]), jnp.array([[0.96, 0.01, 0.03]])
+    np.testing.assert_allclose(density.outliers(*rounding, 100).number, 3, rtol=1e-5)
 
 
 # Thresholds of optimisers

@@ -48,36 +48,34 @@ def test_a_quadratic_has_half_its_dimensions_with_the_known_bias_of_steps():
 
 
 def test_the_acceptance_is_that_of_a_metropolis_test():
-    """One dimension, drawn from its stationary law, beside the textbook's ratio of densities."""
-    n_beta, localization, step = 10.0, 2.0, 0.15
-    pull = n_beta + localization
+    """A first step on w⁴, beside the ratio of densities that textbooks write down."""
+    n_beta, localization, step = 5.0, 3.0, 0.3
     found = sampled(
-        lambda w: jnp.sum(jnp.square(w)) / 2,
+        lambda w: jnp.sum(w**4),
         jnp.zeros(1),
         jax.random.key(1),
         n_beta=n_beta,
         localization=localization,
         step_size=step,
-        chains=1000,
-        draws=300,
-        burn_in=20,
+        chains=20_000,
+        draws=1,
+        burn_in=0,
     )
-    rng = np.random.default_rng(0)
-    keep = 1 - step * pull / 2
-    before = rng.normal(size=400_000) * (step / (1 - keep**2)) ** 0.5
-    after = keep * before + step**0.5 * rng.normal(size=400_000)
 
     def log_density(w):
-        return -pull * w**2 / 2
+        return -n_beta * w**4 - localization * w**2 / 2
 
     def log_proposal(there, here):
-        return -((there - keep * here) ** 2) / (2 * step)
+        gradient = 4 * n_beta * here**3 + localization * here
+        return -((there - here + step / 2 * gradient) ** 2) / (2 * step)
 
+    noise, weights = np.polynomial.hermite_e.hermegauss(200)
+    before, after = 0.0, step**0.5 * noise
     ratio = log_density(after) + log_proposal(before, after)
     ratio -= log_density(before) + log_proposal(after, before)
-    wanted = np.exp(np.minimum(0, ratio)).mean()
-    assert wanted < 0.9
-    np.testing.assert_allclose(found.acceptance, wanted, atol=4e-3)
+    wanted = weights @ np.exp(np.minimum(0, ratio)) / weights.sum()
+    assert 0.3 < wanted < 0.9
+    np.testing.assert_allclose(found.acceptance, wanted, atol=0.01)
 
 
 def crossing(a, b):
@@ -164,10 +162,17 @@ def test_a_slope_left_by_weight_decay_is_taken_off_where_it_is_asked_for():
         lambda w: 1000 * quadratic(w),
         # It grows as slowly as the loss of a network does: no draw is infinite.
         lambda w: jnp.log1p(1000 * quadratic(w)),
+        lambda w: -30 * jnp.exp(-50 * quadratic(w)),
         lambda w: jnp.nan * w.sum(),
         lambda w: jnp.sqrt(jnp.sum(jnp.square(w) - 1e-3)),
     ],
-    ids=["unstable", "unstable but finite", "no number", "no number but at the start"],
+    ids=[
+        "unstable",
+        "unstable but finite",
+        "thrown to where it is flat",
+        "no number",
+        "no number but at the start",
+    ],
 )
 def test_chains_that_diverge_have_no_coefficient(loss):
     found = sampled(
