@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from grokjax.measures.vectors import Loss, Tree, axpy, norm
+from grokjax.measures.vectors import Loss, Tree, axpy, gradient_and_hvp, norm
 
 
 @jax.tree_util.register_dataclass
@@ -38,12 +38,11 @@ def commutator(loss_a: Loss, loss_b: Loss, params: Tree) -> tuple[jax.Array, jax
       loss_b: the loss on batch B.
       params: the network's parameters.
     """
-    gradient_a, gradient_b = jax.grad(loss_a), jax.grad(loss_b)
-    along_a = gradient_a(params)
-    along_b, after_a = jax.jvp(gradient_b, (params,), (along_a,))
-    _, after_b = jax.jvp(gradient_a, (params,), (along_b,))
-    norms = jnp.stack([norm(along_a), norm(along_b)])
-    return norm(axpy(-1, after_b, after_a)) / norms[0] / norms[1], norms
+    gradient_a, times_h_a = gradient_and_hvp(loss_a, params)
+    gradient_b, times_h_b = gradient_and_hvp(loss_b, params)
+    apart = axpy(-1, times_h_a(gradient_b), times_h_b(gradient_a))
+    norms = jnp.stack([norm(gradient_a), norm(gradient_b)])
+    return norm(apart) / norms[0] / norms[1], norms
 
 
 def defect(

@@ -126,6 +126,8 @@ def ritz(found: Tridiagonal) -> Ritz:
     diagonal = jnp.where(explored, found.alphas, jnp.where(bound > 0, 2 * bound, 1))
     matrix = jnp.diag(diagonal) + jnp.diag(found.betas, 1) + jnp.diag(found.betas, -1)
     values, vectors = jnp.linalg.eigh(matrix)
+    # Of a matrix that is not a number, some platforms give vectors that are.
+    vectors = jnp.where(jnp.isfinite(matrix).all(), vectors, jnp.nan)
     return Ritz(
         values=jnp.where(explored, values, 0),
         residuals=jnp.where(explored, jnp.abs(found.last * vectors[-1]), 0),

@@ -115,9 +115,10 @@ def outliers(nodes: jax.Array, weights: jax.Array, parameters: int) -> Outliers:
     percentile = magnitudes[order][jnp.argmax(below >= BULK * below[-1])]
     limits = jnp.finfo(nodes.dtype)
     edge = jnp.maximum(percentile, jnp.maximum(limits.eps * magnitudes.max(), limits.tiny))
-    share = jnp.sum(weights * (nodes > FAR * edge))
     heights = jnp.log10(jnp.maximum(nodes, edge))
     ascending = jnp.sort(heights)
     steps = jnp.diff(ascending)
-    above = jnp.sum(weights * (heights > ascending[jnp.argmax(steps)]))
+    # Those that are not below, so that what is not a number is counted, and seen.
+    share = jnp.sum(jnp.where(nodes <= FAR * edge, 0, weights))
+    above = jnp.sum(jnp.where(heights <= ascending[jnp.argmax(steps)], 0, weights))
     return Outliers(edge, share, parameters * share, steps.max(), parameters * above)

@@ -20,10 +20,12 @@ import jax.numpy as jnp
 
 from grokjax.measures.vectors import Loss, Tree, axpy, dot, normal_like
 
-RUNAWAY = 10
-"""A chain has diverged where its drift, ε/2 times the gradient, is this many times as long as its
-noise, √(εP). In a chain that has settled it is the shorter one, unless ε is at the limit of
-stability. Outputs that are normalised stay finite however far weights go, and so would λ̂."""
+RUNAWAY = 100.0
+"""A chain has diverged where the square of its drift, ε/2 times the gradient, is ever this many
+times that of its noise, εP. Outputs that are normalised stay finite however far weights go."""
+UNSETTLED = 1.0
+"""A chain has diverged where that ratio is above this on average: in a settled one it is the mean
+over directions of a / (1 − a), where a = ε (nβ h + γ) / 4 is half of what is stable at most."""
 
 
 @jax.tree_util.register_dataclass
@@ -42,6 +44,9 @@ class Estimate:
     acceptance: jax.Array
     """Mean probability with which a Metropolis test would accept a step. It is not applied; near
     one, the size of the steps adds no bias. It falls with P at equal quality."""
+    drift: jax.Array
+    """Mean square of a step's drift over that of its noise: ≪ 1 where steps are small enough, and a
+    chain with more than one on average has diverged."""
 
 
 class _Chain(NamedTuple):
@@ -71,7 +76,8 @@ def estimate(
     """The local learning coefficient at the parameters, by Langevin sampling.
 
     A step is w ← w − ε/2 (nβ ∇L(w) + γ (w − w*)) + √ε N(0, 1). Along a direction of curvature h it
-    overestimates by 1 / (1 − ε (nβ h + γ) / 4), and diverges where ε (nβ h + γ) ≥ 4.
+    overestimates by 1 / (1 − ε (nβ h + γ) / 4), and diverges where ε (nβ h + γ) ≥ 4. A valley that
+    is narrower than the noise of one step, √ε, is left without being seen.
 
     With weight decay w* is no minimum of L, and draws slide down the slope, to negative λ̂. Either
     pass the loss with its decay, or set `centred`.
@@ -111,18 +117,18 @@ def estimate(
         after = at(moved)
         acceptance = _acceptance(chain, after, n_beta, localization, step_size)
         drift = step_size / 4 * dot(after.gradient, after.gradient) / size
-        stable = jnp.isfinite(after.excess) & (drift < RUNAWAY**2)
-        return after, (after.excess, acceptance, stable)
+        return after, (after.excess, acceptance, drift)
 
-    def run(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def run(key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         start = at(jax.tree.map(jnp.zeros_like, params))
         keys = jax.random.split(key, burn_in + draws)
-        _, (excesses, acceptances, stable) = jax.lax.scan(step, start, keys)
-        excesses = jnp.where(stable.all(), excesses, jnp.nan)
-        return excesses[burn_in:], acceptances[burn_in:].mean()
+        _, (excesses, acceptances, drifts) = jax.lax.scan(step, start, keys)
+        drift = drifts[burn_in:].mean()
+        sound = jnp.isfinite(excesses).all() & (drifts.max() < RUNAWAY) & (drift < UNSETTLED)
+        trace = n_beta * jnp.where(sound, excesses[burn_in:], jnp.nan)
+        return trace, acceptances[burn_in:].mean(), drift
 
-    excesses, acceptances = jax.vmap(run)(jax.random.split(key, chains))
-    return _summary(n_beta * excesses, acceptances)
+    return _summary(*jax.vmap(run)(jax.random.split(key, chains)))
 
 
 def _acceptance(
@@ -146,11 +152,11 @@ def _acceptance(
     return jnp.exp(jnp.minimum(0, proposals - potential))
 
 
-def _summary(traces: jax.Array, acceptances: jax.Array) -> Estimate:
-    """The estimate from nβ (L − L(w*)) of every draw `[C, D]`."""
+def _summary(traces: jax.Array, acceptances: jax.Array, drifts: jax.Array) -> Estimate:
+    """The estimate from nβ (L − L(w*)) of every draw `[C, D]`, and means over each chain `[C]`."""
     chains, draws = traces.shape
     each = traces.mean(axis=1)
     spread = each.std(ddof=1) if chains > 1 else jnp.full_like(each[0], jnp.nan)
     time = jnp.linspace(-0.5, 0.5, draws, dtype=traces.dtype)
     trend = jnp.sum(time * traces.mean(axis=0)) / jnp.sum(jnp.square(time))
-    return Estimate(each.mean(), spread, each, trend, acceptances.mean())
+    return Estimate(each.mean(), spread, each, trend, acceptances.mean(), drifts.mean())

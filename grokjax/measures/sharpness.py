@@ -23,7 +23,8 @@ def momentum_threshold(
     η wd w off each weight, multiplies by 1 − η wd / 2; coupled decay adds wd to λ₁ instead.
 
     On ½ h w² an update is a matrix M on (v, w). It becomes unstable where an eigenvalue passes −1,
-    that is where det(M + 1) = (1 + μ)(2 − η wd) − η h is zero (Cohen et al. 2021, appendix B).
+    that is where det(M + 1) = (1 + μ)(2 − η wd) − η h is zero, h times 1 + 2μ with Nesterov's
+    (Cohen et al. 2021, arXiv:2103.00065).
 
     Args:
       rate: learning rate η.

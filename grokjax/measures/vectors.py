@@ -61,13 +61,18 @@ def _drawn(draw: Callable, template: Tree, key: jax.Array) -> Tree:
 
 
 def hvp(loss: Loss, params: Tree) -> Product:
-    """The function v ↦ H v, H being the Hessian of the loss at the parameters.
+    """The function v ↦ H v, H being the Hessian of the loss at the parameters."""
+    return gradient_and_hvp(loss, params)[1]
 
-    It is the derivative of the gradient along v (Pearlmutter 1994). The gradient is linearised
-    once, so that many products share its forward and backward pass.
+
+def gradient_and_hvp(loss: Loss, params: Tree) -> tuple[Tree, Product]:
+    """The gradient of the loss, and the function v ↦ H v with its Hessian H.
+
+    H v is the derivative of the gradient along v (Pearlmutter 1994). The gradient is linearised
+    once, so that many products share its forward and backward pass. (`jax.jvp` instead would fail
+    under `jax.vmap` where a loss has a gradient that is written out.)
     """
-    _, product = jax.linearize(jax.grad(loss), params)
-    return product
+    return jax.linearize(jax.grad(loss), params)
 
 
 def preconditioned(product: Product, preconditioner: Tree) -> Product:
