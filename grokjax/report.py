@@ -13,6 +13,7 @@ from grokjax.analysis.summary import Summary
 from grokjax.config.experiment import SEEDS
 from grokjax.explorer.page import render
 from grokjax.figures.axes import steps
+from grokjax.figures.gallery import HEADLINE
 from grokjax.results.manifest import Manifest
 from grokjax.results.schema import onset_columns
 
@@ -20,6 +21,7 @@ MOST_CURVES = 2000
 """Runs whose curves are in the page; more would make it slow to open."""
 POINTS = 80
 MOST_AXES, MOST_LEVELS = 4, 60
+MOST_MEASURES = 24
 CURVES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 METRICS = {
     "p_grok": ("share of runs that grokked", False, "probability"),
@@ -80,6 +82,8 @@ def payload(summary: Summary, curves: pd.DataFrame) -> dict[str, Any]:
         "curves": {"step_unit": "update", "metrics": list(CURVES), "runs": _thinned(curves)},
         "tables": _tables(summary),
     }
+    if measured := _measured(summary, list(curves["run_id"].unique())):
+        page["measured"] = measured
     if n_curves < len(runs):
         page["curves_note"] = f"curves of {n_curves} of the {len(runs)} runs are in this page"
     return page
@@ -152,6 +156,23 @@ def _thinned(curves: pd.DataFrame) -> dict[str, dict[str, list]]:
         part = curve.iloc[at]
         found[str(run_id)] = {name: part[name].tolist() for name in ("step", *CURVES)}
     return found
+
+
+def _measured(summary: Summary, run_ids: list[str]) -> dict[str, Any] | None:
+    """The measures that tell most, of the runs whose curves are shown; None where none were."""
+    wide = summary.results.measures_wide()
+    wide = wide[wide["run_id"].isin(run_ids)]
+    if wide.empty:
+        return None
+    every = [name for name in wide if name not in ("run_id", "step")]
+    names = [name for name in HEADLINE if name in every]
+    names += [name for name in every if name not in names and wide[name].nunique() > 1]
+    names = names[:MOST_MEASURES]
+    found = {}
+    for run_id, of_run in wide.sort_values("step").groupby("run_id", sort=False):
+        known = of_run.dropna(subset=names, how="all")
+        found[str(run_id)] = {name: known[name].tolist() for name in ("step", *names)}
+    return {"names": names, "runs": found}
 
 
 def _tables(summary: Summary) -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ resample seeds. What is refused because the runs are too few is an `errors.NotEn
 | `laws`, `law_checks` | t_grok as a law of a hyperparameter, and whether to believe it |
 | `compare` | two sets of runs |
 | `refine` | which runs to train next |
+| `progress`, `trajectory`, `spikes` | what measures say of a run: phases, path, instabilities |
+| `forecast`, `understood` | what foretells grokking, and tells understood from memorised |
 | `summary` | all of it over two axes, each computed once |
 """
 
@@ -27,13 +29,18 @@ __all__ = [
     "errors",
     "events",
     "fits",
+    "forecast",
     "isotonic",
     "law_checks",
     "laws",
     "onset",
+    "progress",
     "refine",
+    "spikes",
     "summary",
     "survival",
+    "trajectory",
+    "understood",
     "zone",
 ]
 

@@ -35,10 +35,10 @@ function drawCurves() {
 }
 
 // One trace for all runs, with gaps between them: hundreds of traces would be slow.
-function lines(runs, metric, look) {
+function lines(runs, metric, look, source = curveOf) {
   const [x, y, text, customdata] = [[], [], [], []];
   for (const run of runs) {
-    const curve = curveOf(run);
+    const curve = source(run);
     curve.step.forEach((step, index) => {
       const value = curve[metric]?.[index] ?? null;
       if (step <= 0) return; // the initial network has no place on a log axis

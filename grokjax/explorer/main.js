@@ -39,6 +39,7 @@ startPage();
 startMap();
 startRun();
 startCurves();
+startMeasured();
 requestAnimationFrame(() => setTimeout(() => {
   startFilters();
   startParallel();

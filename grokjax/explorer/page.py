@@ -18,6 +18,7 @@ The payload, all of it ready for JSON; a number may be NaN or None where there i
 | `boundary` | None, or `{"x", "y": columns, "curve", "band": [polyline, …]}` in data units |
 | `curves` | `{"step_unit", "metrics", "runs": {run_id: {"step": […], metric: […]}}}`, thinned out |
 | `curves_note` | optional; why some runs have no curves |
+| `measured` | optional; `{"names": [measure, …], "runs": {run_id: {"step": […], measure: […]}}}` |
 | `tables` | `[{"title", "columns", "rows"}, …]`, shown as they come |
 
 Nothing in it is trusted: words reach the page as text and never as markup.
@@ -42,6 +43,7 @@ SCRIPTS = (
     "run.js",
     "map.js",
     "curves.js",
+    "measured.js",
     "filters.js",
     "parallel.js",
     "table.js",
@@ -95,9 +97,11 @@ def _hash(script: str) -> str:
 
 def _embedded(payload: Mapping[str, Any]) -> str:
     """JSON that can stand inside a script element, whatever words are in it."""
-    curves = payload["curves"]
-    runs = {name: _shortened(curve) for name, curve in curves["runs"].items()}
-    whole = _cleaned({**payload, "curves": {**curves, "runs": runs}})
+    series = {name: payload[name] for name in ("curves", "measured") if name in payload}
+    for name, each in series.items():
+        runs = {run_id: _shortened(curve) for run_id, curve in each["runs"].items()}
+        series[name] = {**each, "runs": runs}
+    whole = _cleaned({**payload, **series})
     text = json.dumps(whole, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.translate(ESCAPES)
 

@@ -9,14 +9,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from grokjax.analysis import progress
 from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config import ConfigError
 from grokjax.config.identity import column
-from grokjax.figures import curves, maps, pyplots, style, trends
+from grokjax.figures import curves, instruments, maps, pyplots, style, trends
 from grokjax.figures.axes import label, level_text
 from grokjax.figures.drawn import Drawn, figure_of
 from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
+
+HEADLINE = (
+    "fourier.circulant",
+    "representations.bi_invariant",
+    "fourier.neurons.share",
+    "spectra.readout.effective",
+    "probes.readout",
+    "numerics.softmax_collapse",
+    "numerics.logit_scale",
+    "norms.all.norm",
+    "trajectory.all.cosine",
+    "efficiency.margin_per_square",
+)
+"""Measures that are drawn over steps where there are any; the first of them over maps too."""
 
 
 def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figure]:
@@ -114,6 +129,36 @@ def _variance(shown: Shown) -> Drawings:
     if crossed.empty:
         return {}
     return {"variance": lambda: trends.variance_plot(crossed, variance_shares(crossed))}
+
+
+@figure_family("measures")
+def _measures(shown: Shown) -> Drawings:
+    summary = shown.summary
+    wide = summary.results.measures_wide()
+    headline = [name for name in HEADLINE if name in wide]
+    if not headline:
+        return {}
+    drawings: Drawings = {
+        "measures": partial(instruments.measures_plot, wide, summary.runs, headline)
+    }
+    last = wide.sort_values("step").groupby("run_id")[headline].last().reset_index()
+    runs = summary.runs.merge(last, on="run_id")
+    if summary.is_map:
+        for name in headline[:2]:
+            drawings[f"map_{name}"] = partial(maps.value_map, runs, summary.x, summary.y, name)
+    if "fourier.restricted" in wide:
+        telling = summary.runs.sort_values("grok_gap")["run_id"].iloc[-1:]
+        for run_id in telling:
+            drawings["progress"] = partial(_progress, summary, wide, str(run_id))
+    return drawings
+
+
+def _progress(summary: Summary, wide: pd.DataFrame, run_id: str) -> Drawn:
+    """The progress measures of one run."""
+    row = summary.runs.set_index("run_id").loc[run_id]
+    curve = summary.results.curves_of(run_id, ["step", "train_loss", "test_loss"])
+    phases = progress.phases(curve, row["t_mem"], row["t_grok"])
+    return instruments.progress_plot(curve, wide[wide["run_id"] == run_id], phases)
 
 
 def curve_groups(summary: Summary) -> dict[str, pd.DataFrame]:

@@ -280,3 +280,43 @@ def _bar(place: Place, mesh: ScalarMappable, text: str) -> Any:
     bar: Any = place.figure.colorbar(mesh, ax=place.axes, label=text, pad=0.02)
     bar.outline.set_linewidth(0.6)
     return bar
+
+
+def value_map(
+    runs: pd.DataFrame,
+    x: str,
+    y: str,
+    column: str,
+    boundary: Boundary | None = None,
+    *,
+    ax: Axes | None = None,
+    legend: bool = True,
+) -> Drawn:
+    """The median over runs of any number, a measure say, in each cell.
+
+    Args:
+      runs: rows with the two axes and the number.
+      x: column across.
+      y: column up.
+      column: the number.
+      boundary: as `phase.boundary` makes it; None: no curve.
+      ax: to draw into, with a colour bar beside it; None: a figure of its own.
+      legend: whether to draw one.
+
+    Returns:
+      What was drawn; `data_` has `cells`, with `median`, `n` and the spread over runs.
+    """
+    grouped = runs.groupby([x, y])[column]
+    cells = grouped.agg(median="median", n="size", spread="std").reset_index()
+    cells = cells.assign(censored=False)
+    low, high = cells["median"].min(), cells["median"].max()
+    wide = low > 0 and high / low > 100
+    norm = LogNorm(low, high) if wide else Normalize(low, high if high > low else low + 1)
+    data = {"cells": cells, **_boundary_data(boundary, x, y)}
+    with one_panel(ax, legend, HEIGHT) as place:
+        mesh, grid = _map(place.axes, cells, x, y, cells["median"], norm, "viridis")
+        _annotate(place.axes, cells, mesh, grid, lambda cell: f"{cell.median:.2g}")
+        _draw_boundary(place.axes, grid, boundary)
+        _bar(place, mesh, f"median {column.replace('_', ' ')}")
+        handles = _boundary_handles(boundary) + _no_runs(cells, x, y)
+        return place.drawn(_title(f"{column} map", cells, x, y), data, handles)
