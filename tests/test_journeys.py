@@ -65,7 +65,7 @@ def maximum(task: Maximum) -> Dataset:
 }
 METRIC = {
     "training/loop.py": [
-        ("    measures: instruments.Measures\n", "    loss_gap: jax.Array\n    measures: instruments.Measures\n"),
+        ("    measures: measures.Measures\n", "    loss_gap: jax.Array\n    measures: measures.Measures\n"),
         ("            measures=", "            loss_gap=on_test.loss - on_train.loss,\n            measures="),
     ],
     "results/schema.py": [('    "train_accuracy_true",\n', '    "train_accuracy_true",\n    "loss_gap",\n')],

@@ -19,6 +19,7 @@ import grokjax
 from grokjax import ConfigError, Mask, SnapshotSchedule, StartFrom
 from grokjax.engine import lanes as lanes_module
 from grokjax.engine import plan
+from grokjax.engine.compiling import modes
 from grokjax.training.spec import spec_of
 
 TRITON = "__gpu$xla.gpu.triton"
@@ -67,7 +68,7 @@ def lowered(spec, *platforms, lanes=2):
     mesh = jax.make_mesh((1,), ("lanes",), devices=jax.devices()[:1])
     sharding = NamedSharding(mesh, PartitionSpec("lanes"))
     programs = lanes_module.traced_programs(spec, 2, lanes, sharding)
-    with lanes_module.modes(spec):
+    with modes(spec):
         return {
             platform: [
                 read(program.lower(lowering_platforms=(platform,)).as_text())

@@ -199,21 +199,23 @@ def test_a_regular_polygon_has_ties_and_no_dimension():
     points = jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=1), jnp.float32)
     dimension, ties = spectra.two_nn(points)
     assert np.isnan(dimension) and ties > 50
-    dimension, ties = spectra.two_nn(jnp.concatenate([jax.random.normal(jax.random.key(0), (9, 3))] * 2))
+    dimension, ties = spectra.two_nn(
+        jnp.concatenate([jax.random.normal(jax.random.key(0), (9, 3))] * 2)
+    )
     assert np.isnan(dimension) and ties == 18
 
 
 def gromov(p=23, kinds=5, dtype=jnp.float32):
     """The network of Gromov 2023: quadratic units of every frequency, phases on a grid."""
     phases = 2 * np.pi * np.arange(kinds) / kinds
-    k, one, two = (
-        x.reshape(-1) for x in np.meshgrid(np.arange(1, (p + 1) // 2), phases, phases)
-    )
+    k, one, two = (x.reshape(-1) for x in np.meshgrid(np.arange(1, (p + 1) // 2), phases, phases))
     angle = 2 * np.pi * np.arange(p)[:, None] * k / p
     first = np.stack([np.cos(angle + one), np.cos(angle + two)])
     last = np.cos(angle + one + two).T
     params = {"embed": {"weight": first}, "unembed": {"weight": last}}
-    model = MLP(layers=1, mlp_width=len(k), token_inputs="one_hot", activation="square", biases=False)
+    model = MLP(
+        layers=1, mlp_width=len(k), token_inputs="one_hot", activation="square", biases=False
+    )
     return model, jax.tree.map(lambda x: jnp.asarray(x, dtype), params), len(k)
 
 

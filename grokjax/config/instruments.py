@@ -42,6 +42,12 @@ def _no_group(task: Task) -> str | None:
     return f"the table of {task.kind} with these fields is that of no group"
 
 
+def _not_one_class(task: Task) -> str | None:
+    if task.target_kind == "classes":
+        return None
+    return f"the rows of {task.kind} do not ask for one class"
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Norms(Instrument):
     """Norms ‖w‖₂ and ‖w‖∞ by role, and the entropy of the weights' absolute values.
@@ -81,6 +87,9 @@ class Numerics(Instrument):
     kind: ClassVar[str] = "numerics"
     cadence: ClassVar[Cadence] = "table"
 
+    def why_not(self, task: Task, model: Model) -> str | None:
+        return _not_one_class(task)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Efficiency(Instrument):
@@ -98,6 +107,9 @@ class Efficiency(Instrument):
 
     def check(self) -> None:
         require(all(s > 0 for s in self.scales), "scales", self.scales, "give positive factors")
+
+    def why_not(self, task: Task, model: Model) -> str | None:
+        return _not_one_class(task)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -172,9 +184,11 @@ class Cosets(Instrument):
     cadence: ClassVar[Cadence] = "snapshots"
 
     def why_not(self, task: Task, model: Model) -> str | None:
-        if task.group_table and task.operands and max(task.operands) <= 120:
-            return None
-        return _no_group(task) or "its group has more than 120 elements"
+        if task.group_table == "cyclic":
+            return "its group is cyclic, whose structure Fourier shows"
+        if task.operands and max(task.operands) > 120:
+            return "its group has more than 120 elements"
+        return _no_group(task)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -276,9 +290,7 @@ class Probes(Instrument):
         require(self.ridge > 0, "ridge", self.ridge, "give a positive penalty")
 
     def why_not(self, task: Task, model: Model) -> str | None:
-        if task.target_kind == "classes":
-            return None
-        return f"the rows of {task.kind} do not ask for one class"
+        return _not_one_class(task)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -332,6 +344,10 @@ class Ablations(Instrument):
 
     kind: ClassVar[str] = "ablations"
     cadence: ClassVar[Cadence] = "snapshots"
+
+    def why_not(self, task: Task, model: Model) -> str | None:
+        known = task.target_kind == "classes" and hasattr(model, "mlp_width")
+        return None if known else "it needs one class a row, and a transformer or an MLP"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from grokjax.training.spec import Spec
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
-CompilerOptions = Mapping[str, Mapping[str, str | bool | float]]
+CompilerOptions = dict[str, Mapping[str, str | bool | float]]
 """Platform → options of its compiler."""
 COMPILER_OPTIONS: CompilerOptions = {
     "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""},

@@ -57,8 +57,6 @@ def score(observed: Observed, logits: jax.Array, rows: np.ndarray | None = None)
 @measured.register
 def ablations(_: Ablations, observed: Observed) -> dict[str, Any]:
     """Change of scores without layers, heads, groups of hidden units, and single ones."""
-    if observed.outputs.ndim != 2 or observed.dataset.real:
-        return {}
     layout = models.plain_layout(observed.model, observed.dataset)
     plain = dataclasses.replace(observed, layout=layout)
     whole = score(plain, plain.outputs)

@@ -83,7 +83,9 @@ def _symmetricity(observed: Observed, samples: int) -> jax.Array:
             jnp.asarray(rows),
             ablations={"embedded": {"keep": jnp.ones((), added.dtype), "fill": added}},
         )
-        return outputs[jnp.arange(len(rows)), classes].sum()
+        # Compared and not indexed: the gradient of an index is a scatter without an order.
+        is_chosen = np.arange(outputs.shape[1])[None] == classes[:, None]
+        return jnp.sum(jnp.where(is_chosen, outputs, 0))
 
     # A row's logit depends on its own embeddings alone, so the gradient of the sum has them all.
     gradient = jax.grad(logits)(jnp.zeros(shape, observed.params["embed"].dtype))
