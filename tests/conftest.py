@@ -93,9 +93,14 @@ def tiny():
 
 
 @pytest.fixture
-def small_ticks(monkeypatch):
-    """Several segments a run, so that lanes are refilled at different moments, two a commit."""
+def small_segments(monkeypatch):
+    """Several segments a run, so that lanes are refilled at different moments; commits are rare."""
     monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.006)
+
+
+@pytest.fixture
+def small_ticks(monkeypatch, small_segments):
+    """As small segments, two a commit."""
     monkeypatch.setattr(plan, "TICK_SECONDS", 0.012)
 
 

@@ -6,7 +6,6 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -329,7 +328,11 @@ def test_a_signal_stops_after_a_commit(tmp_path, number, status):
     long = GOOD.replace("steps=20", "steps=2_000_000")
     (tmp_path / "long.py").write_text(HEADER + long)
     command = [sys.executable, "-m", "grokjax.sweep", "long.py", "--json"]
-    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": os.environ | QUICK_PROCESS}
+    both = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+        "env": os.environ | QUICK_PROCESS,
+    }
     with subprocess.Popen(command, cwd=tmp_path, text=True, **both) as process:
         for line in process.stdout:
             if line.startswith("{") and json.loads(line)["run_steps"] > 0:
