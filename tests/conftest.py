@@ -1,6 +1,7 @@
 """Small experiments that the tests share."""
 
 import dataclasses
+import gc
 import os
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import grokjax
 from grokjax import tasks
 from grokjax.engine import plan
 from grokjax.engine.plan import Run
+from grokjax.figures import style
 
 # Sweeps would make every core a device; programs for one compile faster. Several devices are
 # tested in processes of their own.
@@ -20,6 +22,17 @@ jax.config.update("jax_num_cpu_devices", 1)
 jax.config.update("jax_disable_most_optimizations", True)
 # A shape that grows an axis in silence is a mistake until the code says that it is not.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tracing makes millions of objects that stay; looking for cycles among all of them as often as
+# Python does by default takes a sixth of the tests' time.
+gc.set_threshold(50_000, 10, 10)
+
+QUICK_PROCESS = {
+    "JAX_NUM_CPU_DEVICES": "1",
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+}
+"""The same for a process that a test starts whose subject is not how a program is optimised."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -52,6 +65,22 @@ def no_compilation_cache():
 
 
 @pytest.fixture
+def quick_figures(monkeypatch):
+    """Figures are drawn, but their files stay empty: to fill them takes most of a report's time."""
+
+    def save(figure, folder, name):
+        folder.mkdir(parents=True, exist_ok=True)
+        with style.paper():
+            figure.draw_without_rendering()
+        paths = [folder / f"{name}.{kind}" for kind in ("png", "pdf")]
+        for path in paths:
+            path.touch()
+        return paths
+
+    monkeypatch.setattr(style, "save", save)
+
+
+@pytest.fixture
 def tiny():
     """A run that takes milliseconds a hundred steps."""
     return grokjax.Experiment(
@@ -64,9 +93,14 @@ def tiny():
 
 
 @pytest.fixture
-def small_ticks(monkeypatch):
-    """Several segments a run, so that lanes are refilled at different moments, two a commit."""
+def small_segments(monkeypatch):
+    """Several segments a run, so that lanes are refilled at different moments; commits are rare."""
     monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.006)
+
+
+@pytest.fixture
+def small_ticks(monkeypatch, small_segments):
+    """As small segments, two a commit."""
     monkeypatch.setattr(plan, "TICK_SECONDS", 0.012)
 
 

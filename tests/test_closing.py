@@ -72,7 +72,7 @@ def test_figures_of_any_sweep(drawn, data, metric):
 TABLE = "Table([[a, b] for a in range(5) for b in range(5)], [(a + b) % 5 for a in range(5) for b in range(5)])"
 GRIDS = {
     "three axes": "grid(weight_decay=[.1, 1.], train_fraction=[.4, .6], learning_rate=[1e-3, 3e-3, 1e-2], seed=range(2))",
-    "words": 'grid(activation=["relu", "gelu"], weight_decay=[.1, 1.], seed=range(3))',
+    "words": 'grid(op=["add", "sub"], weight_decay=[.1, 1.], seed=range(3))',
     "optimisers": 'grid({"optimizer": [SGD(), SGD(momentum=0.9), Adam(b2=0.999), AdamW(b2=0.999)],'
     ' "optimizer.learning_rate": [0.1, 0.01], "optimizer.weight_decay": [0.0, 0.1], "seed": [42]})',
     "absent": 'grid({"batch_size": [None, 10]}, seed=range(2))',
@@ -88,7 +88,11 @@ GRIDS = {
         for c in GRIDS
     ],
 )
-def test_a_sweep_of_any_shape_ends_well_with_all_it_has(tmp_path, monkeypatch, capfd, case):
+def test_a_sweep_of_any_shape_ends_well_with_all_it_has(
+    tmp_path, monkeypatch, capfd, request, case
+):
+    if case != "one":
+        request.getfixturevalue("quick_figures")
     monkeypatch.chdir(tmp_path)
     task = 'ModularArithmetic("sub", p=7)' if case != "optimisers" else TABLE
     (tmp_path / "shape.py").write_text(

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from conftest import QUICK_PROCESS
 from sweep_folder import synthetic_results
 
 FILE = """
@@ -34,8 +35,9 @@ def words(*arguments):
 def first_line_of(folder, *arguments):
     """What `| head -1` sees, the exit status behind it, and what standard error has."""
     with subprocess.Popen(
-        words(*arguments), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        words(*arguments), cwd=folder, env=os.environ | QUICK_PROCESS,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
         line = process.stdout.readline()
         process.stdout.close()
         said = process.stderr.read()
@@ -89,8 +91,9 @@ def test_figures_are_written_when_the_reader_has_gone(results):
 def test_a_full_device_is_one_sentence_and_stops_nothing(folder, arguments):
     with Path("/dev/full").open("w") as device:
         done = subprocess.run(
-            words(*arguments), cwd=folder, stdout=device, stderr=subprocess.PIPE, text=True
-        )
+            words(*arguments), cwd=folder, env=os.environ | QUICK_PROCESS,
+            stdout=device, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
     assert done.returncode == 0
     assert done.stderr.count("\n") == 1
     assert "standard output: No space left on device" in done.stderr
@@ -114,7 +117,7 @@ def interrupted(folder, script, *arguments):
     )
     with subprocess.Popen(
         [sys.executable, "-u", "-c", run, *arguments],
-        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env=os.environ | QUICK_PROCESS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         while (line := process.stdout.readline()) and line != "here\n":
             pass

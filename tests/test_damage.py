@@ -69,7 +69,13 @@ DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("case", DAMAGES)
+REPEATED = ("runs remove first", "runs truncate second", "curves remove all", "curves flip first")
+"""Damages that happen to the other table as well."""
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] * (c in REPEATED)) for c in DAMAGES]
+)
 def test_lost_rows_of_an_unfinished_sweep_are_noticed_and_trained_again(unfinished, tmp_path, case):
     name, how, which = DAMAGES[case]
     experiment, place = unfinished
@@ -197,8 +203,18 @@ def test_damaged_arrays_of_a_checkpoint_are_never_gone_on_from(tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["runs", "curves"])
-@pytest.mark.parametrize("how", [flip, truncate, remove])
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("runs", flip),
+        ("curves", truncate),
+        ("runs", remove),
+        *(
+            pytest.param(name, how, marks=pytest.mark.slow)
+            for name, how in (("curves", flip), ("runs", truncate), ("curves", remove))
+        ),
+    ],
+)
 def test_a_damaged_table_of_a_finished_sweep_is_named(unfinished, tmp_path, name, how):
     experiment, place = unfinished
     folder = shutil.copytree(place / "whole", tmp_path / "sweep")

@@ -30,7 +30,7 @@ def swept(experiment, lanes, **axes):
     return grokjax.run(dataclasses.replace(experiment, sweep=grokjax.grid(**axes)), lanes=lanes)
 
 
-def test_lane_neighbours_and_moment_of_entry_change_no_bit(tiny, small_ticks):
+def test_lane_neighbours_and_moment_of_entry_change_no_bit(tiny, small_segments):
     reference = curve(swept(tiny, 2, seed=[3, 4]), seed=3)
     others = {
         "another lane": swept(tiny, 2, seed=[4, 3]),
@@ -45,7 +45,7 @@ def test_lane_neighbours_and_moment_of_entry_change_no_bit(tiny, small_ticks):
 
 def test_adding_cells_changes_no_other_run(tiny):
     few = swept(tiny, 2, seed=[0, 1], train_fraction=[0.5])
-    many = swept(tiny, 2, seed=[0, 1, 2], train_fraction=[0.3, 0.5, 0.9], weight_decay=[0.5, 2.0])
+    many = swept(tiny, 2, seed=[0, 1, 2], train_fraction=[0.5, 0.9], weight_decay=[0.5, 2.0])
     for seed in (0, 1):
         fields = {"seed": seed, "train_fraction": 0.5, "weight_decay": 0.5}
         np.testing.assert_array_equal(curve(many, **fields), curve(few, **fields))
@@ -121,7 +121,7 @@ def test_everything_numeric_sweeps_in_one_compilation(tiny, no_compilation_cache
             "train_fraction": 0.488 + 0.001 * k,
             "seed": k,
             "split_seed": 2 * k,
-            "steps": 200 + 10 * k,
+            "steps": 40 + 10 * k,
         }
         for k in range(12)
     ]
@@ -146,7 +146,7 @@ def test_everything_numeric_sweeps_in_one_compilation(tiny, no_compilation_cache
     assert counts[0] == counts[1] >= 2  # filling the lanes, and a segment
 
 
-def test_a_diverged_run_ends_and_leaves_its_neighbours_alone(tiny, small_ticks):
+def test_a_diverged_run_ends_and_leaves_its_neighbours_alone(tiny, small_segments):
     healthy = curve(swept(tiny, 2, seed=[3, 4]), seed=3)
     mixed = swept(tiny, 2, seed=[3], learning_rate=[1e-2, 1e30])
     np.testing.assert_array_equal(curve(mixed, learning_rate=1e-2), healthy)

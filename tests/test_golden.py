@@ -86,7 +86,14 @@ def losses(case):
     return np.asarray(train.lower(state).compile(QUICKLY)(state))
 
 
-@pytest.mark.parametrize("name", sorted(GOLDEN))
+REPEATED = {f"pre_ln/cross_entropy/{name}" for name in ("adam", "sgd", "muon")}
+"""Optimisers that the causal network is trained by as well."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n in REPEATED)) for n in sorted(GOLDEN)],
+)
 def test_fifty_steps_agree_with_pytorch(name):
     with jax.enable_x64(True):
         found = losses(data.CASES[name])

@@ -56,6 +56,10 @@ def variants():
     return [dict(zip(names, values, strict=True)) for values in products] + others
 
 
+REPEATED = {1, 2, 4, 7}
+"""Of the product: the others have every pair of readout, mask and number of layers."""
+
+
 def loss_and_gradient(spec, layout, rows):
     """A function of parameters: the mean loss of some rows, and its gradient as one vector."""
     targets = jnp.asarray(tasks.build(spec.task).targets)[rows]
@@ -79,7 +83,10 @@ def quick(spec, layout, rows):
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [(options, FORMATS[i % 3]) for i, options in enumerate(variants())],
+    [
+        pytest.param(options, FORMATS[i % 3], marks=[pytest.mark.slow] * (i in REPEATED))
+        for i, options in enumerate(variants())
+    ],
     ids=str,
 )
 def test_values_and_gradients_equal_the_plain_ones(tiny, options, text):
@@ -101,7 +108,11 @@ def test_values_and_gradients_equal_the_plain_ones(tiny, options, text):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"layers": 2, "norm": "pre"}, {"layers": 2, "causal": False, "readout": "mean"}],
+    [
+        {},
+        pytest.param({"layers": 2, "norm": "pre"}, marks=pytest.mark.slow),
+        {"layers": 2, "causal": False, "readout": "mean"},
+    ],
     ids=str,
 )
 def test_float32_is_as_close_to_float64_as_the_plain_way(tiny, options):
@@ -222,7 +233,7 @@ def test_gradients_can_be_differentiated_once_more(tiny):
         np.testing.assert_allclose(a, (b - c) / 2e-6, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.parametrize("tiles", [2, 3, 8])
+@pytest.mark.parametrize("tiles", [pytest.param(2, marks=pytest.mark.slow), 3, 8])
 def test_tiles_change_nothing_but_rounding(tiny, tiles):
     experiment = in_float64(tiny)
     hp, whole = hparams(experiment), spec_of(experiment)

@@ -94,16 +94,22 @@ def check(found):
 
 
 NETWORKS = [word for word in WORDS if word.split(":")[0] in ("model", "loss")]
+TELLING = ("model: mlp", "model: transformer", "model: transformer uniform", "loss: cross_entropy")
+"""Where kernels for float32 would be."""
 
 
+# Without the loop between log points, which repeats the update that stands alone.
+@pytest.mark.parametrize("log_every", [1, pytest.param(10, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("word", WORDS)
-def test_a_word_is_lowered_for_accelerators(word):
-    check(lowered(in_dtypes(WORDS[word], "float32"), "cuda", "tpu"))
+def test_a_word_is_lowered_for_accelerators(word, log_every):
+    check(lowered(in_dtypes(WORDS[word], "float32", log_every=log_every), "cuda", "tpu"))
 
 
-@pytest.mark.parametrize("word", NETWORKS)
+@pytest.mark.parametrize(
+    "word",
+    [pytest.param(w, marks=[] if w in TELLING else [pytest.mark.slow]) for w in NETWORKS],
+)
 def test_a_word_in_float64_is_lowered_for_gpus(word):
-    # Without the loop between log points, which repeats the update that stands alone.
     found = lowered(in_dtypes(WORDS[word], "float64", log_every=1), "cuda")
     check(found)
     assert not any(program.custom_calls for program in found["cuda"])  # kernels are for float32

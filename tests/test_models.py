@@ -200,9 +200,9 @@ def test_init_scale_leaves_the_gains_of_norms_at_one(tiny):
 
 
 def test_float64_starts_from_the_same_network_as_float32(tiny):
-    single = to_numpy(training.init(spec_of(tiny), hparams(tiny)).params)
+    single = to_numpy(fast_init(spec_of(tiny))(hparams(tiny)).params)
     double = in_float64(tiny)
     with jax.enable_x64(True):
-        twice = to_numpy(training.init(spec_of(double), hparams(double)).params)
+        twice = to_numpy(fast_init(spec_of(double))(hparams(double)).params)
     jax.tree.map(np.testing.assert_array_equal, single, twice)
     assert {leaf.dtype for leaf in jax.tree.leaves(twice)} == {np.dtype("float64")}

@@ -99,7 +99,9 @@ def test_a_refined_sweep_with_donors_dies_between_part_and_checkpoint(small_tick
         assert_same_tables(tmp_path / f"{n}", tmp_path / "whole")
 
 
-def test_failed_runs_with_donors_are_trained_again_where_the_grid_has_them(given, tmp_path, broken):
+def test_failed_runs_with_donors_are_trained_again_where_the_grid_has_them(
+    given, small_ticks, tmp_path, broken
+):
     experiment = with_donors(given, "start")
     failed = grokjax.run(experiment, tmp_path / "sweep", lanes=2).runs
     assert (failed["status"] == "failed").sum() == 3
@@ -111,7 +113,9 @@ def test_failed_runs_with_donors_are_trained_again_where_the_grid_has_them(given
     assert_same_rows(tmp_path / "sweep", tmp_path / "fresh")
 
 
-def test_a_donor_that_is_gone_is_refused_and_a_finished_sweep_stays_finished(given, tmp_path):
+def test_a_donor_that_is_gone_is_refused_and_a_finished_sweep_stays_finished(
+    given, small_ticks, tmp_path
+):
     donor = shutil.copytree(given, tmp_path / "donor")
     experiment = with_donors(donor, "start")
     grokjax.run(experiment, tmp_path / "sweep", lanes=2)

@@ -34,7 +34,7 @@ def wide(tiny):
 
 
 def test_a_sweep_that_runs_says_how_much_is_in_and_marks_what_waits(
-    wide, small_ticks, tmp_path, capsys
+    wide, small_ticks, tmp_path, capsys, quick_figures
 ):
     folder = tmp_path / "sweep"
     results = stopped(wide, folder, lambda progress: progress.finished >= 4)
@@ -70,7 +70,9 @@ def test_before_the_first_run_has_ended_there_are_curves(wide, small_ticks, tmp_
     assert len(json.loads(capsys.readouterr().out)["running"]) == len(running)
 
 
-def test_watching_ends_with_the_sweep(wide, small_ticks, tmp_path, capsys, monkeypatch):
+def test_watching_ends_with_the_sweep(
+    wide, small_ticks, tmp_path, capsys, monkeypatch, quick_figures
+):
     folder = tmp_path / "sweep"
     stopped(wide, folder, lambda progress: progress.finished >= 2)
 
@@ -86,7 +88,9 @@ def test_watching_ends_with_the_sweep(wide, small_ticks, tmp_path, capsys, monke
     assert phase.main([str(folder), "--watch", "0"]) == 2
 
 
-def test_other_thresholds_are_those_that_a_sweep_by_them_would_have(wide, tmp_path, capsys):
+def test_other_thresholds_are_those_that_a_sweep_by_them_would_have(
+    wide, tmp_path, capsys, quick_figures
+):
     task = grokjax.ModularArithmetic("add", p=7)
     few = dataclasses.replace(wide, task=task, sweep=grid(seed=[0, 1], train_fraction=[0.8]))
     other = Thresholds(memorised=0.9, grokked=0.3)

@@ -26,8 +26,14 @@ def uninterrupted(tmp_path_factory):
     return tmp_path_factory.mktemp("whole") / "sweep"
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("n", range(1, 18, 3))
+@pytest.mark.parametrize(
+    ("n", "after"),
+    [
+        pytest.param(n, after, marks=[pytest.mark.slow] * (after == n % 2))
+        for n in range(1, 18, 3)
+        for after in (False, True)
+    ],
+)
 def test_a_crash_at_any_write_resumes_to_the_same_bits(
     tiny, small_ticks, tmp_path, uninterrupted, n, after
 ):

@@ -17,6 +17,7 @@ from grokjax.training.data import permutation, split, splits
 from grokjax.training.spec import row_bucket, spec_of
 
 both_parts = jax.jit(split, static_argnums=0)
+init = jax.jit(training.init, static_argnums=0)
 
 
 def split_rows(experiment):
@@ -71,10 +72,10 @@ def test_rows_of_metrics_describe_the_network_of_their_step(tiny):
     experiment = in_float64(tiny)
     spec, hp, table = spec_of(experiment), hparams(experiment), tasks.build(experiment.task)
     with jax.enable_x64(True):
-        state = training.init(spec, hp)
+        state = init(spec, hp)
         _, metrics, _ = jax.jit(lambda s: training.segment(spec, 3, hp, s))(state)
         states = [state]
-        train, _ = splits(spec, hp)
+        train, _ = jax.jit(splits, static_argnums=0)(spec, hp)
         step = jax.jit(lambda s: training.step(spec, hp, train, s)[0])
         for _ in range(2 * spec.log_every + 1):
             states.append(step(states[-1]))
@@ -104,7 +105,7 @@ def test_padding_changes_nothing_but_rounding(tiny):
     with jax.enable_x64(True):
         for spec in (padded, exact):
             run = jax.jit(lambda s, spec=spec: training.segment(spec, 10, hp, s))
-            curves.append(to_numpy(run(training.init(spec, hp))[1].columns()))
+            curves.append(to_numpy(run(init(spec, hp))[1].columns()))
     for name, values in curves[0].items():
         np.testing.assert_allclose(values, curves[1][name], rtol=1e-9, err_msg=name)
 

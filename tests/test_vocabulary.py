@@ -106,9 +106,18 @@ def test_a_word_of_the_vocabulary(word):
 
 
 GRADIENTS = [word for word in WORDS if word.split(":")[0] in ("task", "model", "loss", "own")]
+REPEATED = {
+    word
+    for word in GRADIENTS
+    if word.startswith("task")
+    and (WORDS[word].model, WORDS[word].loss) == (vocabulary.BASE.model, vocabulary.BASE.loss)
+}
+"""Tasks whose network and loss are those of another word."""
 
 
-@pytest.mark.parametrize("word", GRADIENTS)
+@pytest.mark.parametrize(
+    "word", [pytest.param(w, marks=[pytest.mark.slow] * (w in REPEATED)) for w in GRADIENTS]
+)
 def test_the_gradient_is_that_of_the_loss(word):
     """Along a random direction, against a central difference in float64."""
     experiment = WORDS[word].resolved()

@@ -35,7 +35,11 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
+PARAMS = [pytest.param("transformer", marks=pytest.mark.slow), *list(SETTINGS)[1:]]
+"""The plain transformer is in the one that changes, too."""
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def swept(request, tmp_path_factory):
     """A sweep with snapshots, and the folder of its results."""
     experiment = grokjax.Experiment(
