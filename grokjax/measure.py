@@ -172,15 +172,12 @@ def _instruments(
     asked: list[str] | None, experiment: Experiment | None
 ) -> Sequence[Instrument] | None:
     """The instruments that the command line names, those of the experiment, or None."""
-    from grokjax import config
-    from grokjax.config import ConfigError
+    from grokjax.config import INSTRUMENTS, ConfigError
     from grokjax.config.synonyms import suggestion
 
     if asked is None:
         return (experiment.instruments or None) if experiment else None
-    kinds: dict[str, type[Instrument]] = {
-        getattr(config, name).kind: getattr(config, name) for name in config.instruments.__all__
-    }
+    kinds = INSTRUMENTS
     own = {one.kind.split(":")[-1]: one for one in experiment.instruments} if experiment else {}
     if asked == ["all"]:
         return [*(kind() for kind in kinds.values() if kind.kind not in own), *own.values()]

@@ -164,7 +164,7 @@ def _measured(summary: Summary, run_ids: list[str]) -> dict[str, Any] | None:
     wide = wide[wide["run_id"].isin(run_ids)]
     if wide.empty:
         return None
-    every = [name for name in wide if name not in ("run_id", "step")]
+    every = [str(name) for name in wide if name not in ("run_id", "step")]
     names = [name for name in HEADLINE if name in every]
     names += [name for name in every if name not in names and wide[name].nunique() > 1]
     names = names[:MOST_MEASURES]

@@ -50,7 +50,7 @@ GROUP = Experiment(
 )
 KEY = ["run_id", "step", "instrument", "part"]
 TABLE = (Norms(), Trajectory(), Fourier())
-EVERY = {getattr(config, name).kind: getattr(config, name) for name in config.instruments.__all__}
+EVERY = config.INSTRUMENTS
 QUICK = {
     "hessian": {"order": 4, "top": 2, "probes": 2, "density": 2},
     "learning_coefficient": {"chains": 2, "draws": 5, "burn_in": 2},

@@ -6,7 +6,7 @@ Wide measures are those of `Results.measures_wide`, joined with nothing.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -101,9 +101,9 @@ def embedding_spectrum(results: Results, run_id: str) -> pd.DataFrame:
     Raises:
       ConfigError: there is no embedding of residues.
     """
-    row = results.runs.set_index("run_id").loc[run_id]
+    row: Any = results.runs.set_index("run_id").loc[run_id]
     steps = results.snapshots.loc[results.snapshots["run_id"] == run_id, "step"]
-    modulus = row.get("p")
+    modulus: Any = row.get("p")
     found = []
     for step in sorted(steps):
         embed = results.snapshot(run_id, int(step)).get("embed")

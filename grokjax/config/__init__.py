@@ -18,6 +18,7 @@ from grokjax.config import (
     groups,
     images,
     instruments,
+    landscape,
     losses,
     masks,
     modifiers,
@@ -31,6 +32,7 @@ from grokjax.config import (
     rows,
     sequences,
     snapshots,
+    structures,
     thresholds,
     transformer,
 )
@@ -43,6 +45,7 @@ from grokjax.config.fields import *
 from grokjax.config.groups import *
 from grokjax.config.images import *
 from grokjax.config.instruments import *
+from grokjax.config.landscape import *
 from grokjax.config.losses import *
 from grokjax.config.masks import *
 from grokjax.config.modifiers import *
@@ -56,6 +59,7 @@ from grokjax.config.regression import *
 from grokjax.config.rows import *
 from grokjax.config.sequences import *
 from grokjax.config.snapshots import *
+from grokjax.config.structures import *
 from grokjax.config.thresholds import *
 from grokjax.config.transformer import *
 
@@ -69,6 +73,7 @@ __all__ += fields.__all__
 __all__ += groups.__all__
 __all__ += images.__all__
 __all__ += instruments.__all__
+__all__ += landscape.__all__
 __all__ += losses.__all__
 __all__ += masks.__all__
 __all__ += modifiers.__all__
@@ -82,8 +87,16 @@ __all__ += regression.__all__
 __all__ += rows.__all__
 __all__ += sequences.__all__
 __all__ += snapshots.__all__
+__all__ += structures.__all__
 __all__ += thresholds.__all__
 __all__ += transformer.__all__
+
+INSTRUMENTS: dict[str, type[Instrument]] = {
+    getattr(room, name).kind: getattr(room, name)
+    for room in (instruments, structures, landscape)
+    for name in room.__all__
+}
+"""Kind → the instrument, of all that come with grokjax."""
 
 RENAMED = {
     "Group": "FiniteGroup",

@@ -21,8 +21,8 @@ from typing import Any
 import jax
 import pandas as pd
 
-from grokjax import config, weights
-from grokjax.config import ConfigError, Experiment, Instrument
+from grokjax import weights
+from grokjax.config import INSTRUMENTS, ConfigError, Experiment, Instrument
 from grokjax.config.coercion import require
 from grokjax.config.fields import leaves
 from grokjax.display import duration
@@ -118,7 +118,7 @@ def applicable(instruments: Sequence[Instrument] | None, run: Experiment) -> tup
     Raises:
       ConfigError: what is asked for one by one has nothing to measure.
     """
-    every = [getattr(config, name)() for name in config.instruments.__all__]
+    every = [kind() for kind in INSTRUMENTS.values()]
     asked = [i for i in every if i.cadence != "snapshots"] if instruments is None else instruments
     reasons = {one.kind: one.why_not(run.task, run.model) for one in asked}
     fitting = tuple(one for one in asked if reasons[one.kind] is None)
@@ -236,14 +236,14 @@ def _batches(
         yield Batches(spec, left, wants, networks)
 
 
-def _asked(row: pd.Series, steps: Collection[int | str]) -> set[int]:
+def _asked(row: Any, steps: Collection[int | str]) -> set[int]:
     """The steps of a run that are asked for; a moment that has not come is none."""
     columns = {"t_mem": "t_mem", "t_grok": "t_grok", "end": "last_step"}
     unknown = [step for step in steps if not str(step).isdigit() and step not in columns]
     remedy = "give updates, t_mem, t_grok or end"
     require(not unknown, "steps", ", ".join(map(str, unknown)), remedy)
     values = [row[columns[str(step)]] if step in columns else step for step in steps]
-    return {int(value) for value in values if pd.notna(value)}
+    return {int(value) for value in values if not pd.isna(value)}
 
 
 def _meter(batches: Batches) -> Meter:

@@ -115,7 +115,7 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
 
 def _made_ours(path: Path, arrays: Mapping[str, np.ndarray], name: str, how: Any) -> np.ndarray:
     """An array of a file as an entry of the names says."""
-    told = {"name": how} if isinstance(how, str) else dict(how)
+    told: dict[str, Any] = {"name": how} if isinstance(how, str) else dict(how)
     if unknown := sorted(told.keys() - set(HOW)):
         raise ConfigError(
             f"names, {name}: {', '.join(unknown)} is not known, say {', '.join(HOW)}."

@@ -19,7 +19,7 @@ from grokjax.config import Instrument
 from grokjax.engine import compiling, donors
 from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Program, Run
-from grokjax.training import points
+from grokjax.training import loop, points
 from grokjax.training.points import Point
 from grokjax.training.spec import Spec, of_table, shapes
 
@@ -66,9 +66,7 @@ class Meter:
         self._spec, self.at_once = spec, at_once
         self._sharding = compiling.sharding(devices)
         state = donors.state_shapes(spec)
-        step = jax.ShapeDtypeStruct((), np.dtype("int32"))
-        optimizer = state.optimizer if with_optimizer else None
-        self._point = Point(step, state.params, optimizer, state.params if with_end else None)
+        self._point = _shapes(state, with_optimizer, with_end)
         self._program = _compiled(spec, instruments, at_once, devices, with_optimizer, with_end)
 
     def measure(self, networks: Sequence[Captured]) -> list[Measured]:
@@ -102,7 +100,7 @@ class Meter:
 
     def _filled(self, network: Captured) -> Point:
         """A captured network as the program takes it."""
-        tree = {"params": self._point.params}
+        tree: dict[str, Any] = {"params": self._point.params}
         if self._point.optimizer is not None:
             tree["optimizer"] = self._point.optimizer
         arrays = donors.filled(tree, network.arrays)
@@ -131,6 +129,13 @@ def traced(
     )
 
 
+def _shapes(state: loop.State, with_optimizer: bool, with_end: bool) -> Point:
+    """The shapes of a captured network, from those of a run's state."""
+    step: Any = jax.ShapeDtypeStruct((), np.dtype("int32"))
+    optimizer = state.optimizer if with_optimizer else None
+    return Point(step, state.params, optimizer, state.params if with_end else None)
+
+
 @functools.lru_cache(maxsize=32)
 def _compiled(
     spec: Spec,
@@ -141,9 +146,7 @@ def _compiled(
     with_end: bool,
 ) -> jax.stages.Compiled:
     state, sharding = donors.state_shapes(spec), compiling.sharding(devices)
-    step = jax.ShapeDtypeStruct((), np.dtype("int32"))
-    optimizer = state.optimizer if with_optimizer else None
-    point = Point(step, state.params, optimizer, state.params if with_end else None)
+    point = _shapes(state, with_optimizer, with_end)
     program = traced(spec, instruments, point, at_once, sharding)
     return compiling.compiled(spec, program, sharding, compiling.COMPILER_OPTIONS)
 

@@ -155,7 +155,7 @@ def _measures(shown: Shown) -> Drawings:
 
 def _progress(summary: Summary, wide: pd.DataFrame, run_id: str) -> Drawn:
     """The progress measures of one run."""
-    row = summary.runs.set_index("run_id").loc[run_id]
+    row: Any = summary.runs.set_index("run_id").loc[run_id]
     curve = summary.results.curves_of(run_id, ["step", "train_loss", "test_loss"])
     phases = progress.phases(curve, row["t_mem"], row["t_grok"])
     return instruments.progress_plot(curve, wide[wide["run_id"] == run_id], phases)

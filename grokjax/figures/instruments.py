@@ -65,8 +65,8 @@ def progress_plot(
     with one_panel(ax, legend, 2.6) as place:
         axis, handles = place.axes, list[Any]()
         shown = phases if phases is not None else pd.DataFrame(columns=["phase", "start", "end"])
-        for phase in shown.itertuples():
-            axis.axvspan(max(phase.start, first), phase.end, color=SHADES[phase.phase], lw=0)
+        for name, start, end in zip(shown["phase"], shown["start"], shown["end"], strict=True):
+            axis.axvspan(max(start, first), end, color=SHADES[name], lw=0)
         for name, (text, colour, dashes) in LOSSES.items():
             of_loss = losses[(losses["loss"] == name) & (losses["step"] > 0)].sort_values("step")
             values = of_loss["value"].clip(lower=SMALLEST_LOSS)
@@ -289,7 +289,7 @@ def path_plot(
         bar = place.figure.colorbar(dots, ax=left, label="step", pad=0.02)
         low, high = 10 ** order.min(), 10 ** order.max()
         ticks = [tick for tick in round_numbers(low, high) if str(tick)[0] == "1"]
-        bar.set_ticks(np.log10(ticks), labels=[steps(tick) for tick in ticks])
+        bar.set_ticks(np.log10(ticks).tolist(), labels=[steps(tick) for tick in ticks])
         bar.outline.set_linewidth(0.6)
         handles: list[Any] = []
         for name, time, marker in (("t_mem", t_mem, "o"), ("t_grok", t_grok, "s")):

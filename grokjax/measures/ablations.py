@@ -42,10 +42,9 @@ def score(observed: Observed, logits: jax.Array, rows: np.ndarray | None = None)
 
     Both are by the true answers, also where some training labels are noise.
     """
-    targets = jnp.asarray(observed.dataset.targets)
-    weights = train_and_test(observed)
-    if rows is not None:
-        targets, *weights = (x[rows] for x in (targets, *weights))
+    some: Any = slice(None) if rows is None else rows
+    targets = jnp.asarray(observed.dataset.targets)[some]
+    weights = [of[some] for of in train_and_test(observed)]
     losses = observed.row_losses(logits.astype(observed.train.weights.dtype), targets)
     right = (logits.argmax(axis=-1) == targets).reshape(len(targets), -1).all(axis=1)
     return Scores(

@@ -40,7 +40,7 @@ def hessian(instrument: Hessian, observed: Observed) -> dict[str, Any]:
     start = vectors.normal_like(params, _key(0))
     extremes = curvature.extreme_eigenvalues(product, start, instrument.order, instrument.top)
     trace = curvature.trace(product, params, _key(1), instrument.probes)
-    nearby = {"radius": instrument.radius, "starts": SAMPLES}
+    nearby: dict[str, Any] = {"radius": instrument.rise_within, "starts": SAMPLES}
     found: dict[str, Any] = {
         "top": {str(i + 1): extremes.largest[i] for i in range(instrument.top)},
         "top_residual": extremes.largest_residuals[0],

@@ -75,7 +75,7 @@ def representations(_: Representations, observed: Observed) -> dict[str, Any]:
         **_progress(observed, outputs, jnp.where(keys, similar * length, 0)),
     }
     if observed.end is not None:
-        at_end, _, _ = _of_logits(observed, observed.outputs_of(observed.end))
+        at_end, *_others = _of_logits(observed, observed.outputs_of(observed.end))
         by_end = jnp.where(at_end > SIMILAR, similar * length, 0)
         found |= {f"{n}_by_end": v for n, v in _progress(observed, outputs, by_end).items()}
     weights = {"embedding": embedding(observed), "unembedding": unembedding(observed)}
