@@ -21,7 +21,7 @@ MOST_CURVES = 2000
 """Runs whose curves are in the page; more would make it slow to open."""
 POINTS = 80
 MOST_AXES, MOST_LEVELS = 4, 60
-MOST_MEASURES = 24
+MOST_MEASURES = 12
 CURVES = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
 METRICS = {
     "p_grok": ("share of runs that grokked", False, "probability"),

@@ -136,6 +136,8 @@ def _measures(shown: Shown) -> Drawings:
     summary = shown.summary
     wide = summary.results.measures_wide()
     headline = [name for name in HEADLINE if name in wide]
+    if headline[:2] == list(HEADLINE[:2]):  # the same number on a cyclic group
+        del headline[1]
     if not headline:
         return {}
     drawings: Drawings = {

@@ -26,6 +26,8 @@ LOSSES = {
     "restricted": ("restricted", "#009E73", "-."),
     "excluded": ("excluded", "#CC79A7", (0, (1, 1))),
 }
+COLOURS = {**style.PHASES, "memorization": "#8A8A8A"}
+"""Of phases, as lines: the grey of a map's cells is too faint for them."""
 MOST_PANELS = 9
 ROW = 0.16
 """Height of a bar, in inches."""
@@ -134,19 +136,19 @@ def measures_plot(
             for _, of_run in joined.groupby("run_id"):
                 known = of_run[["step", name, "phase"]].dropna()
                 if len(known):
-                    colour = style.PHASES[known["phase"].iloc[0]]
+                    colour = COLOURS[known["phase"].iloc[0]]
                     axis.plot(known["step"], known[name], color=colour, lw=0.3, alpha=0.5)
             for phase in shown:
                 line = medians[medians["phase"] == phase].dropna(subset=[name])
                 axis.plot(line["step"], line[name], color="white", lw=2.4)
-                axis.plot(line["step"], line[name], color=style.PHASES[phase], lw=1.4)
+                axis.plot(line["step"], line[name], color=COLOURS[phase], lw=1.4)
             axis.set_title(name.replace("_", " "), loc="left")
             axis.set_xscale("log")
         for axis in place.axes[-1]:
             axis.set_xlabel("step")
         for axis in place.axes.flat[len(chosen) :]:
             axis.set_visible(False)
-        handles = [Line2D([], [], color=style.PHASES[name], label=name) for name in shown]
+        handles = [Line2D([], [], color=COLOURS[name], label=name) for name in shown]
         return place.drawn(
             f"{len(chosen)} measures of {joined['run_id'].nunique()} runs",
             {"medians": medians},
