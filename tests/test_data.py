@@ -16,12 +16,13 @@ from grokjax.training.data import batch, row_order, split, splits
 from grokjax.training.spec import spec_of
 
 TABLE = ModularArithmetic("div", p=7, format="a b")
+quick_split = jax.jit(split, static_argnums=(0, 2), compiler_options=QUICKLY)
 
 
 def rows(experiment, stage=0):
     """Training rows and test rows, padding left out, of a stage."""
     with jax.enable_x64(True):
-        parts = split(spec_of(experiment), hparams(experiment), stage)
+        parts = quick_split(spec_of(experiment), hparams(experiment), stage)
     return [np.asarray(part.index)[np.asarray(part.weights) > 0] for part in parts]
 
 

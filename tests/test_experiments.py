@@ -16,7 +16,8 @@ from grokjax.training.spec import spec_of
 FILES = [
     path
     for path in sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
-    if path.stem not in ("tour", "paper_figure")  # they read results, and test_figures runs them
+    if path.stem
+    not in ("tour", "paper_figure", "verdicts")  # they read results, and test_figures runs them
 ]
 
 

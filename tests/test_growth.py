@@ -25,10 +25,10 @@ AXES = {"seed": [0, 1, 3], "train_fraction": [0.5, 0.8], "learning_rate": [1e-2,
 
 @pytest.fixture(scope="module", autouse=True)
 def short_segments():
-    """Of as many log points for both budgets, which do not divide them; two segments a commit."""
+    """Of as many log points for both budgets, which do not divide them; five segments a commit."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SEGMENT_SECONDS", 0.006)
-        patch.setattr(plan, "TICK_SECONDS", 0.012)
+        patch.setattr(plan, "TICK_SECONDS", 0.03)
         yield
 
 

@@ -64,8 +64,8 @@ def test_a_snapshot_is_the_network_of_its_step(donors):
     )
     with jax.enable_x64(True):
         hp = hparams(experiment)
-        start = training.init(spec, hp).params
-        train = training.splits(spec, hp)[0]
+        start = jax.jit(training.init, static_argnums=0)(spec, hp).params
+        train = jax.jit(training.splits, static_argnums=0)(spec, hp)[0]
         rows = np.asarray(train.index)[0, 0][np.asarray(train.weights)[0, 0] > 0]
         for step in steps:
             params = results.snapshot(run["run_id"], step)
@@ -73,7 +73,7 @@ def test_a_snapshot_is_the_network_of_its_step(donors):
             shifted = np.asarray(logits) - np.log(np.exp(logits).sum(-1, keepdims=True))
             loss = -shifted[np.arange(len(rows)), table.targets[rows]].mean()
             assert loss == pytest.approx(curve(results, seed=1)["train_loss"][step], rel=1e-9)
-    # Drawn in one program there and operation by operation here, so the last digit may differ.
+    # Drawn by another program there, so the last digit may differ.
     close = functools.partial(np.testing.assert_allclose, rtol=1e-6)
     jax.tree.map(close, results.snapshot(run["run_id"], 0), start)
     at_t_mem = results.snapshot(run["run_id"], "t_mem")
@@ -183,13 +183,13 @@ def test_stopped_and_resumed_keeps_the_same_snapshots(tmp_path, monkeypatch):
     from grokjax.engine import plan
 
     monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.001)
-    monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
     kept = SnapshotSchedule(log_spaced=4, moments=("t_mem",))
     experiment = varied(
         snapshots=kept, changes=(Change(30, weight_decay=1.0),), settle_steps=None,
         sweep=grid(seed=[0, 1, 2]),
     )  # fmt: skip
     grokjax.run(experiment, tmp_path / "whole", lanes=1)
+    monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
     stop, reports = threading.Event(), itertools.count()
 
     def report(progress):
@@ -216,7 +216,6 @@ def test_the_end_is_stored_of_runs_that_settle_diverge_or_use_up_their_budget(
     from grokjax.engine import plan
 
     monkeypatch.setattr(plan, "SEGMENT_SECONDS", 0.002)
-    monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
     ending = dataclasses.replace(BASE.thresholds, memorised=0.15, grokked=0.05, settle=2)
     experiment = varied(
         thresholds=ending, settle_steps=10, steps=100, sweep=grid(learning_rate=[5e-2, 5e-3, 1e200])
@@ -225,6 +224,7 @@ def test_the_end_is_stored_of_runs_that_settle_diverge_or_use_up_their_budget(
     whole = grokjax.run(
         dataclasses.replace(experiment, snapshots=every), tmp_path / "whole", lanes=2
     )
+    monkeypatch.setattr(plan, "TICK_SECONDS", 0.002)
     experiment = dataclasses.replace(experiment, snapshots=SnapshotSchedule(moments=("end",)))
     stop, reports = threading.Event(), itertools.count()
 

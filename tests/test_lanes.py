@@ -89,7 +89,7 @@ def test_settled_means_above_both_thresholds_all_the_while(train, test, since, e
     "survived",
     [
         pytest.param(0, marks=pytest.mark.slow, id="at once"),
-        pytest.param(3, id="after three segments"),
+        pytest.param(3, id="after three segments", marks=pytest.mark.slow),
     ],
 )
 def test_without_memory_the_lanes_are_halved_and_runs_begin_again(
@@ -105,7 +105,7 @@ def test_without_memory_the_lanes_are_halved_and_runs_begin_again(
 
     monkeypatch.setattr(lanes_module.Lanes, "advance", advance)
     monkeypatch.setattr(plan, "TICK_SECONDS", 0.004)
-    experiment = swept(tiny, seed=range(3), steps=[50, 400])
+    experiment = swept(tiny, seed=range(3), steps=[50, 200])
     monkeypatch.setattr(jax, "local_device_count", lambda: 1)
     halved = grokjax.run(experiment, tmp_path / "halved", lanes=4)
     monkeypatch.setattr(lanes_module.Lanes, "advance", healthy)
@@ -156,7 +156,7 @@ def trained(seeds, devices):
     return {rows.occupant.run.config.seed: rows.points.metrics for rows in lanes.collect()}, lanes
 
 first, lanes = trained(range(8), 4)
-assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(lanes._state)} == {4}
+assert {len(leaf.sharding.device_set) for leaf in jax.tree.leaves(lanes.state)} == {4}
 for text in (lanes._segment.as_text(), lanes._refill.as_text()):
     for word in ("all-reduce", "all-gather", "all-to-all", "collective", "reduce-scatter"):
         assert word not in text, word

@@ -158,6 +158,7 @@ def test_what_is_measured_after_the_fact_is_what_was_measured_on_the_way(base, c
     pd.testing.assert_frame_equal(in_order(kept), in_order(moved))
 
 
+@pytest.mark.slow  # both ways run the same program
 def test_numbers_of_both_ways_agree(base, tmp_path):
     on_the_way = grokjax.run(
         dataclasses.replace(base, sweep=grid(seed=[0])), tmp_path / "a", progress=False
@@ -196,8 +197,10 @@ def test_after_the_fact_it_goes_on_where_it_was_stopped(copied, monkeypatch):
     assert not whole.measures.duplicated(KEY).any() and whole.finished
     assert len(list((copied / "measures").iterdir())) == 1
     told = len(said)
-    measure.snapshots(copied, wanted, say=said.append)
-    assert len(said) == told  # there is nothing left to measure
+    (copied / ".work").mkdir()
+    (copied / ".work" / "lock").touch()  # as a death in the middle leaves it
+    again = measure.snapshots(copied, wanted, say=said.append)
+    assert len(said) == told and again.finished  # there is nothing left to measure
     with pytest.raises(ConfigError, match="measured with order=4"):
         measure.snapshots(copied, [Hessian(order=5, probes=2)], say=said.append)
 
@@ -252,6 +255,7 @@ def test_every_instrument_measures_each_network_by_itself(base, trained):
         assert np.isfinite(list(one[kind].values())).mean() > 0.5, kind
 
 
+@pytest.mark.slow  # the published networks are measured alone, and others in batches, to their numbers
 def test_alone_a_network_has_the_numbers_that_it_has_in_a_batch(base, trained):
     networks = neighbours(base, trained)
     spec = spec_of(networks[0].run.config)
@@ -331,6 +335,17 @@ def test_weights_of_another_program(base, trained, tmp_path):
     last = measures[measures["step"] == 120].set_index(KEY[2:])["value"]
     norm = table.set_index(KEY[2:])["value"]["norms", "all.norm"]
     assert norm == pytest.approx(last["norms", "all.norm"], rel=1e-5)
+
+
+def test_similarity_of_seeds_and_layers(trained):
+    a, b = trained.runs["run_id"].iloc[:2]
+    networks = {"one": trained.network(a), "same": trained.network(a), "other": trained.network(b)}
+    table = measure.similarity(networks, ["readout", "attention_0/heads"])
+    assert table.loc["one readout", "same readout"] == pytest.approx(1, abs=1e-4)
+    assert table.loc["one readout", "other readout"] < 0.95
+    np.testing.assert_allclose(table, table.T, atol=1e-5)
+    with pytest.raises(ConfigError, match="the network shows readout, neurons, attention_0"):
+        measure.similarity(networks, ["nowhere"])
 
 
 @pytest.mark.parametrize(

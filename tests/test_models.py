@@ -131,8 +131,8 @@ def test_gradients_equal_finite_differences_of_the_reference(tiny, text):
     spec, params, table = built(experiment)
     hp = hparams(in_float64(experiment))
     with jax.enable_x64(True):
-        train, _ = splits(spec, hp)
-        zero = training.init(spec, hp)
+        train, _ = jax.jit(splits, static_argnums=0)(spec, hp)
+        zero = fast_init(spec)(hp)
         state = dataclasses.replace(zero, params=jax.tree.map(np.asarray, params))
         still = hparams(in_float64(experiment).replaced(optimizer=STILL))
         _, info = jax.jit(lambda state: training.step(spec, still, train, state))(state)

@@ -16,7 +16,7 @@ from grokjax import ConfigError, Experiment, Refine, Thresholds, grid
 from grokjax.analysis import onset, synthetic
 from grokjax.analysis.boundary import boundary
 from grokjax.analysis.refine import choose, lattice
-from grokjax.engine import rounds
+from grokjax.engine import plan, rounds
 from grokjax.results.load import Results
 from grokjax.results.schema import onset_columns
 
@@ -159,7 +159,10 @@ def table(results):
     return results.runs.drop(columns="wall_s")
 
 
-def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(refined, small_ticks, tmp_path):
+def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(
+    refined, small_segments, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(plan, "TICK_SECONDS", 0.03)
     whole = grokjax.run(refined, tmp_path / "whole", lanes=2)
     made = whole.manifest["rounds"]
     assert [len(of_round["cells"]) for of_round in made] == [3, 2, 0]

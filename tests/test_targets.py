@@ -12,8 +12,7 @@ from grokjax import ConfigError
 from grokjax.bench import __main__ as command
 from grokjax.bench import cases, targets
 from grokjax.bench.options import Options
-from grokjax.engine import lanes as lanes_module
-from grokjax.engine import roofline
+from grokjax.engine import compiling, roofline
 from grokjax.engine import targets as engine_targets
 
 
@@ -95,10 +94,10 @@ class Program:
 @pytest.fixture
 def compiled(monkeypatch):
     """No compiler: a text of four kernels for every program, and 3 GiB."""
-    here = lanes_module._sharding(1)
+    here = compiling.sharding(1)
     monkeypatch.setattr(engine_targets.Target, "sharding", lambda self: here)
-    monkeypatch.setattr(lanes_module, "compiled", lambda *arguments: Program())
-    monkeypatch.setattr(lanes_module, "memory", lambda program: 3 * 2**30)
+    monkeypatch.setattr(compiling, "compiled", lambda *arguments: Program())
+    monkeypatch.setattr(compiling, "memory", lambda program: 3 * 2**30)
 
 
 def test_a_record_has_what_the_text_says_a_step_must_cost(compiled, tmp_path, capsys):
@@ -166,7 +165,7 @@ def installed(name):
 def compiled_row(target, sharding):
     """The text of the quickstart's segment in eight lanes, and the bench's row of it."""
     (case,) = cases.chosen(Options(cases=("narrow",)))
-    texts, healthy = [], lanes_module.compiled
+    texts, healthy = [], compiling.compiled
     with pytest.MonkeyPatch.context() as patch:
 
         def compiled(*arguments):
@@ -174,7 +173,7 @@ def compiled_row(target, sharding):
             texts.append(made.as_text())
             return made
 
-        patch.setattr(lanes_module, "compiled", compiled)
+        patch.setattr(compiling, "compiled", compiled)
         row = targets._case(case, 8, target, sharding)
     (text,) = texts
     return text, row

@@ -86,7 +86,7 @@ def test_some_rows_have_the_logits_that_they_have_among_all(swept):
     network = results.network(results.runs["run_id"][0], 80)
     rows = network_inputs(experiment)[[3, 1, 4]]
     np.testing.assert_allclose(network(rows), network()[jnp.array([3, 1, 4])], rtol=1e-5, atol=1e-6)
-    gradient = jax.grad(lambda params: network(rows, params).sum())(network.params)
+    gradient = jax.jit(jax.grad(lambda params: network(rows, params).sum()))(network.params)
     assert jax.tree.structure(gradient) == jax.tree.structure(network.params)
     with pytest.raises(ConfigError, match="give rows of"):
         network(rows[:, :1])

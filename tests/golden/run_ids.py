@@ -30,7 +30,7 @@ def ids():
     }
     experiments = {}
     for path in sorted(EXPERIMENTS.glob("*.py")):
-        if path.stem not in ("tour", "paper_figure") and not own(
+        if path.stem not in ("tour", "paper_figure", "verdicts") and not own(
             experiment := experiment_file.read(path)[0]
         ):
             found = list(experiment.expansion.runs)
