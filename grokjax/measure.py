@@ -18,7 +18,7 @@ import re
 import shlex
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from grokjax.config import Experiment, Instrument
     from grokjax.results.load import Results
+    from grokjax.weights import Network
 
 WEIGHTS = (".safetensors", ".npz")
 
@@ -83,6 +84,34 @@ def weights(
 
     params = foreign.read(Path(path), experiment, names)
     return foreign.measure(params, experiment, instruments)
+
+
+def similarity(
+    networks: Mapping[str, Network], activations: Sequence[str] = ("readout",)
+) -> pd.DataFrame:
+    """Unbiased linear CKA between the activations of networks of one task: seeds, steps, layers.
+
+    Args:
+      networks: label → as `results.network(run_id, step)` makes it.
+      activations: readout, neurons, or those of a module, as in `attention_0/heads`.
+
+    Returns:
+      A square table; rows and columns are labels, with the activations where there are several.
+
+    Raises:
+      ConfigError: a network does not show such activations.
+    """
+    import pandas as pd
+
+    from grokjax.measures import probes
+
+    every = {
+        f"{label} {name}" if len(activations) > 1 else label: network.activations(name)
+        for label, network in networks.items()
+        for name in activations
+    }
+    cells = [[float(probes.cka(x, y)) for y in every.values()] for x in every.values()]
+    return pd.DataFrame(cells, index=list(every), columns=list(every))
 
 
 def main(arguments: list[str]) -> int:

@@ -77,6 +77,29 @@ class Network:
                 jnp.arange(len(rows)),
             )
 
+    def activations(self, name: str) -> jax.Array:
+        """Activations of every row of the table, `[N, D]`, without dropout.
+
+        Args:
+          name: readout (what the logits are read from), neurons (the last hidden units), or those
+            of a module, as in `mlp_0/neurons`, `attention_0/heads`, `attention_1/added`.
+
+        Raises:
+          ConfigError: the network shows none of this name.
+        """
+        layout = models.plain_layout(self.model, self.dataset)
+        with jax.enable_x64(self.run.dtype == "float64"):
+            looks = models.look(self.model, self.dataset, layout, self.params)
+        shown = {"readout": looks.readout, "neurons": looks.neurons}
+        for module, inside in looks.tree.items():
+            if isinstance(inside, dict):
+                shown |= {f"{module}/{what}": calls[-1] for what, calls in inside.items()}
+        found = shown.get(name)
+        known = ", ".join(one for one, values in shown.items() if values is not None)
+        if found is None:
+            raise ConfigError(f"activations={name!r}: the network shows {known}, choose of these.")
+        return found.reshape(len(found), -1)
+
     @property
     def parameters(self) -> pd.DataFrame:
         """A row a parameter: `name`, `shape`, `axes` in words, and its group."""

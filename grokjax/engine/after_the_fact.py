@@ -27,9 +27,9 @@ from grokjax.config.coercion import require
 from grokjax.config.fields import leaves
 from grokjax.display import duration
 from grokjax.engine import backend, compiling, donors, plan, results_folder
-from grokjax.engine.measuring import Captured, Meter, by_run
+from grokjax.engine.measuring import OVER_A_STEP, Captured, Meter, by_run
 from grokjax.engine.plan import Run
-from grokjax.engine.standing import read_standing
+from grokjax.engine.standing import CHECKPOINTS, read_standing
 from grokjax.results import manifest, schema, snapshots
 from grokjax.results.load import load
 from grokjax.results.reading import WORK
@@ -39,8 +39,6 @@ from grokjax.training.spec import Spec, spec_of
 
 COMMIT_SECONDS = 20.0
 """Time between commits: what a kill loses at most, beside the batch under way."""
-WORK_OF_MEASURES = 8
-"""How much more memory an instrument may take than a training step of the same network."""
 SAY_SECONDS = 5.0
 """Time between two words on how it goes."""
 Say = Callable[[str], None]
@@ -88,7 +86,9 @@ def measure_folder(
     """
     backend.prepare()
     results = load(folder)
-    if not results.finished:
+    # A death of an earlier measurement leaves a lock, and nothing to train.
+    begun = not results.finished and "parts" not in results.manifest
+    if begun or (folder / CHECKPOINTS).exists():
         raise ConfigError(
             f"{folder}: this sweep is not finished, train its runs first; instruments that the "
             "experiment has measure its snapshots then."
@@ -252,7 +252,7 @@ def _meter(batches: Batches) -> Meter:
     each = 1
     if jax.default_backend() != "cpu":
         memory = plan.device_memory() or plan.SMALLEST_MEMORY
-        each = max(1, plan.lanes_in(memory / WORK_OF_MEASURES, batches.spec))
+        each = max(1, plan.lanes_in(memory / OVER_A_STEP, batches.spec))
         each = min(each, -(-len(batches.networks) // devices))
     return Meter(
         batches.spec,

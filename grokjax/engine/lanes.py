@@ -88,7 +88,7 @@ class Lanes:
             program.spec, program.log_points, program.lanes, program.devices
         )
         with self._modes():
-            self._state: State = jax.tree.map(
+            self.state: State = jax.tree.map(
                 lambda x: jnp.zeros(x.shape, x.dtype, device=self._sharding), state
             )
         self._metrics: loop.Metrics | None = None
@@ -128,7 +128,7 @@ class Lanes:
         if fresh.any():
             with self._modes():
                 placed = jax.device_put((gifts, fresh), self._sharding)
-                self._state = self._refill(self._stacked_hparams(), *placed, self._state)
+                self.state = self._refill(self._stacked_hparams(), *placed, self.state)
         if states:
             self._go_on(states)
 
@@ -143,8 +143,8 @@ class Lanes:
     def advance(self) -> None:
         """Start a segment; returns before it is done."""
         with self._modes():
-            outputs = self._segment(self._stacked_hparams(), self._state)
-            self._state, self._metrics, self._captured = outputs
+            outputs = self._segment(self._stacked_hparams(), self.state)
+            self.state, self._metrics, self._captured = outputs
 
     def wait(self) -> None:
         """Wait for the segment."""
@@ -208,7 +208,7 @@ class Lanes:
 
     def arrays(self) -> list[np.ndarray]:
         """A copy of the lanes' state on the host."""
-        return [np.array(leaf) for leaf in jax.tree.leaves(self._state)]
+        return [np.array(leaf) for leaf in jax.tree.leaves(self.state)]
 
     def restore(self, arrays: list[np.ndarray], occupants: list[Occupant | None]) -> None:
         """Go on from what `arrays` returned and the occupants of that moment."""
@@ -222,7 +222,7 @@ class Lanes:
         """Make arrays of the host the lanes' state."""
         with self._modes():
             leaves = [jax.device_put(array, self._sharding) for array in arrays]
-        self._state = jax.tree.unflatten(jax.tree.structure(self._state), leaves)
+        self.state = jax.tree.unflatten(jax.tree.structure(self.state), leaves)
 
     def _stacked_hparams(self) -> Hparams:
         stacked = jax.tree.map(lambda *lanes: np.stack(lanes), *self._hparams)

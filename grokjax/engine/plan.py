@@ -13,6 +13,7 @@ from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors
 from grokjax.engine.donors import DonorFiles
+from grokjax.training import captures
 from grokjax.training.spec import TRACED, Capture, Hparams, Spec, hparams, spec_of
 from grokjax.training.words import Words
 
@@ -20,6 +21,8 @@ MEMORY_SHARE = 0.8
 """Share of a device's memory that the lanes of a program may take."""
 SMALLEST_MEMORY = 8 * 2**30
 """Bytes that an accelerator is taken to have where it does not say."""
+MOST_LOG_POINTS = 32
+"""Log points of a segment, of which some are captured, that lanes are given memory for."""
 SEGMENT_SECONDS = 0.5
 """Nominal time of a segment: lanes of runs that end inside one idle for its rest."""
 TICK_SECONDS = 5.0
@@ -289,7 +292,8 @@ def lanes_in(memory: float, spec: Spec) -> int:
     A processor has a lane a core instead: 1, 2 and 4 lanes a core took 0.91, 1.01 and 1.03 ms a
     run-step (width 32, two cores), so that more pay for the smallest networks at most.
     """
-    return int(MEMORY_SHARE * memory / (cost.lane_bytes(spec) + state_bytes(spec)))
+    copies = 1 + captures.most_captured(spec, MOST_LOG_POINTS)
+    return int(MEMORY_SHARE * memory / (cost.lane_bytes(spec) + copies * state_bytes(spec)))
 
 
 def state_bytes(spec: Spec) -> int:

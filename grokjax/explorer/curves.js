@@ -42,6 +42,7 @@ function lines(runs, metric, look, source = curveOf) {
     curve.step.forEach((step, index) => {
       const value = curve[metric]?.[index] ?? null;
       if (step <= 0) return; // the initial network has no place on a log axis
+      if (value === null && source !== curveOf) return; // measured at other steps
       x.push(step);
       y.push(metric.endsWith("loss") && value !== null ? Math.max(value, SMALLEST_LOSS) : value);
       text.push(escaped(`${valueOf("run_id", run)}, ${labelOf(metric)} ${show(value)} at ${show(step)}`));

@@ -255,7 +255,7 @@ def ablation_plot(
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
         axis.invert_yaxis()
         axis.axvline(0, color="0.4", lw=0.6)
-        axis.set_xlabel(f"change of {split.replace('_', ' ')} without it (mean-ablated)")
+        axis.set_xlabel(f"change of {split.replace('_', ' ')}")
         data = changes[list(moments.values())].reset_index().melt("part", var_name="step")
         return place.drawn("ablations", {"changes": data}, handles, columns=3)
 

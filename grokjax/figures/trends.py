@@ -186,8 +186,10 @@ def _triangle(text: str) -> Line2D:
     return Line2D([], [], ls="", marker="^", mfc="white", color="0.3", ms=4, label=text)
 
 
-def _fitted_range(runs: pd.DataFrame, law: Law, level: object) -> tuple[float, float]:
-    x = runs[law.axis][runs[law.within[0]] == level]
+def _fitted_range(runs: pd.DataFrame, law: Law, level: Any) -> tuple[float, float]:
+    within = runs[law.within[0]]
+    # A level may be the absence of a value, which equals nothing.
+    x = runs[law.axis][within.isna() if pd.isna(level) else within == level]
     return float(x.min()), float(x.max())
 
 

@@ -187,18 +187,18 @@ def neuron_shares(grid: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
       Shares `[K, F]`, which units are alive `[F]`, and inverse participation ratios `[F]` of the
       spectrum over the first operand.
     """
-    centred = grid - grid.mean(axis=(0, 1), keepdims=True)
-    waves = [jnp.asarray(rows, grid.dtype) for rows in basis(len(grid))]
-    # Coefficients over b of 1, cos_k and sin_k, then of the same over a: products of matrices are
-    # faster than Fourier transforms of a prime length.
-    constant = centred.sum(axis=1) / len(grid) ** 0.5  # [a, F]
-    over_b = [jnp.einsum("kb,abf->akf", wave, centred) for wave in waves]
-    of_a = [wave @ constant for wave in waves]  # [K, F]
-    of_b = [part.sum(axis=0) / len(grid) ** 0.5 for part in over_b]
-    of_both = [jnp.einsum("ka,akf->kf", wave, part) for wave in waves for part in over_b]
+    n = len(grid)
+    waves = [jnp.asarray(rows, grid.dtype) for rows in basis(n)]
+    # Coefficients over a of cos_k and sin_k, then over b of 1 and the same: products of matrices
+    # along the first axis are faster than Fourier transforms of a prime length, and waves sum to 0,
+    # so that the mean need not be taken off.
+    over_a = [(wave @ grid.reshape(n, -1)).reshape(-1, *grid.shape[1:]) for wave in waves]
+    of_a = [part.sum(axis=1) / n**0.5 for part in over_a]  # [K, F]
+    of_b = [wave @ grid.sum(axis=0) / n**0.5 for wave in waves]
+    of_both = [jnp.einsum("kb,kbf->kf", wave, part) for wave in waves for part in over_a]
     marginal = of_a[0] ** 2 + of_a[1] ** 2
     power = marginal + sum(part**2 for part in (*of_b, *of_both))
-    variance = jnp.sum(centred**2, axis=(0, 1))
+    variance = jnp.sum((grid - grid.mean(axis=(0, 1), keepdims=True)) ** 2, axis=(0, 1))
     tiny = jnp.finfo(variance.dtype).tiny
     alive = variance > jnp.maximum(LIVE * variance.max(), tiny)
     ipr = jnp.sum(marginal**2, axis=0) / jnp.maximum(marginal.sum(axis=0), tiny) ** 2

@@ -52,12 +52,9 @@ def isotypic_shares(task: Task, x: jax.Array) -> jax.Array:
     """‖P_ρ X‖² / ‖X‖² of vectors over the elements `[n, D]`, for every irrep `[K]`."""
     characters = group_table(task).structure.characters
     kernels = characters.degrees[:, None] * characters.values / len(x)  # [K, J]
-    which = quotients(task)
-
-    def share(kernel: jax.Array) -> jax.Array:
-        return jnp.sum((kernel[which] @ x) ** 2)
-
-    parts = jax.lax.map(share, jnp.asarray(kernels, x.dtype))
+    # P is a projector, so ‖P X‖² = ⟨P, X Xᵀ⟩, and it depends on the class of g h⁻¹ alone.
+    of_classes = class_means(task, x @ x.T) * jnp.asarray(len(x) * characters.sizes, x.dtype)
+    parts = jnp.asarray(kernels, x.dtype) @ of_classes
     return parts / jnp.maximum(jnp.sum(x**2), jnp.finfo(x.dtype).tiny)
 
 
@@ -127,16 +124,17 @@ def _progress(observed: Observed, outputs: jax.Array, along: jax.Array) -> dict[
 def _hidden_share(task: Task, grid: jax.Array, keys: jax.Array) -> jax.Array:
     """Share of the centred hidden units in key irreps of a, of b and of ab, `[n, n, F]` → one."""
     structure = group_table(task).structure
-    centred = grid - grid.mean(axis=(0, 1), keepdims=True)
+    mean = grid.mean(axis=(0, 1), keepdims=True)
+    square = jnp.sum((grid - mean) ** 2)
     first = np.arange(len(grid))[:, None]
-    by_product = centred[first, structure.product[structure.inverse]].mean(axis=0)
+    by_product = grid[first, structure.product[structure.inverse]].mean(axis=0)
     characters = structure.characters
     kernels = characters.degrees[:, None] * characters.values / len(grid)
     kept = keys.astype(grid.dtype) @ jnp.asarray(kernels, grid.dtype)  # [J]
     projector = kept[quotients(task)]  # on all key irreps together
-    parts = centred.mean(axis=1), centred.mean(axis=0), by_product
+    parts = [part - mean[0] for part in (grid.mean(axis=1), grid.mean(axis=0), by_product)]
     explained = len(grid) * sum(jnp.sum((projector @ part) ** 2) for part in parts)
-    return explained / jnp.maximum(jnp.sum(centred**2), jnp.finfo(grid.dtype).tiny)
+    return explained / jnp.maximum(square, jnp.finfo(grid.dtype).tiny)
 
 
 @measured.register

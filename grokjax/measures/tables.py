@@ -29,6 +29,12 @@ class GroupTable:
     positions: tuple[int, int]
     """Where the operands stand in a row."""
 
+    @functools.cached_property
+    def in_order(self) -> bool:
+        """Whether the dataset's rows are the operands in their order, and nothing else."""
+        rows = np.arange(len(self.product_of_row)).reshape(-1)
+        return len(rows) == self.grid.size and bool((self.grid.reshape(-1) == rows).all())
+
     @property
     def order(self) -> int:
         """Number n of elements."""
@@ -63,8 +69,12 @@ def logits_by_product(observed: Observed, outputs: jax.Array) -> jax.Array:
 
 def neurons_by_operands(observed: Observed) -> jax.Array | None:
     """The last hidden units over the operands, `[n, n, F]`; None where there are none."""
-    neurons = observed.looks.neurons
-    return None if neurons is None else neurons[group_table(observed.task).grid]
+    neurons, table = observed.looks.neurons, group_table(observed.task)
+    if neurons is None:
+        return None
+    if table.in_order:  # a gather would copy the largest array that there is
+        return neurons.reshape(table.order, table.order, -1)
+    return neurons[table.grid]
 
 
 def embedding(observed: Observed) -> jax.Array | None:

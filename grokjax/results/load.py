@@ -62,7 +62,9 @@ class Results:
 
     @functools.cached_property
     def measures(self) -> pd.DataFrame:
-        """A row a (run_id, step) of the instruments; empty where none was asked for."""
+        """A row a (run_id, step, instrument, part); empty where no instrument was asked for."""
+        if not self.path.exists():  # tables that were made up, or whose folder is gone
+            return pd.DataFrame({"run_id": pd.Series(dtype="str")})
         return self._table("measures")
 
     def measures_wide(self, instruments: Sequence[str] | None = None) -> pd.DataFrame:

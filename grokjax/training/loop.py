@@ -70,6 +70,8 @@ class StepInfo:
     """Scores of the network before a step, and norms: of weights, gradient and update."""
 
     scores: Scores
+    gradient: dict
+    """What the optimiser made the update of."""
     weight_norm: jax.Array
     grad_norm: jax.Array
     update_norm: jax.Array
@@ -168,7 +170,7 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
     norms = (optax.tree.norm(tree) for tree in (state.params, grads, changed))
     params = optax.apply_updates(state.params, changed)
     next_state = dataclasses.replace(state, step=state.step + 1, params=params, optimizer=optimizer)
-    return next_state, StepInfo(scores, *norms)
+    return next_state, StepInfo(scores, grads, *norms)
 
 
 def segment(

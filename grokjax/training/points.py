@@ -48,15 +48,19 @@ def measure(
     stage, words = hp.at(point.step)
     train, _ = splits(spec, hp)
     state = dataclasses.replace(loop.init(spec, hp, donors), step=point.step)
-    start, moved, preconditioner = state.params, None, None
+    start, moved, preconditioner, gradient = state.params, None, None, None
     if point.optimizer is not None:
         state = dataclasses.replace(state, params=point.params, optimizer=point.optimizer)
-        after, _ = loop.step(spec, hp, train, state)
+        after, info = loop.step(spec, hp, train, state)
+        if spec.updates_see_the_network and not words.modifiers:
+            gradient = info.gradient  # which the update has computed already
         moved = jax.tree.map(jnp.subtract, after.params, point.params)
         preconditioner = _preconditioner(words, point.optimizer)
     rows = training_rows(train, stage)
     more = {"start": start, "update": moved, "preconditioner": preconditioner, "end": point.end}
     seen = observed(spec, words, loop.layout(spec), point.params, rows, **more)
+    if gradient is not None:
+        vars(seen)["gradient"] = gradient
     with plainly():
         return measures.measure(instruments, seen)
 
