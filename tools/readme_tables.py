@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grokjax import config
-from grokjax.config import Config, Experiment, Loss, Modifier, Network, Optimizer, Task
+from grokjax.config import Config, Experiment, Instrument, Loss, Modifier, Network, Optimizer, Task
 from grokjax.config.changes import Change
 from grokjax.config.donors import StartFrom
 from grokjax.config.fields import field_types
@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[type[Config], ...]] = {
     "Optimisers": (Optimizer,),
     "Modifiers": (Modifier,),
     "Losses": (Loss,),
+    "Instruments": (Instrument,),
     "Interventions": (Change, config.ParameterGroups, Mask, StartFrom, SnapshotSchedule),
 }
 """Heading → what its entries are, or are kinds of."""
