@@ -101,6 +101,17 @@ def test_the_gallery_of_measures(measured):
     assert len(cells["cells"]) == 4 and (cells["cells"]["n"] == 2).all()
 
 
+@pytest.mark.parametrize("name", ["norms.all.norm", "final_test_loss", "t_mem"])
+def test_any_number_over_a_map(measured, name):
+    drawn = measured.plot(f"map_{name}")
+    assert len(drawn.data_["cells"]) == 4 and drawn.data_["cells"]["median"].notna().all()
+
+
+def test_a_number_that_is_none(measured):
+    with pytest.raises(ConfigError, match=r"did you mean 'fourier\.circulant'"):
+        measured.plot("map_fourier.circulent")
+
+
 def test_what_a_path_needs(measured):
     run_id = measured.runs["run_id"].iloc[0]
     with pytest.raises(ConfigError, match="no parameter's name begins so"):

@@ -14,6 +14,7 @@ from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config import ConfigError
 from grokjax.config.identity import column
+from grokjax.config.synonyms import suggestion
 from grokjax.figures import curves, instruments, maps, pyplots, style, trends
 from grokjax.figures.axes import label, level_text
 from grokjax.figures.drawn import Drawn, figure_of
@@ -51,9 +52,13 @@ def gallery(summary: Summary, metric: str, rows: pd.DataFrame) -> dict[str, Figu
 def draw(summary: Summary, name: str | None = None, metric: str = "t_grok") -> Drawn | Figure:
     """One figure of a sweep: the first that it has the axes for, or that of a name.
 
+    `map_COLUMN` is a map of any number of the runs table, or of any measure at the runs' ends.
+
     Raises:
       ConfigError: there is none of this name.
     """
+    if name and name.startswith("map_") and summary.is_map:
+        return _value_map(summary, name.removeprefix("map_"))
     shown = [run_id for runs in curve_groups(summary).values() for run_id in runs["run_id"]]
     needed = dict.fromkeys(c for kind in KINDS.values() for c in kind.columns)
     of_sweep = Shown(summary, metric, summary.results.curves_of(shown, ["step", *needed]))
@@ -143,16 +148,27 @@ def _measures(shown: Shown) -> Drawings:
     drawings: Drawings = {
         "measures": partial(instruments.measures_plot, wide, summary.runs, headline)
     }
-    last = wide.sort_values("step").groupby("run_id")[headline].last().reset_index()
-    runs = summary.runs.merge(last, on="run_id")
     if summary.is_map:
         for name in headline[:2]:
-            drawings[f"map_{name}"] = partial(maps.value_map, runs, summary.x, summary.y, name)
+            drawings[f"map_{name}"] = partial(_value_map, summary, name)
     if "fourier.restricted" in wide:
         telling = summary.runs.sort_values("grok_gap")["run_id"].iloc[-1:]
         for run_id in telling:
             drawings["progress"] = partial(_progress, summary, wide, str(run_id))
     return drawings
+
+
+def _value_map(summary: Summary, name: str) -> Drawn:
+    """A map of a number of the runs, or of a measure at their ends."""
+    runs, wide = summary.runs, summary.results.measures_wide()
+    if name not in runs and name in wide:
+        last = wide.sort_values("step").groupby("run_id")[name].last().reset_index()
+        runs = runs.merge(last, on="run_id")
+    numbers = [str(column) for column in runs if pd.api.types.is_numeric_dtype(runs[column])]
+    if name not in numbers:
+        known = [*numbers, *(str(column) for column in wide if column not in ("run_id", "step"))]
+        raise ConfigError(f"kind={'map_' + name!r}: {suggestion(name, known)}")
+    return maps.value_map(runs, summary.x, summary.y, name)
 
 
 def _progress(summary: Summary, wide: pd.DataFrame, run_id: str) -> Drawn:
