@@ -16,12 +16,15 @@ from grokjax import (
     ModularArithmetic,
     Numerics,
     Representations,
+    Spectra,
     Symmetry,
+    Transformer,
     models,
     tasks,
 )
 from grokjax.measures import TrainingRows, fourier, geometry, numerics, probes, spectra, tables
 from grokjax.measures.observed import Observed, measured
+from grokjax.training import words
 
 KEYS = (14, 35, 41, 42, 52)
 ADD = ModularArithmetic("add", p=113)
@@ -323,3 +326,34 @@ def test_a_clock_is_told_from_a_pizza_by_hand():
     assert geometry._irrelevance(observed_with(task, pizza)) < 1e-3
     noise = jax.random.normal(jax.random.key(0), (23 * 23, 23))
     assert geometry._irrelevance(observed_with(task, noise)) > 0.9
+
+
+@settings(max_examples=3, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_turned_residual_stream_measures_the_same(seed):
+    """Without norms the directions of the residual stream are a matter of convention."""
+    task = ModularArithmetic("add", p=11)
+    model = Transformer(layers=1, width=8, heads=2, mlp_width=12, norm="none", biases=False)
+    dataset = tasks.build(task)
+    words.register(Transformer)
+    numbers = jax.tree.map(jnp.float32, model)
+    layout = models.plain_layout(model, dataset)
+    params = models.init(numbers, dataset, layout, jax.random.key(seed))
+    turn = jnp.linalg.qr(jax.random.normal(jax.random.key(seed + 1), (8, 8)))[0]
+    reads = ("query", "key", "value", "in", "unembed")
+
+    def turned(path, weight):
+        names = [part.key for part in path]
+        if names[0] in ("embed", "position") or names[-2] in ("output", "out"):
+            return weight @ turn
+        assert names[-2] in reads
+        return jnp.tensordot(turn.T, weight, axes=1)
+
+    both = (params, jax.tree_util.tree_map_with_path(turned, params))
+    one, other = (observed_with(task, params=p, model=numbers) for p in both)
+    for instrument in (Fourier(), Representations(), Spectra(), Symmetry()):
+        measures = [
+            [float(x) for x in jax.tree.leaves(measured(instrument, o))] for o in (one, other)
+        ]
+        assert measures[1] == pytest.approx(measures[0], rel=2e-2, abs=2e-3)
+    assert probes.cka(one.looks.readout, other.looks.readout) == pytest.approx(1, abs=1e-3)
