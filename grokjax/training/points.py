@@ -11,7 +11,7 @@ import optax
 
 from grokjax import measures
 from grokjax.config import Instrument
-from grokjax.measures import Measures
+from grokjax.measures import Measures, sharpness
 from grokjax.models.plainly import plainly
 from grokjax.training import loop, update
 from grokjax.training.data import splits
@@ -66,20 +66,14 @@ def measure(
 
 
 def _preconditioner(words: Words, state: update.OptimizerState) -> Any:
-    """(1 − b1ᵗ)(√(v / (1 − b2ᵗ)) + ε) of Adam's next update t; None for other optimisers."""
+    """What Adam divides its next update by, as `sharpness.adam_preconditioner`; None for others."""
     optimizer: Any = words.optimizer
     found = [s for s in jax.tree.leaves(state.direction, is_leaf=_is_adam) if _is_adam(s)]
     if len(found) != 1 or not hasattr(optimizer, "b1"):
         return None
     (adam,) = found
-    count = adam.count + 1
-    return jax.tree.map(
-        lambda v: (
-            (1 - optimizer.b1**count)
-            * (jnp.sqrt(v / jnp.maximum(1 - optimizer.b2**adam.count, 1e-30)) + optimizer.eps)
-        ),
-        adam.nu,
-    )
+    betas = optimizer.b1, optimizer.b2
+    return sharpness.adam_preconditioner(adam.nu, adam.count, *betas, optimizer.eps)
 
 
 def _is_adam(state: Any) -> bool:
