@@ -3,8 +3,8 @@
 Question:     does a two-layer transformer generalise long after it has memorised
               division modulo 97, as in figure 1 of Power et al. 2022 (arXiv 2201.02177)?
 Command:      python -m grokjax.sweep experiments/power_fig1.py
-Cost:         3 runs of at most 10,000 updates; the dry run says about an hour on two CPU
-              cores. It has not been run whole yet.
+Cost:         3 runs of 10,000 updates of 70 ms on two CPU cores, 35 minutes; results/README.md has
+              what came of it.
 Expectation:  train accuracy at 1 within some hundred steps, test accuracy near chance
               until it rises to 1, thousands of steps later. The paper trains without
               weight decay for 10^6 minibatch steps; here, as in its later figures, weight
