@@ -35,6 +35,9 @@ QUICK_PROCESS = {
 """The same for a process that a test starts whose subject is not how a program is optimised."""
 
 
+MOST_MAPS = 20_000
+
+
 @pytest.fixture(autouse=True, scope="session")
 def user_cache(tmp_path_factory):
     """A cache folder of the tests' own, which compiles equal programs once."""
@@ -43,6 +46,18 @@ def user_cache(tmp_path_factory):
     jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Forget compiled programs before the system runs out of memory maps for them.
+
+    Each takes a few, a process may have 65,530, and the next program is then a segmentation fault.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture
