@@ -16,7 +16,7 @@ import numpy as np
 from grokjax import Experiment, ModularArithmetic, Transformer, config
 from grokjax.engine import backend, donors, plan
 from grokjax.engine.lanes import Lanes
-from grokjax.engine.measuring import Captured, Meter
+from grokjax.engine.measuring import Meter, OnHost
 from grokjax.training.spec import spaced_steps
 
 BUDGET, SECONDS = 20_000, 4.0
@@ -56,7 +56,7 @@ def main(expensive: bool) -> None:
     names = [*donors.by_name({"params": state.params, "optimizer": state.optimizer})]
     leaves = jax.tree.leaves({"params": lanes.state.params, "optimizer": lanes.state.optimizer})
     networks = [
-        Captured(run, 0, dict(zip(names, (np.asarray(x)[lane] for x in leaves), strict=True)))
+        OnHost(run, 0, dict(zip(names, (np.asarray(x)[lane] for x in leaves), strict=True)))
         for lane, run in enumerate(program.runs)
     ]
     points = sum(step <= BUDGET for step in spaced_steps(experiment.log_every, 20))

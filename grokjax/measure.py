@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from grokjax.config import Experiment, Instrument
+    from grokjax.engine.after_the_fact import Asked
     from grokjax.results.load import Results
     from grokjax.weights import Network
 
@@ -36,7 +37,7 @@ WEIGHTS = (".safetensors", ".npz")
 
 def snapshots(
     path: str | Path,
-    instruments: Sequence[Instrument] | None = None,
+    instruments: Asked = None,
     experiment: Experiment | None = None,
     *,
     say: Callable[[str], None] = command.say,
@@ -47,7 +48,8 @@ def snapshots(
 
     Args:
       path: folder of the sweep.
-      instruments: what to measure; None: all of those that cost no more than a few updates.
+      instruments: what to measure; None: all that fit and cost no more than a few updates; all:
+        all that fit.
       experiment: as it was trained; needed only where results do not tell all of it.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
@@ -68,7 +70,7 @@ def snapshots(
 def weights(
     path: str | Path,
     experiment: Experiment,
-    instruments: Sequence[Instrument] | None = None,
+    instruments: Asked = None,
     names: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """The measurements of a network from a file, `instrument`, `part` and `value` a row.
@@ -76,7 +78,8 @@ def weights(
     Args:
       path: of a safetensors or an npz file.
       experiment: the task and model that it is a network of.
-      instruments: what to measure; None: all of those that cost no more than a few updates.
+      instruments: what to measure; None: all that fit and cost no more than a few updates; all:
+        all that fit.
       names: name of a parameter of ours → its name there, or a dictionary with `name` and how it
         is made ours: `rows` to take (first, last), `transpose` (an order of axes), `shape`.
     """
@@ -135,7 +138,7 @@ def _main(arguments: list[str]) -> int:
 def _measure_snapshots(
     given: argparse.Namespace,
     experiment: Experiment | None,
-    instruments: Sequence[Instrument] | None,
+    instruments: Asked,
     words: str,
 ) -> int:
     caught, stop = list[int](), threading.Event()
@@ -172,7 +175,7 @@ def _measure_snapshots(
 def _measure_weights(
     given: argparse.Namespace,
     experiment: Experiment | None,
-    instruments: Sequence[Instrument] | None,
+    instruments: Asked,
 ) -> int:
     from grokjax.config import ConfigError
 
@@ -197,28 +200,25 @@ def _measure_weights(
     return 0
 
 
-def _instruments(
-    asked: list[str] | None, experiment: Experiment | None
-) -> Sequence[Instrument] | None:
-    """The instruments that the command line names, those of the experiment, or None."""
+def _instruments(asked: list[str] | None, experiment: Experiment | None) -> Asked:
+    """The instruments that the command line names, those of the experiment, all, or None."""
     from grokjax.config import INSTRUMENTS, ConfigError
     from grokjax.config.synonyms import suggestion
 
     if asked is None:
         return (experiment.instruments or None) if experiment else None
-    kinds = INSTRUMENTS
-    own = {one.kind.split(":")[-1]: one for one in experiment.instruments} if experiment else {}
     if asked == ["all"]:
-        return [*(kind() for kind in kinds.values() if kind.kind not in own), *own.values()]
+        return "all"
+    own = {one.kind: one for one in experiment.instruments} if experiment else {}
     found: list[Instrument] = []
     for word in asked:
         name, *settings = re.split(r"[:,](?=[a-z_]+=|\w+$)", word)
         if name in own and not settings:
             found.append(own[name])
             continue
-        if name not in kinds:
-            raise ConfigError(f"instruments={name!r}: {suggestion(name, kinds)}")
-        found.append(kinds[name](**dict(_setting(name, one) for one in settings)))
+        if name not in INSTRUMENTS:
+            raise ConfigError(f"instruments={name!r}: {suggestion(name, [*INSTRUMENTS, *own])}")
+        found.append(INSTRUMENTS[name](**dict(_setting(name, one) for one in settings)))
     return found
 
 

@@ -357,3 +357,26 @@ def test_a_turned_residual_stream_measures_the_same(seed):
         ]
         assert measures[1] == pytest.approx(measures[0], rel=2e-2, abs=2e-3)
     assert probes.cka(one.looks.readout, other.looks.readout) == pytest.approx(1, abs=1e-3)
+
+
+def test_padding_is_no_training_row():
+    """Rows of weight zero may be any row, and count nowhere."""
+    logits = cosine_logits(3, p=23, keys=(2, 5))
+    task = ModularArithmetic("add", p=23)
+    rows = np.arange(0, 529, 4)
+
+    def measures(padding):
+        observed = observed_with(task, logits, params={"w": jnp.ones(3)}, train=rows)
+        train = observed.train
+        more = np.arange(padding)
+        padded = TrainingRows(
+            jnp.concatenate([train.index, more]),
+            jnp.concatenate([train.labels, jnp.zeros(padding, train.labels.dtype)]),
+            jnp.concatenate([train.weights, jnp.zeros(padding)]),
+        )
+        object.__setattr__(observed, "train", padded)
+        vars(observed)["gradient"] = {"w": -jnp.ones(3)}
+        instruments = Numerics(), Efficiency(scales=()), Fourier(), Representations()
+        return [float(x) for i in instruments for x in jax.tree.leaves(measured(i, observed))]
+
+    np.testing.assert_allclose(measures(40), measures(0), rtol=1e-5, atol=1e-6)

@@ -31,7 +31,7 @@ from grokjax import (
     own,
 )
 from grokjax.engine import after_the_fact, compiling, donors, measuring
-from grokjax.engine.measuring import Captured, Meter
+from grokjax.engine.measuring import Meter, OnHost
 from grokjax.engine.plan import Run
 from grokjax.results import snapshots
 from grokjax.training.points import Point
@@ -232,7 +232,7 @@ def neighbours(base, trained):
     configs = {run.run_id: run for run in base.runs()}
     stored = [s for s in snapshots.found(trained.path) if s.step == 120]
     return [
-        Captured(Run(s.run_id, configs[s.run_id]), s.step, snapshots.read(s), snapshots.read(s))
+        OnHost(Run(s.run_id, configs[s.run_id]), s.step, snapshots.read(s), snapshots.read(s))
         for s in stored
     ]
 
@@ -370,6 +370,8 @@ def test_instruments_that_do_not_fit_are_refused_at_once(base):
     random = ModularArithmetic("random", p=5)
     with pytest.raises(ConfigError, match="is that of no cyclic group, leave it out"):
         dataclasses.replace(base, task=random, instruments=(Fourier(),))
+    with pytest.raises(ConfigError, match="table_points_per_decade=0: give 1 to 1000"):
+        dataclasses.replace(base, table_points_per_decade=0)
     with pytest.raises(ConfigError, match="cadence='daily': choose from log_points, table"):
         own.instrument(cadence="daily")
 

@@ -74,6 +74,9 @@ def _check_numbers(experiment: Experiment) -> None:
     require(1 <= steps < 2**31, "steps", steps, "give 1 step or more, below 2**31")
     remedy = f"the budget must be a multiple of log_every={log_every}"
     require(steps % log_every == 0, "steps", steps, remedy)
+    points = experiment.table_points_per_decade
+    remedy = "give 1 to 1000 points in a factor of ten"
+    require(1 <= points <= 1000, "table_points_per_decade", points, remedy)
     settle = experiment.settle_steps
     require(settle is None or settle >= 0, "settle_steps", settle, "give 0 steps or more, or None")
     remedy = "a float64 network needs a float64 loss, leave it out"

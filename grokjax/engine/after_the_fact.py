@@ -16,18 +16,18 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import pandas as pd
 
 from grokjax import weights
-from grokjax.config import INSTRUMENTS, ConfigError, Experiment, Instrument
+from grokjax.config import INSTRUMENTS, ConfigError, Experiment, Instrument, source
 from grokjax.config.coercion import require
 from grokjax.config.fields import leaves
 from grokjax.display import duration
 from grokjax.engine import backend, compiling, donors, plan, results_folder
-from grokjax.engine.measuring import OVER_A_STEP, Captured, Meter, by_run
+from grokjax.engine.measuring import OVER_A_STEP, Meter, OnHost, by_run
 from grokjax.engine.plan import Run
 from grokjax.engine.standing import CHECKPOINTS, read_standing
 from grokjax.results import manifest, schema, snapshots
@@ -42,10 +42,11 @@ COMMIT_SECONDS = 20.0
 SAY_SECONDS = 5.0
 """Time between two words on how it goes."""
 Say = Callable[[str], None]
+Asked = Sequence[Instrument] | Literal["all"] | None
 
 
 @dataclasses.dataclass(frozen=True)
-class Network:
+class Stored:
     """A network that is to be measured, not read yet."""
 
     run: Run
@@ -63,12 +64,13 @@ class Batches:
     spec: Spec
     instruments: tuple[Instrument, ...]
     with_optimizer: bool
-    networks: list[Network]
+    with_end: bool
+    networks: list[Stored]
 
 
 def measure_folder(
     folder: Path,
-    instruments: Sequence[Instrument] | None,
+    instruments: Asked,
     experiment: Experiment | None,
     say: Say,
     stop: threading.Event,
@@ -78,7 +80,8 @@ def measure_folder(
 
     Args:
       folder: of a sweep that has finished.
-      instruments: what to measure; None: all of those that cost no more than a few updates.
+      instruments: what to measure; None: all that fit and cost no more than a few updates;
+        all: all that fit.
       experiment: as it was trained; needed only where results do not tell all of it.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
@@ -99,39 +102,49 @@ def measure_folder(
             "snapshots=SnapshotSchedule(log_spaced=30, moments=('end',))."
         )
 
-    def config_of(run_id: str) -> Experiment:
-        return weights.run_of(results, run_id, experiment)
-
-    chosen = applicable(instruments, config_of(str(results.snapshots["run_id"].iloc[0])))
+    some_run = weights.run_of(results, str(results.snapshots["run_id"].iloc[0]), experiment)
+    chosen = applicable(instruments, some_run, experiment)
     with results_folder.locked(folder):
         try:
-            return measure_snapshots(folder, config_of, chosen, say, stop, steps)
+            return measure_snapshots(folder, experiment, chosen, say, stop, steps)
         finally:
             # The sweep is finished whatever became of this; a refusal leaves that to the lock.
             if not isinstance(sys.exc_info()[1], ConfigError):
                 shutil.rmtree(folder / WORK)
 
 
-def applicable(instruments: Sequence[Instrument] | None, run: Experiment) -> tuple[Instrument, ...]:
-    """What is asked for, or where nothing is, all that is not expensive and fits a run.
+def applicable(
+    instruments: Asked, run: Experiment, experiment: Experiment | None = None
+) -> tuple[Instrument, ...]:
+    """The instruments that are asked for.
+
+    Args:
+      instruments: one by one; None: all that fit and are not expensive; all: all that fit.
+      run: to be measured.
+      experiment: whose instruments, of the user's own or set otherwise, are among all.
 
     Raises:
       ConfigError: what is asked for one by one has nothing to measure.
     """
-    every = [kind() for kind in INSTRUMENTS.values()]
-    asked = [i for i in every if i.cadence != "snapshots"] if instruments is None else instruments
-    reasons = {one.kind: one.why_not(run.task, run.model) for one in asked}
-    fitting = tuple(one for one in asked if reasons[one.kind] is None)
-    everything = instruments is None or len(asked) >= len(every)
-    for kind, why in reasons.items():
-        if why is not None and not everything:
-            raise ConfigError(f"instruments={kind!r}: {why}, leave it out.")
-    return fitting
+    if instruments is None or instruments == "all":
+        own = {one.kind: one for one in experiment.instruments} if experiment else {}
+        every = {kind: make() for kind, make in INSTRUMENTS.items()} | own
+        cheap = instruments is None
+        return tuple(
+            one
+            for one in every.values()
+            if one.why_not(run.task, run.model) is None
+            and not (cheap and one.cadence == "snapshots")
+        )
+    for one in instruments:
+        why = one.why_not(run.task, run.model)
+        require(why is None, "instruments", one.kind, f"{why}, leave it out")
+    return tuple(instruments)
 
 
 def measure_snapshots(
     folder: Path,
-    config_of: Callable[[str], Experiment],
+    experiment: Experiment | None,
     instruments: Sequence[Instrument],
     say: Say,
     stop: threading.Event,
@@ -143,7 +156,7 @@ def measure_snapshots(
 
     Args:
       folder: of a sweep that has finished.
-      config_of: id of a run → its configuration.
+      experiment: as it was trained; needed only where results do not tell all of it.
       instruments: what to measure.
       say: told how it goes.
       stop: when it is set, what was measured is committed.
@@ -155,7 +168,7 @@ def measure_snapshots(
     found = manifest.read(folder)
     assert found is not None  # the caller has opened the folder
     settings = _settings(instruments, found)
-    todo = list(_batches(folder, config_of, instruments, steps))
+    todo = list(_batches(folder, experiment, instruments, steps))
     if not todo:
         return True
     manifest.write(folder, {**found, "measured": settings})
@@ -166,8 +179,8 @@ def measure_snapshots(
         say(f"compiling {len(batches.instruments)} instruments")
         meter = _meter(batches)
         for few in _cut(batches.networks, meter.at_once):
-            captured = [_read(batches, network) for network in few]
-            commit.add(by_run(captured, meter.measure(captured)))
+            read = [_read(batches, network) for network in few]
+            commit.add(by_run(read, meter.measure(read)))
             done += len(few)
             now = time.monotonic()
             if now - said > SAY_SECONDS:
@@ -185,10 +198,12 @@ def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> di
     """Kind of an instrument → its fields; refused where rows of others are there already."""
     known = dict(found.get("measured", {}))
     for instrument in instruments:
-        fields = manifest.plain(leaves(instrument))
+        told = leaves(instrument) | {"source": source.checksum(type(instrument))}
+        fields = {name: value for name, value in manifest.plain(told).items() if value is not None}
         before = known.setdefault(instrument.kind, fields)
         if before != fields:
-            unlike = [f"{n}={before.get(n)!r}" for n in fields if before.get(n) != fields[n]]
+            names = sorted(before.keys() | fields.keys())
+            unlike = [f"{n}={before.get(n)!r}" for n in names if before.get(n) != fields.get(n)]
             raise ConfigError(
                 f"instruments={instrument.kind!r}: the rows there were measured with "
                 f"{', '.join(unlike)}, measure with the same, or in a copy of the folder."
@@ -198,7 +213,7 @@ def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> di
 
 def _batches(
     folder: Path,
-    config_of: Callable[[str], Experiment],
+    experiment: Experiment | None,
     instruments: Sequence[Instrument],
     steps: Collection[int | str] | None,
 ) -> Iterator[Batches]:
@@ -215,9 +230,9 @@ def _batches(
     for snapshot in snapshots.found(folder):
         if snapshot.run_id not in failed:
             stored.setdefault(snapshot.run_id, {})[snapshot.step] = snapshot
-    groups: dict[tuple, list[Network]] = {}
+    groups: dict[tuple, list[Stored]] = {}
     for run_id, of_run in stored.items():
-        config = config_of(run_id)
+        config = weights.run_of(results, run_id, experiment)
         run = Run(run_id, config, donors.find(config))
         last = of_run[max(of_run)]
         has_optimizer = any(name.startswith("optimizer/") for name in snapshots.shapes(last))
@@ -226,14 +241,15 @@ def _batches(
         for step in sorted({0, *of_run} & asked):
             left = tuple(i for i in instruments if (run_id, step, i.kind) not in done)
             if left:
-                network = Network(run, step, of_run.get(step), last)
+                network = Stored(run, step, of_run.get(step), last)
                 groups.setdefault((alike, left, has_optimizer), []).append(network)
     for (alike, left, has_optimizer), networks in groups.items():
         # One program for all train fractions: it takes longer to compile than to pad.
         largest = max(spec_of(network.run.config).train_rows[1] for network in networks)
         spec = dataclasses.replace(alike, train_rows=(1, largest))
         wants = has_optimizer and any(instrument.needs_optimizer for instrument in left)
-        yield Batches(spec, left, wants, networks)
+        compares = any(instrument.needs_end for instrument in left)
+        yield Batches(spec, left, wants, compares, networks)
 
 
 def _asked(row: Any, steps: Collection[int | str]) -> set[int]:
@@ -260,17 +276,16 @@ def _meter(batches: Batches) -> Meter:
         devices * each,
         devices,
         with_optimizer=batches.with_optimizer,
-        with_end=any(instrument.needs_end for instrument in batches.instruments),
+        with_end=batches.with_end,
     )
 
 
-def _read(batches: Batches, network: Network) -> Captured:
+def _read(batches: Batches, network: Stored) -> OnHost:
     """A network with its arrays."""
-    end = snapshots.read(network.end)
+    end = snapshots.read(network.end) if batches.with_end else None
     if network.snapshot is not None:
-        return Captured(network.run, network.step, snapshots.read(network.snapshot), end)
-    state = _beginning(batches.spec)(network.run)
-    return Captured(network.run, 0, state, end)
+        return OnHost(network.run, network.step, snapshots.read(network.snapshot), end)
+    return OnHost(network.run, 0, _beginning(batches.spec)(network.run), end)
 
 
 @functools.lru_cache(maxsize=8)
@@ -286,7 +301,7 @@ def _beginning(spec: Spec) -> Callable[[Run], Mapping[str, Any]]:
     return begin
 
 
-def _cut(networks: list[Network], size: int) -> Iterator[list[Network]]:
+def _cut(networks: list[Stored], size: int) -> Iterator[list[Stored]]:
     for first in range(0, len(networks), size):
         yield networks[first : first + size]
 

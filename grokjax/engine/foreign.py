@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ import pandas as pd
 import safetensors
 import safetensors.numpy
 
-from grokjax.config import ConfigError, Experiment, Instrument, Sweep
+from grokjax.config import ConfigError, Experiment, Sweep
 from grokjax.engine import after_the_fact, donors
-from grokjax.engine.measuring import Captured, Meter
+from grokjax.engine.measuring import Meter, OnHost
 from grokjax.engine.plan import Run
 from grokjax.training.spec import spec_of
 
@@ -67,19 +67,20 @@ def wanted_shapes(experiment: Experiment) -> dict[str, tuple[int, ...]]:
 def measure(
     params: Mapping[str, np.ndarray],
     experiment: Experiment,
-    instruments: Sequence[Instrument] | None = None,
+    instruments: after_the_fact.Asked = None,
 ) -> pd.DataFrame:
     """The measurements of a network, `instrument`, `part` and `value` a row.
 
     Args:
       params: its parameters by name, as `read` gives them.
       experiment: the task and model; its split says which rows count as trained on.
-      instruments: what to measure; None: all of those that cost no more than a few updates.
+      instruments: what to measure; None: all that fit and cost no more than a few updates; all:
+        all that fit.
     """
     run = _only_run(experiment)
-    chosen = after_the_fact.applicable(instruments, run)
+    chosen = after_the_fact.applicable(instruments, run, experiment)
     arrays = {f"params/{name}": np.asarray(array) for name, array in params.items()}
-    network = Captured(Run(run.run_id, run), 0, arrays)
+    network = OnHost(Run(run.run_id, run), 0, arrays)
     (measured,) = Meter(spec_of(run), chosen, 1).measure([network])
     rows = [
         (instrument, part, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from grokjax.config import Instrument
 from grokjax.engine import compiling, donors
 from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Program, Run
+from grokjax.measures import Measures
 from grokjax.training import loop, points
 from grokjax.training.points import Point
 from grokjax.training.spec import Spec, of_table, shapes
@@ -35,7 +36,7 @@ MeasuredRun = tuple[str, np.ndarray, dict[str, dict[str, np.ndarray]]]
 
 
 @dataclasses.dataclass(frozen=True)
-class Captured:
+class OnHost:
     """The network of a run at a step, on the host."""
 
     run: Run
@@ -74,38 +75,51 @@ class Meter:
         self._point = _shapes(state, with_optimizer, with_end)
         self._program = _compiled(spec, instruments, at_once, devices, with_optimizer, with_end)
 
-    def measure(self, networks: Sequence[Captured]) -> list[Measured]:
+    def measure(self, networks: Sequence[OnHost]) -> list[Measured]:
         """The measurements of networks, in their order."""
-        found: list[Measured] = []
-        for first in range(0, len(networks), self.at_once):
-            batch = networks[first : first + self.at_once]
-            found += self._measure(batch)
-        return found
+        return self.start(networks)()
+
+    def start(self, networks: Sequence[OnHost]) -> Callable[[], list[Measured]]:
+        """Have the devices measure networks; a function that waits for it and returns the values.
+
+        Call it: until then libraries of this process have one thread. Devices of one processor call
+        LAPACK side by side, whose own threads would fight for it: all instruments of the table took
+        468 ms with them and 295 ms without (p = 113, two cores).
+        """
+        limits = _libraries().limit(limits=1)
+        firsts = range(0, len(networks), self.at_once)
+        batches = [networks[first : first + self.at_once] for first in firsts]
+        started = [self._start(batch) for batch in batches]
+
+        def finish() -> list[Measured]:
+            values = jax.tree.map(np.asarray, started)
+            limits.restore_original_limits()
+            return [
+                {
+                    instrument: {part: float(found[place]) for part, found in parts.items()}
+                    for instrument, parts in of_batch.items()
+                }
+                for batch, of_batch in zip(batches, values, strict=True)
+                for place in range(len(batch))
+            ]
+
+        return finish
 
     def memory(self) -> int:
         """Bytes that a device needs, as the compiler has it."""
         return compiling.memory(self._program)
 
-    def _measure(self, batch: Sequence[Captured]) -> list[Measured]:
-        """The measurements of a batch; places that are left over measure the first once more."""
+    def _start(self, batch: Sequence[OnHost]) -> Measures:
+        """Start with a batch; places that are left over measure the first once more."""
         whole = [*batch, *[batch[0]] * (self.at_once - len(batch))]
         gifts = [donors.read(self._spec, network.run.donors) for network in whole]
         each = [network.run.hparams() for network in whole], gifts, [*map(self._filled, whole)]
-        # Devices of one processor call LAPACK side by side, whose own threads would fight for it:
-        # all instruments of the table took 468 ms with them, 295 ms without (p = 113, two cores).
-        with compiling.modes(self._spec), _libraries().limit(limits=1):
+        with compiling.modes(self._spec):
             stacked = [jax.tree.map(lambda *leaves: np.stack(leaves), *one) for one in each]
-            measures = self._program(*jax.device_put(stacked, self._sharding))
-            values = jax.tree.map(np.asarray, measures)
-        return [
-            {
-                instrument: {part: float(found[place]) for part, found in parts.items()}
-                for instrument, parts in values.items()
-            }
-            for place in range(len(batch))
-        ]
+            measures: Measures = self._program(*jax.device_put(stacked, self._sharding))
+        return measures
 
-    def _filled(self, network: Captured) -> Point:
+    def _filled(self, network: OnHost) -> Point:
         """A captured network as the program takes it."""
         tree: dict[str, Any] = {"params": self._point.params}
         if self._point.optimizer is not None:
@@ -115,7 +129,8 @@ class Meter:
         if self._point.end is not None:
             assert network.end is not None  # the program was asked for with it
             end = donors.filled({"params": self._point.params}, network.end)["params"]
-        return Point(np.int32(network.step), arrays["params"], arrays.get("optimizer"), end)  # type: ignore[arg-type]
+        step: Any = np.int32(network.step)
+        return Point(step, arrays["params"], arrays.get("optimizer"), end)
 
 
 @functools.cache
@@ -180,19 +195,26 @@ def meter_of(program: Program) -> Meter | None:
     )
 
 
-def measured_on_the_way(meter: Meter | None, rows: Sequence[SegmentRows]) -> list[MeasuredRun]:
-    """What the instruments of the table measure of the networks that a segment has captured."""
+def start_on_the_way(
+    meter: Meter | None, rows: Sequence[SegmentRows]
+) -> Callable[[], list[MeasuredRun]]:
+    """Have the devices measure the networks that a segment has captured, before the next segment.
+
+    Returns:
+      A function that waits for what the instruments of the table measured.
+    """
     networks = [
-        Captured(one.occupant.run, step, arrays)
+        OnHost(one.occupant.run, step, arrays)
         for one in rows
         for step, arrays in sorted(one.points.to_measure.items())
     ]
     if meter is None or not networks:
-        return []
-    return by_run(networks, meter.measure(networks))
+        return list
+    finish = meter.start(networks)
+    return lambda: by_run(networks, finish())
 
 
-def by_run(networks: Sequence[Captured], measured: Sequence[Measured]) -> list[MeasuredRun]:
+def by_run(networks: Sequence[OnHost], measured: Sequence[Measured]) -> list[MeasuredRun]:
     """What was measured of some networks, run by run."""
     rows: dict[str, list[tuple[int, Measured]]] = {}
     for network, found in zip(networks, measured, strict=True):

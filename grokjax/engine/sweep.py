@@ -12,7 +12,7 @@ from pathlib import Path
 
 import jax
 
-from grokjax import display, weights
+from grokjax import display
 from grokjax.command import say
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import backend, plan, results_folder
@@ -144,15 +144,11 @@ def _measured(experiment: Experiment, folder: Path, options: RunOptions) -> bool
     instruments = [i for i in experiment.instruments if i.cadence == "snapshots"]
     if not instruments:
         return True
-    results = load(folder)
-
-    def config_of(run_id: str) -> Experiment:
-        return weights.run_of(results, run_id, experiment)
 
     def say(activity: str) -> None:
         options.report(Progress(experiment.thresholds, activity))
 
-    return measure_snapshots(folder, config_of, instruments, say, options.stop)
+    return measure_snapshots(folder, experiment, instruments, say, options.stop)
 
 
 def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:

@@ -161,7 +161,7 @@ class Trainer:
             self.progress.executed_run_steps += program.run_steps
             for occupant in self._absorb(program, rows, seconds):
                 lanes.release(occupant)
-            self._measured += measuring.measured_on_the_way(meter, rows)
+            measured = measuring.start_on_the_way(meter, rows)
             done = not (lanes.busy or waiting) or self._stop.is_set()
             commits = done or segment % program.segments == 0
             keeps = [r for r in rows if r.stop_reason in self._experiment.reasons_to_keep]
@@ -172,6 +172,7 @@ class Trainer:
                 lanes.fill(waiting, self._rests)
                 lanes.advance()
             self.progress.idle_seconds += time.perf_counter() - now
+            self._measured += measured()
             if commits:
                 self._commit(note, arrays)
             self._report(self.progress)

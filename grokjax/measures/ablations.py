@@ -6,7 +6,6 @@ Legend: N rows, C classes, F hidden units of the last layer, H heads.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -269,4 +268,4 @@ def _smallest(accuracy: Callable[[jax.Array], jax.Array], most: int, wanted: jax
 
     between = jnp.zeros((), jnp.int32), jnp.full((), most, jnp.int32)
     steps = int(np.ceil(np.log2(most + 1))) + 1
-    return jax.lax.fori_loop(0, steps, functools.partial(halve), between)[1]
+    return jax.lax.fori_loop(0, steps, halve, between)[1]

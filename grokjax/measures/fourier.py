@@ -15,6 +15,7 @@ import numpy as np
 from grokjax.config import Fourier
 from grokjax.measures.observed import Observed, measured
 from grokjax.measures.tables import (
+    centred_by_product,
     cross_entropy,
     embedding,
     group_table,
@@ -77,7 +78,7 @@ def similarities(by_product: jax.Array, square: jax.Array) -> jax.Array:
     cos, _ = basis(n)
     # Each difference has n² places in the table, so a cosine is n times as long there.
     along = n * (jnp.asarray(cos, by_product.dtype) @ diagonals)
-    return along / jnp.sqrt(jnp.maximum(square, jnp.finfo(square.dtype).tiny))
+    return along / jnp.sqrt(square)
 
 
 def circulant_means(by_product: jax.Array) -> jax.Array:
@@ -128,13 +129,8 @@ def _unembed(observed: Observed) -> jax.Array | None:
 
 def _of_logits(observed: Observed, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Similarity of every frequency, and the circulant share."""
-    table = group_table(observed.task)
-    whole = outputs[table.structure.rows][:, table.structure.classes]
-    square = jnp.sum((whole - whole.mean(axis=1, keepdims=True)) ** 2)
-    by_product = logits_by_product(observed, outputs)
-    centred = by_product - by_product.mean(axis=1, keepdims=True)
-    means, n = circulant_means(centred), table.order
-    share = n**2 * jnp.sum(means**2) / jnp.maximum(square, jnp.finfo(square.dtype).tiny)
+    centred, square = centred_by_product(observed, outputs)
+    share = len(centred) ** 2 * jnp.sum(circulant_means(centred) ** 2) / square
     return similarities(centred, square), share
 
 

@@ -84,12 +84,13 @@ def efficiency(instrument: Efficiency, observed: Observed) -> dict[str, Any]:
     """Margin per squared norm, and training loss at other scales of all weights."""
     logits, labels, weights = _training(observed)
     square = optax.tree.norm(observed.params, squared=True)
+    size = jnp.sqrt(weighted_mean(jnp.square(logits).mean(axis=1), weights))
 
     def loss_at(scale: float) -> jax.Array:
         return observed.train_loss(jax.tree.map(lambda w: scale * w, observed.params))
 
     return {
         "margin_per_square": weighted_mean(margins(logits, labels), weights) / square,
-        "logit_per_square": jnp.sqrt(jnp.square(logits).mean()) / square,
+        "logit_per_square": size / square,
         "loss_at": {f"{scale:g}": loss_at(scale) for scale in instrument.scales},
     }

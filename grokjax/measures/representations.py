@@ -17,10 +17,10 @@ from grokjax.config import Cosets, Representations, Task
 from grokjax.measures.fourier import LIVE, SIMILAR
 from grokjax.measures.observed import Observed, measured
 from grokjax.measures.tables import (
+    centred_by_product,
     cross_entropy,
     embedding,
     group_table,
-    logits_by_product,
     neurons_by_operands,
     train_loss_without,
     unembedding,
@@ -72,7 +72,7 @@ def representations(_: Representations, observed: Observed) -> dict[str, Any]:
         **_progress(observed, outputs, jnp.where(keys, similar * length, 0)),
     }
     if observed.end is not None:
-        at_end, *_others = _of_logits(observed, observed.outputs_of(observed.end))
+        at_end = _of_logits(observed, observed.outputs_of(observed.end))[0]
         by_end = jnp.where(at_end > SIMILAR, similar * length, 0)
         found |= {f"{n}_by_end": v for n, v in _progress(observed, outputs, by_end).items()}
     weights = {"embedding": embedding(observed), "unembedding": unembedding(observed)}
@@ -95,11 +95,8 @@ def _of_logits(observed: Observed, outputs: jax.Array) -> tuple[jax.Array, jax.A
     """Similarity of every irrep `[K]`, the bi-invariant share, and ‖L‖ centred over classes."""
     table = group_table(observed.task)
     characters, n = table.structure.characters, table.order
-    whole = outputs[table.structure.rows][:, table.structure.classes]
-    square = jnp.sum((whole - whole.mean(axis=1, keepdims=True)) ** 2)
-    square = jnp.maximum(square, jnp.finfo(square.dtype).tiny)
-    by_product = logits_by_product(observed, outputs)
-    means = class_means(observed.task, by_product - by_product.mean(axis=1, keepdims=True))
+    centred, square = centred_by_product(observed, outputs)
+    means = class_means(observed.task, centred)
     values, sizes = (jnp.asarray(x, means.dtype) for x in (characters.values, characters.sizes))
     lengths = n * jnp.sqrt(jnp.asarray(n * characters.norms, means.dtype))  # ‖χ(a b c⁻¹)‖
     similar = n**2 * (values @ (sizes * means)) / (lengths * jnp.sqrt(square))

@@ -67,6 +67,16 @@ def logits_by_product(observed: Observed, outputs: jax.Array) -> jax.Array:
     return of_classes[table.by_product].mean(axis=1)
 
 
+def centred_by_product(observed: Observed, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`logits_by_product` centred over the classes, and Σ L² of all logits centred so."""
+    table = group_table(observed.task)
+    whole = outputs[table.structure.rows][:, table.structure.classes]
+    square = jnp.sum((whole - whole.mean(axis=1, keepdims=True)) ** 2)
+    by_product = logits_by_product(observed, outputs)
+    centred = by_product - by_product.mean(axis=1, keepdims=True)
+    return centred, jnp.maximum(square, jnp.finfo(square.dtype).tiny)
+
+
 def neurons_by_operands(observed: Observed) -> jax.Array | None:
     """The last hidden units over the operands, `[n, n, F]`; None where there are none."""
     neurons, table = observed.looks.neurons, group_table(observed.task)

@@ -175,3 +175,12 @@ def measures_table(
         ),
     ]
     return pa.concat_tables(found)
+
+
+def wide_measures(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `measures` with a column each: `run_id`, `step`, and `instrument.part`."""
+    if rows.empty:
+        return pd.DataFrame({"run_id": pd.Series(dtype="str"), "step": pd.Series(dtype="int")})
+    name = rows["instrument"].str.cat(rows["part"], sep=".").str.rstrip(".")
+    wide = rows.assign(name=name).pivot(index=["run_id", "step"], columns="name", values="value")
+    return wide.rename_axis(columns=None).reset_index()
