@@ -125,7 +125,7 @@ def copy(tmp_path_factory):
 
 
 def test_what_is_added_takes_few_files_and_works_together(copy):
-    # With an example, a test of the formula and the README's table that makes five.
+    # With an example, a test of the formula and the vocabulary's table that makes five.
     assert changed(copy, OPTIMIZER) <= 5 - 3
     assert changed(copy, TASK) <= 5 - 3
     assert changed(copy, METRIC) <= 4 - 2  # a test, and README

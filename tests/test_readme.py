@@ -55,6 +55,17 @@ def test_the_readme_shows_commands_and_python():
     assert any(line.startswith("grokjax ") for line, _ in COMMANDS)
 
 
+PAGES = [*ROOT.glob("*.md"), ROOT / "results" / "README.md", *(ROOT / "docs").rglob("*.md")]
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page):
+    """In a fresh clone, that is: recorded curves and figures are committed with --force."""
+    links = LINK.findall(page.read_text(encoding="utf-8"))
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
 def flags(text):
     """Every `--flag` of a text."""
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+(?:\.[a-z-]+)*", text))

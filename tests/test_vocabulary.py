@@ -28,7 +28,7 @@ from grokjax.training import loop as training
 from grokjax.training import losses, modifiers, optimizers
 from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
-from tools import readme_tables
+from tools import vocabulary_tables
 
 LANES, STEPS = 3, 40
 ALONE = ("model", "optimiser", "modifier", "own")
@@ -176,12 +176,12 @@ def test_no_entry_of_a_registry_is_outside_the_matrix():
     assert inputs == choices(MLP, "token_inputs")
 
 
-def test_the_readme_lists_every_entry_as_it_is():
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    assert readme_tables.written(readme) == readme
-    for family, bases in readme_tables.FAMILIES.items():
-        listed = {cls.__name__ for base in bases for cls in readme_tables.entries(base)}
+def test_the_page_lists_every_entry_as_it_is():
+    page = (Path(__file__).parents[1] / "docs" / "vocabulary.md").read_text(encoding="utf-8")
+    assert vocabulary_tables.written(page) == page
+    for family, bases in vocabulary_tables.FAMILIES.items():
+        listed = {cls.__name__ for base in bases for cls in vocabulary_tables.entries(base)}
         assert listed, family
         for name in listed:
-            assert f"| `{name}` |" in readme
+            assert f"| `{name}` |" in page
             assert hasattr(grokjax, name)

@@ -92,7 +92,8 @@ def concordance_plot(
             of = (shown["baseline"] == is_baseline).to_numpy()
             _intervals(axis, shown[of], "c", at[of], colour)
         _name_rows(axis, at, shown["feature"])
-        axis.set(xlabel="C-index: larger values grok sooner", xlim=(0, 1))
+        axis.set_xlim(0, 1)
+        axis.set_xlabel("C-index: larger values grok sooner", loc="right")
         handles = [
             _mark("within cells, 95 %", color=style.TEST),
             _mark("the same, a baseline", color=style.TRAIN),

@@ -1,4 +1,4 @@
-"""`python tools/readme_tables.py README.md`: the vocabulary as the tables of the README.
+"""`python tools/vocabulary_tables.py docs/vocabulary.md`: the vocabulary as the tables of its page.
 
 Without a file it prints them.
 """
@@ -94,15 +94,15 @@ def _setting(cls: Any, field: Any) -> str:
 
 
 def written(text: str) -> str:
-    """A README with the tables between their marks."""
+    """A page with the tables between their marks."""
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    if readme is None:
+    page = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    if page is None:
         print(tables())
     else:
-        readme.write_text(written(readme.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
