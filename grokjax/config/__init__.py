@@ -24,6 +24,7 @@ from grokjax.config import (
     modifiers,
     modular,
     networks,
+    operation,
     optimizers,
     parts,
     perceptron,
@@ -51,6 +52,7 @@ from grokjax.config.masks import *
 from grokjax.config.modifiers import *
 from grokjax.config.modular import *
 from grokjax.config.networks import *
+from grokjax.config.operation import *
 from grokjax.config.optimizers import *
 from grokjax.config.parts import *
 from grokjax.config.perceptron import *
@@ -79,6 +81,7 @@ __all__ += masks.__all__
 __all__ += modifiers.__all__
 __all__ += modular.__all__
 __all__ += networks.__all__
+__all__ += operation.__all__
 __all__ += optimizers.__all__
 __all__ += parts.__all__
 __all__ += perceptron.__all__
