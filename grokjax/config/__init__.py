@@ -30,6 +30,7 @@ from grokjax.config import (
     perceptron,
     refine,
     regression,
+    row_groups,
     rows,
     sequences,
     snapshots,
@@ -58,6 +59,7 @@ from grokjax.config.parts import *
 from grokjax.config.perceptron import *
 from grokjax.config.refine import *
 from grokjax.config.regression import *
+from grokjax.config.row_groups import *
 from grokjax.config.rows import *
 from grokjax.config.sequences import *
 from grokjax.config.snapshots import *
@@ -87,6 +89,7 @@ __all__ += parts.__all__
 __all__ += perceptron.__all__
 __all__ += refine.__all__
 __all__ += regression.__all__
+__all__ += row_groups.__all__
 __all__ += rows.__all__
 __all__ += sequences.__all__
 __all__ += snapshots.__all__
@@ -96,7 +99,7 @@ __all__ += transformer.__all__
 
 INSTRUMENTS: dict[str, type[Instrument]] = {
     getattr(room, name).kind: getattr(room, name)
-    for room in (instruments, structures, landscape)
+    for room in (instruments, structures, landscape, row_groups)
     for name in room.__all__
 }
 """Kind → the instrument, of all that come with grokjax."""
