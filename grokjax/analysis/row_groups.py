@@ -30,7 +30,7 @@ AS_FAR = ("status", "last_step", "steps")
 
 @functools.lru_cache(maxsize=2)  # the text, the figures and the page of a report ask for them
 def curves(results: Results) -> pd.DataFrame:
-    """The curves of every group: columns `run_id`, `instrument`, `row_group`, `step` and `MEASURED`.
+    """The curves of every group: `run_id`, `instrument`, `row_group`, `step` and `MEASURED`.
 
     Groups are in the order of their names, or of the numbers at the end of these. Empty where
     nothing was measured by groups.

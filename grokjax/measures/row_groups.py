@@ -47,12 +47,13 @@ def _means(
     observed: Observed, outputs: Any, targets: Any, group: Any, n_groups: int, counted: Any
 ) -> tuple[jax.Array, jax.Array]:
     """Mean loss and accuracy of each group, `[G]` each, NaN where it has no row that counts."""
-    inside = (jnp.asarray(group) == jnp.arange(n_groups)[:, None]) & counted  # [G, rows]
+    of_group = jnp.asarray(group)[None] == jnp.arange(n_groups, dtype=jnp.int32)[:, None]
+    inside = of_group & counted[None]  # [G, rows]
     losses = observed.row_losses(outputs, targets)
     right = jax.vmap(lambda rows: observed.count_right(outputs, targets, rows))(inside)
     n = jnp.sum(inside, axis=1).astype(losses.dtype)
     # A row outside may have any loss, infinite ones too, so it is left out and not multiplied by 0.
-    total = jnp.sum(jnp.where(inside, losses, 0), axis=1)
+    total = jnp.sum(jnp.where(inside, losses[None], 0), axis=1)
     n = jnp.where(n > 0, n, jnp.nan)
     return total / n, right.astype(n.dtype) / n
 
