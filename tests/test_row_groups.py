@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from test_drawn import assert_nothing_overlaps
 from test_measures import observed_with
 
 import grokjax
@@ -29,6 +31,7 @@ from grokjax import (
 from grokjax.analysis import onset, row_groups
 from grokjax.engine import compiling
 from grokjax.figures import gallery
+from grokjax.figures import row_groups as drawings
 from grokjax.measures import TrainingRows
 from grokjax.measures.observed import measure
 from grokjax.measures.row_groups import groups_of
@@ -252,7 +255,12 @@ def test_a_report_has_the_groups(trained, tmp_path):
     assert len(data["runs"]) == 2 * len(trained.runs) and len(data["medians"]) == 2
     many = row_groups.curves(trained).head(48)
     many = many.assign(row_group=[f"g: {at % 12}" for at in range(48)])
-    assert len(grokjax.figures.row_groups.group_curves(many).handles_) == 2
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subfigures(1, 2)
+    assert len(drawings.group_curves(many, subfigure=left).handles_) == 2
+    times = row_groups.table(trained).query("instrument == 'row_groups'")
+    drawings.group_times(times, "t_mem", ax=right.subplots())
+    assert_nothing_overlaps(figure)
 
 
 @pytest.mark.parametrize(
