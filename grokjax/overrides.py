@@ -110,11 +110,10 @@ def _flags(name: str, value: Any) -> Any:
 
 
 def _has_flags(name: str, value: Any) -> bool:
-    """Not so lists, parts that FILE does not give, and a table's own rows."""
+    """Not so lists, parts that FILE does not give or that hold others, and a table's own rows."""
     if isinstance(value, Config):
-        return name not in HIDDEN and not any(
-            f.metadata.get("data") for f in dataclasses.fields(value)
-        )
+        rows = any(f.metadata.get("data") for f in dataclasses.fields(value))
+        return name not in HIDDEN and not rows and not parts(value)
     return name not in (*HIDDEN, *LISTS) and not _may_be_part(field_types(Experiment)[name])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from grokjax.analysis import row_groups
 from grokjax.analysis.cells import cells
 from grokjax.analysis.summary import Summary
 from grokjax.config.experiment import SEEDS
@@ -189,6 +190,9 @@ def _tables(summary: Summary) -> list[dict[str, Any]]:
         table = law.parameters.reset_index(names="parameter")
         tables.append((f"Power law of t_grok in {axis}", table))
         tables.append((f"Forms of a law in {axis}, by AIC", summary.forms[axis]))
+    groups = row_groups.medians(row_groups.table(summary.results))
+    if len(groups):
+        tables.append(("When groups of rows grok", groups))
     return [
         {
             "title": title,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis import law_checks
+from grokjax.analysis import law_checks, row_groups
 from grokjax.analysis.laws import Law
 from grokjax.analysis.summary import Summary
 from grokjax.command import attempted
@@ -29,6 +29,7 @@ def describe(summary: Summary, metric: str = "t_grok") -> str:
     }
     for axis in summary.laws:
         texts[f"the text of the law of {axis}"] = partial(_law_text, summary, axis)
+    texts["the text of groups of rows"] = lambda: "\n".join(row_groups.headlines(summary.results))
     parts = [attempted(what, text, "") for what, text in texts.items()]
     parts += [f"warning: {text}" for text in summary.warnings]
     return "\n\n".join(part for part in parts if part)
@@ -56,6 +57,7 @@ def markdown(summary: Summary, metric: str = "t_grok") -> str:
         lines += ["```", text, "```", ""]
     said = [repr(summary.zone)[1:-1] if summary.zone else no_zone(summary)]
     said += [repr(law)[1:-1] for law in summary.laws.values()]
+    said += row_groups.headlines(results)
     said += [f"*Warning*: {text}" for text in summary.warnings]
     return "\n".join([*lines, *(f"- {text}" for text in said)]) + "\n"
 
@@ -78,6 +80,7 @@ def as_json(summary: Summary, metric: str = "t_grok") -> dict[str, Any]:
         "zone": None,
         "why_no_zone": summary.why_no_zone,
         "budgets": summary.budgets,
+        "row_groups": row_groups.medians(row_groups.table(results)),
         "laws": {axis: _law_json(law) for axis, law in summary.laws.items()},
         "warnings": summary.warnings,
     }

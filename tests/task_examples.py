@@ -11,6 +11,7 @@ from grokjax.config.boolean import Conjunction, Majority, SparseParity
 from grokjax.config.groups import FiniteGroup
 from grokjax.config.images import MNIST, Digits
 from grokjax.config.modular import ModularArithmetic
+from grokjax.config.operation import Operation, Operations
 from grokjax.config.regression import PolynomialRegression, TeacherStudent
 from grokjax.config.rows import Table
 from grokjax.config.sequences import Reachability, RegisterProgram, Sequence, TwoHop
@@ -54,6 +55,8 @@ EXAMPLES = {
         Reachability(nodes=4, samples=120),
         RegisterProgram(instructions=2, modulus=3, samples=90),
         TwoHop(entities=8, relations=5, out_degree=3),
+        Operation("(x*y + z) % p", p=4, where="x != y", format="op a b c"),
+        Operations([Operation("gcd(x, y)", p=6), ModularArithmetic("mul", p=5)]),
         Table([[a, b] for a in range(5) for b in range(6)], [a % 3 for a in range(30)]),
     ]
 }

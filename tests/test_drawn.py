@@ -21,7 +21,7 @@ from grokjax import ConfigError
 from grokjax.analysis.cells import cells, variance_shares
 from grokjax.analysis.summary import summarise
 from grokjax.analysis.survival import censored_times, kaplan_meier_median
-from grokjax.figures import curves, gallery, maps, registry, style, trends
+from grokjax.figures import curves, gallery, maps, registry, row_groups, style, trends
 from grokjax.figures.drawn import figure_of
 
 ROOT = Path(__file__).parents[1]
@@ -113,7 +113,9 @@ CASES = {
 EVERY = pytest.mark.parametrize("name", CASES)
 
 
-@pytest.mark.parametrize("module", [maps, curves, trends], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [maps, curves, trends, row_groups], ids=lambda module: module.__name__
+)
 def test_every_figure_function_draws_where_it_is_told(module):
     for name, function in inspect.getmembers(module, inspect.isfunction):
         if function.__module__ == module.__name__ and not name.startswith("_"):

@@ -1,6 +1,7 @@
 """Measures against closed forms, and against what must not change them."""
 
 import types
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,7 @@ from grokjax import (
 )
 from grokjax.measures import TrainingRows, fourier, geometry, numerics, probes, spectra, tables
 from grokjax.measures.observed import Observed, measured
-from grokjax.training import words
+from grokjax.training import losses, words
 
 KEYS = (14, 35, 41, 42, 52)
 ADD = ModularArithmetic("add", p=113)
@@ -48,6 +49,7 @@ def observed_with(task, outputs=None, params=None, train=None, model=None):
         layout=None if model is None else models.plain_layout(model, dataset),
         train=TrainingRows(jnp.asarray(rows), labels, weights),
         row_losses=row_losses,
+        count_right=partial(losses.count_right, tolerance=dataset.tolerance),
         optimizer=None,
     )
     if outputs is not None:

@@ -57,6 +57,7 @@ QUICK = {
     "commutator": {"pairs": 2},
     "clock_or_pizza": {"samples": 8},
     "dimension": {"points": 20},
+    "row_groups": {"by": "answer % 2"},
 }
 
 

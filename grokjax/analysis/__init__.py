@@ -15,6 +15,7 @@ resample seeds. What is refused because the runs are too few is an `errors.NotEn
 | `compare` | two sets of runs |
 | `refine` | which runs to train next |
 | `progress`, `trajectory`, `spikes` | what measures say of a run: phases, path, instabilities |
+| `row_groups` | when each group of rows groks, and which is the first |
 | `forecast`, `understood` | what foretells grokking, and tells understood from memorised |
 | `summary` | all of it over two axes, each computed once |
 """
@@ -36,6 +37,7 @@ __all__ = [
     "onset",
     "progress",
     "refine",
+    "row_groups",
     "spikes",
     "summary",
     "survival",

@@ -24,11 +24,13 @@ from grokjax.config import (
     modifiers,
     modular,
     networks,
+    operation,
     optimizers,
     parts,
     perceptron,
     refine,
     regression,
+    row_groups,
     rows,
     sequences,
     snapshots,
@@ -51,11 +53,13 @@ from grokjax.config.masks import *
 from grokjax.config.modifiers import *
 from grokjax.config.modular import *
 from grokjax.config.networks import *
+from grokjax.config.operation import *
 from grokjax.config.optimizers import *
 from grokjax.config.parts import *
 from grokjax.config.perceptron import *
 from grokjax.config.refine import *
 from grokjax.config.regression import *
+from grokjax.config.row_groups import *
 from grokjax.config.rows import *
 from grokjax.config.sequences import *
 from grokjax.config.snapshots import *
@@ -79,11 +83,13 @@ __all__ += masks.__all__
 __all__ += modifiers.__all__
 __all__ += modular.__all__
 __all__ += networks.__all__
+__all__ += operation.__all__
 __all__ += optimizers.__all__
 __all__ += parts.__all__
 __all__ += perceptron.__all__
 __all__ += refine.__all__
 __all__ += regression.__all__
+__all__ += row_groups.__all__
 __all__ += rows.__all__
 __all__ += sequences.__all__
 __all__ += snapshots.__all__
@@ -93,7 +99,7 @@ __all__ += transformer.__all__
 
 INSTRUMENTS: dict[str, type[Instrument]] = {
     getattr(room, name).kind: getattr(room, name)
-    for room in (instruments, structures, landscape)
+    for room in (instruments, structures, landscape, row_groups)
     for name in room.__all__
 }
 """Kind → the instrument, of all that come with grokjax."""

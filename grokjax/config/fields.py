@@ -259,6 +259,14 @@ def parts(config: Config) -> dict[str, Config]:
     return found
 
 
+def every_part(config: Config) -> dict[str, Config]:
+    """Dotted path → every part below `config`, parts of parts included."""
+    found = parts(config)
+    for path, part in list(found.items()):
+        found |= {f"{path}.{inner}": below for inner, below in every_part(part).items()}
+    return found
+
+
 def is_parts(value: Any) -> bool:
     """Whether the value is a list of parts, and not an empty one."""
     return isinstance(value, tuple) and bool(value) and isinstance(value[0], Config)

@@ -14,8 +14,8 @@ import re
 from typing import ClassVar, Literal
 
 from grokjax.config.coercion import ConfigError, require
-from grokjax.config.modular import Format
 from grokjax.config.parts import Task
+from grokjax.config.tokens import check_format
 
 __all__ = ["FiniteGroup"]
 
@@ -66,12 +66,14 @@ class FiniteGroup(Task):
     `C2xC2xS3` a direct product."""
     product: Literal["ab", "ab^-1", "aba^-1", "aba"] = "ab"
     """The product of the elements a and b that is the answer of their row."""
-    format: Format = "a b ="
-    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
+    format: str = "a b ="
+    """Tokens of a row, in order, with spaces between them: the operands a and b, and words that are
+    tokens of their own, as in `a b`, `op a b =` or `BOS a op b =`."""
 
     def check(self) -> None:
         remedy = f"its table is too large, choose a group of at most {LARGEST_GROUP} elements"
         require(self.order <= LARGEST_GROUP, "group", self.group, remedy)
+        check_format(self.format, 2)
 
     @property
     def order(self) -> int:

@@ -15,7 +15,7 @@ from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from grokjax.config import source
-from grokjax.config.fields import Config, is_parts, leaves, parts
+from grokjax.config.fields import Config, every_part, is_parts, leaves
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -82,7 +82,7 @@ def plain(value: Any) -> Any:
 
 def checksums(config: Config) -> dict[str, str]:
     """`PATH_source` → checksum of the source of every part that is a user's own word."""
-    told = {path: source.checksum(type(part)) for path, part in parts(config).items()}
+    told = {path: source.checksum(type(part)) for path, part in every_part(config).items()}
     return {f"{path}_source": checksum for path, checksum in told.items() if checksum is not None}
 
 
@@ -100,7 +100,7 @@ def defaults(cls: Any) -> Mapping[str, Any]:
 
 def sources(configs: Iterable[Config]) -> dict[str, str]:
     """Kind → source of every user's own word among the parts of some configurations."""
-    words: set[Any] = {type(part) for config in configs for part in parts(config).values()}
+    words: set[Any] = {type(part) for config in configs for part in every_part(config).values()}
     own = [word for word in words if source.checksum(word) is not None]
     return {word.kind: source.whole_text(word) for word in sorted(own, key=lambda word: word.kind)}
 
@@ -128,4 +128,4 @@ def column(path: str) -> str:
     `optimizer.b2` → `b2`, `modifiers.0.factor` → `modifiers_0_factor`.
     """
     head, _, rest = path.partition(".")
-    return rest if rest and head in SECTIONS else path.replace(".", "_")
+    return (rest if rest and head in SECTIONS else path).replace(".", "_")

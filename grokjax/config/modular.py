@@ -9,10 +9,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal, NoReturn, get_args
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import ConfigError, require
 from grokjax.config.parts import Task
+from grokjax.config.tokens import check_format
 
 __all__ = ["OPERATIONS", "ModularArithmetic"]
 
@@ -35,8 +36,6 @@ OPERATIONS: tuple[str, ...] = get_args(Operation)
 DIVIDING = ("div", "div_odd_sub_even")
 COMMUTATIVE = ("add", "mul", "x2+y2", "x2+xy+y2")
 
-Format = Literal["a b", "a b =", "a op b ="]
-
 
 def check_table_seed(seed: int) -> None:
     """Refuse a seed that NumPy's generators do not take."""
@@ -47,6 +46,20 @@ def check_table_seed(seed: int) -> None:
 def is_prime(n: int) -> bool:
     """Whether n is prime, by trial division: p stays small enough for a full table."""
     return n >= 2 and all(n % d for d in range(2, int(n**0.5) + 1))
+
+
+def _refuse(op: object) -> NoReturn:
+    """Say how an operation is written that is none of those here."""
+    from grokjax.config.operation import formula_of
+
+    if callable(op):
+        name = getattr(op, "__name__", "f")
+        raise ConfigError(f"op={name}: for a function write task=own.operation({name})(p=…).")
+    formula = formula_of(op) if isinstance(op, str) else None
+    remedy = f"it is no name here, but a formula: write task=Operation({formula!r}, p=…)"
+    if formula is None:
+        remedy = f"choose from {', '.join(OPERATIONS)}, or write a formula, Operation('x**y % p')"
+    raise ConfigError(f"op={op!r}: {remedy}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +74,9 @@ class ModularArithmetic(Task):
     random results, a control with nothing to generalise to."""
     p: int = 97
     """Modulus: operands and results are 0 … p − 1. It must be prime where the operation divides."""
-    format: Format = "a b ="
-    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
+    format: str = "a b ="
+    """Tokens of a row, in order, with spaces between them: the operands a and b, and words that are
+    tokens of their own, as in `a b`, `op a b =` or `BOS a op b =`."""
     table_seed: int = 0
     """Seed of the table of op='random'; other operations have no use for it."""
     halve: bool = False
@@ -70,9 +84,8 @@ class ModularArithmetic(Task):
     where the row with the operands exchanged is in the training set."""
 
     def __post_init__(self) -> None:
-        known = not isinstance(self.op, str) or self.op in OPERATIONS
-        remedy = f"choose from {', '.join(OPERATIONS)}, or write your own with own.operation"
-        require(known, "op", self.op, remedy)
+        if not isinstance(self.op, str) or self.op not in OPERATIONS:
+            _refuse(self.op)
         super().__post_init__()
 
     def check(self) -> None:
@@ -81,6 +94,7 @@ class ModularArithmetic(Task):
             remedy = f"{self.op!r} divides and so needs a prime modulus"
             require(is_prime(self.p), "p", self.p, remedy)
         check_table_seed(self.table_seed)
+        check_format(self.format, 2)
         remedy = f"a and b may not change places in {self.op!r}, so keep both halves"
         require(not self.halve or self.op in COMMUTATIVE, "halve", self.halve, remedy)
 

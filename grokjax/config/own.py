@@ -28,7 +28,8 @@ from typing import Any
 from grokjax.config import source
 from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import Config
-from grokjax.config.modular import Format
+from grokjax.config.formulas import MOST_OPERANDS
+from grokjax.config.operation import OperationTable
 from grokjax.config.parts import (
     Cadence,
     GradientModifier,
@@ -121,10 +122,12 @@ def instrument(
 
 
 def operation(function: Callable[..., Any]) -> Decorated:
-    """A task from a function of two arrays of operands a, b → results, all of them in 0 … p − 1.
+    """A task from a function of arrays of operands a, b, … → results, all of them whole numbers.
 
-    The class has the fields `p`, how many values there are, and `format`, the tokens of a row. A
-    function with an argument `p`, by name only, is given it.
+    The class has the fields of `Operation` that are about rows and tokens: `p`, how many values
+    operands have, `format`, `where`, `separate_tokens`, and `classes`, which is p unless it is
+    given. A function with an argument `p`, by name only, is given it. As many operands as the
+    function takes by place are in a row.
 
     >>> __name__ = "mine"  # as in a file mine.py of yours
     >>> from grokjax import own, tasks
@@ -135,32 +138,13 @@ def operation(function: Callable[..., Any]) -> Decorated:
     >>> table.inputs[9].tolist(), int(table.targets[9])  # 1³ + 2³ = 2 modulo 7; the token 7 is "="
     ([1, 2, 7], 2)
     """
-    return _word(BinaryOperation, "results", function, 2)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BinaryOperation(Task):
-    """The table of an operation on operands of p values; `operation` makes one of a function."""
-
-    p: int = 97
-    """Number of values that operands and results have: 0 … p − 1."""
-    format: Format = "a b ="
-    """Tokens of a row, in order; "op" and "=" are tokens of their own."""
-
-    def check(self) -> None:
-        require(2 <= self.p <= 1000, "p", self.p, "give 2 to 1000 values")
-
-    @property
-    def n_rows(self) -> int:
-        return self.p**2
-
-    @property
-    def operands(self) -> tuple[int, int]:
-        return self.p, self.p
-
-    def results(self, a: Any, b: Any) -> Any:
-        """The results `[N]` of operands `[N]`."""
-        raise NotImplementedError(f"{type(self).__name__} has no method `results`")
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    operands = len(kinds) - kinds.count(inspect.Parameter.KEYWORD_ONLY)
+    name = getattr(function, "__name__", repr(function))
+    remedy = f"name 1 to {MOST_OPERANDS} operands one by one, and put a * before what is a field"
+    if inspect.Parameter.VAR_POSITIONAL in kinds or not 1 <= operands <= MOST_OPERANDS:
+        raise ConfigError(f"{name}: {remedy}.")
+    return _word(OperationTable, "results", function, operands, {"n_operands": operands})
 
 
 def _word(

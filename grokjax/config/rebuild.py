@@ -50,9 +50,7 @@ class _Told:
             return self._plain(name, annotation)
         value = self._value(name)
         if typing.get_origin(annotation) is tuple:
-            kinds = value.split("+") if isinstance(value, str) and value else []
-            of = typing.get_args(annotation)[0]
-            return tuple(self._part(f"{name}.{at}", kind, of) for at, kind in enumerate(kinds))
+            return self._list(name, bases[0])
         if value is None:
             return None
         # Folders of the first versions do not name the kinds that they knew one of only.
@@ -65,13 +63,24 @@ class _Told:
             return self._change(path)
         plain = [f for f in dataclasses.fields(cls) if not f.metadata.get("data")]
         types_ = field_types(cls)
-        given = {f.name: self._plain(f"{path}.{f.name}", types_[f.name]) for f in plain}
+        given = {f.name: self._inside(f"{path}.{f.name}", types_[f.name]) for f in plain}
         if len(plain) < len(dataclasses.fields(cls)):
             raise ConfigError(
                 f"{path}={kind!r}: its rows are not in the results, give experiment=, as it was "
                 "trained."
             )
         return cls(**{name: value for name, value in given.items() if value is not _NOTHING})
+
+    def _list(self, path: str, base: type[Config]) -> tuple[Config, ...]:
+        """The parts in a list."""
+        value = self._value(path)
+        kinds = value.split("+") if isinstance(value, str) and value else []
+        return tuple(self._part(f"{path}.{at}", kind, base) for at, kind in enumerate(kinds))
+
+    def _inside(self, path: str, annotation: Any) -> Any:
+        """A field of a part: plain, or a list of further parts."""
+        bases = [member for member in _members(annotation) if _is_config(member)]
+        return self._list(path, bases[0]) if bases else self._plain(path, annotation)
 
     def _change(self, path: str) -> Change:
         start = f"{path}."

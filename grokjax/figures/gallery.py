@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokjax.analysis import progress
+from grokjax.analysis import row_groups as groups_of_rows
 from grokjax.analysis.cells import largest_crossed, variance_shares
 from grokjax.analysis.summary import Summary
 from grokjax.config import ConfigError
 from grokjax.config.identity import column
 from grokjax.config.synonyms import suggestion
-from grokjax.figures import curves, instruments, maps, pyplots, style, trends
+from grokjax.figures import curves, instruments, maps, pyplots, row_groups, style, trends
 from grokjax.figures.axes import label, level_text
 from grokjax.figures.drawn import Drawn, figure_of
 from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
@@ -156,6 +157,28 @@ def _measures(shown: Shown) -> Drawings:
         for run_id in telling:
             drawings["progress"] = partial(_progress, summary, wide, str(run_id))
     return drawings
+
+
+@figure_family("groups of rows")
+def _row_groups(shown: Shown) -> Drawings:
+    summary, drawings = shown.summary, Drawings()
+    times = groups_of_rows.table(summary.results)
+    times = times[times["run_id"].isin(summary.runs["run_id"])]
+    for kind, of_kind in times.groupby("instrument"):
+        name = "row_groups" if kind == "row_groups" else f"row_groups_{kind}"
+        drawings[name] = partial(_group_curves, summary, of_kind)
+        drawings[f"{name}_times"] = partial(row_groups.group_times, of_kind)
+    return drawings
+
+
+def _group_curves(summary: Summary, times: pd.DataFrame) -> Drawn:
+    """The curves of the run whose groups grok at the most different times, or the first run."""
+    spread = times.assign(t=times["t_grok"].astype("float64")).groupby("run_id", sort=False)["t"]
+    run_id = (spread.max() - spread.min()).fillna(-1.0).idxmax()
+    of_groups = groups_of_rows.curves(summary.results)
+    kind = times["instrument"].iloc[0]
+    chosen = (of_groups["run_id"] == run_id) & (of_groups["instrument"] == kind)
+    return row_groups.group_curves(of_groups[chosen])
 
 
 def _value_map(summary: Summary, name: str) -> Drawn:

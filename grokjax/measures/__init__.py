@@ -13,6 +13,7 @@ from grokjax.measures import norms as norms
 from grokjax.measures import numerics as numerics
 from grokjax.measures import probes as probes
 from grokjax.measures import representations as representations
+from grokjax.measures import row_groups as row_groups
 from grokjax.measures import spectra as spectra
 from grokjax.measures.observed import Measures as Measures
 from grokjax.measures.observed import Observed as Observed

@@ -53,6 +53,8 @@ class Observed:
     train: TrainingRows
     row_losses: Callable[[jax.Array, jax.Array], jax.Array]
     """Outputs `[M, C]` or `[M, A, C]` and labels → the loss of each row `[M]`."""
+    count_right: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+    """Outputs, targets and the weights `[M]` of rows → how many of those that weigh are right."""
     optimizer: Optimizer
     """The optimiser's configuration, its traced numbers being arrays."""
     start: dict | None = None

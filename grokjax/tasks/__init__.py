@@ -1,6 +1,15 @@
 """The datasets of tasks: finite tables of rows and targets, made with NumPy alone."""
 
-from grokjax.tasks import boolean, groups, images, modular, regression, rows, sequences
+from grokjax.tasks import (
+    boolean,
+    groups,
+    images,
+    modular,
+    operation,
+    regression,
+    rows,
+    sequences,
+)
 from grokjax.tasks.dataset import Dataset, build
 from grokjax.tasks.structure import Structure, cosets, structure, subgroups
 
@@ -13,6 +22,7 @@ __all__ = [
     "groups",
     "images",
     "modular",
+    "operation",
     "regression",
     "rows",
     "sequences",

@@ -36,6 +36,10 @@ class Dataset:
     """Positions [A] at which the answers of a row are read; None: the model's `readout` says."""
     operands: np.ndarray | None = None  # [N, 2] int32
     """The two operands of each row, where every pair of values is a row; else None."""
+    values: np.ndarray | None = None  # [N, k] int32
+    """The operands of each row as numbers; None where rows are no operations on operands."""
+    operation: np.ndarray | None = None  # [N] int32
+    """Which of several operations a row is of; None where there is but one."""
     tolerance: float = 0.0
     """Largest distance from a target that is a number at which a prediction is right."""
 

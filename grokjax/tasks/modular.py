@@ -6,11 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from grokjax.config import ConfigError
-from grokjax.config.fields import blamed
-from grokjax.config.modular import Format, ModularArithmetic
-from grokjax.config.own import BinaryOperation
+from grokjax.config.modular import ModularArithmetic
 from grokjax.tasks.dataset import Dataset, make_dataset
+from grokjax.tasks.written import written
 
 Formula = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
@@ -63,7 +61,7 @@ def evaluate(task: ModularArithmetic, x: np.ndarray, y: np.ndarray) -> np.ndarra
 
 
 def binary_table(
-    a: np.ndarray, b: np.ndarray, targets: np.ndarray, size: int, text: Format, *, full: bool
+    a: np.ndarray, b: np.ndarray, targets: np.ndarray, size: int, text: str, *, full: bool
 ) -> Dataset:
     """The rows of an operation on two of `size` elements, written out in the format `text`.
 
@@ -75,15 +73,7 @@ def binary_table(
       text: tokens of a row, in order.
       full: whether every pair of operands has its row, as splits by rows and columns need.
     """
-    columns = {"a": a, "b": b, "=": np.full_like(a, size), "op": np.full_like(a, size + 1)}
-    words = text.split()
-    return Dataset(
-        inputs=np.stack([columns[word] for word in words], axis=1).astype(np.int32),
-        targets=targets.astype(np.int32),
-        vocabulary=size + ("=" in words) + ("op" in words),
-        n_classes=size,
-        operands=np.stack([a, b], axis=1).astype(np.int32) if full else None,
-    )
+    return written(np.stack([a, b], axis=1), targets, size, text, full=full)
 
 
 @make_dataset.register
@@ -96,20 +86,3 @@ def modular_arithmetic(task: ModularArithmetic) -> Dataset:
         x, y = x[x <= y], y[x <= y]
     targets = evaluate(task, x, y)
     return binary_table(x, y, targets, task.p, task.format, full=task.operands is not None)
-
-
-@make_dataset.register
-def binary_operation(task: BinaryOperation) -> Dataset:
-    """The table of a user's function of two operands, rows in the order of a and then of b."""
-    a, b = np.divmod(np.arange(task.p**2), task.p)
-    with blamed(task):
-        results = np.asarray(task.results(a, b))
-    wrong = results.shape != a.shape or results.dtype.kind not in "iub"
-    if wrong or not ((results >= 0) & (results < task.p)).all():
-        told = f"{results.dtype} {list(results.shape)}"
-        told += "" if wrong else f" from {results.min()} to {results.max()}"
-        raise ConfigError(
-            f"task={task.kind!r}: for {len(a)} pairs it gives {told}, return one whole number from "
-            f"0 to p - 1 = {task.p - 1} for each."
-        )
-    return binary_table(a, b, results, task.p, task.format, full=True)

@@ -15,6 +15,7 @@ import numpy as np
 
 from grokjax.config.groups import FiniteGroup
 from grokjax.config.modular import ModularArithmetic, is_prime
+from grokjax.config.operation import Operation
 from grokjax.config.parts import Task
 from grokjax.tasks import groups
 from grokjax.tasks.characters import CharacterTable, character_table, element_orders, inverses
@@ -64,18 +65,25 @@ def structure(task: Task) -> Structure | None:
     if isinstance(task, FiniteGroup) and task.product in ("ab", "ab^-1"):
         product = groups.multiplication(groups.elements(task))
         return _structure(task, task.group, product, np.arange(task.order), task.product != "ab")
-    if not isinstance(task, ModularArithmetic) or task.halve:
+    if isinstance(task, ModularArithmetic) and not task.halve:
+        op: str | None = task.op
+    elif isinstance(task, Operation):
+        op = task.group_operation
+    else:
         return None
-    if task.op in ("add", "sub"):
+    if op in ("add", "sub"):
         residues = np.arange(task.p)
-    elif task.op in ("mul", "div") and is_prime(task.p) and task.p > 2:
+    elif op in ("mul", "div") and is_prime(task.p) and task.p > 2:
         residues = powers_of_primitive_root(task.p)
     else:
         return None
     numbers = np.arange(len(residues))
     product = (numbers + numbers[:, None]) % len(residues)
-    inverted = task.op in ("sub", "div")
-    return _structure(task, f"C{len(residues)}", product, residues, inverted)
+    inverted = op in ("sub", "div")
+    found = _structure(task, f"C{len(residues)}", product, residues, inverted)
+    if isinstance(task, Operation) and task.separate_tokens:
+        found = dataclasses.replace(found, tokens_second=found.tokens_second + task.p)
+    return found
 
 
 def powers_of_primitive_root(p: int) -> np.ndarray:

@@ -33,14 +33,19 @@ def observed(
         each = losses.per_target(words.loss, outputs.astype(spec.loss_dtype), labels)
         return each.reshape(len(each), -1).mean(axis=1)
 
+    def count_right(outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
+        return losses.count_right(outputs, targets, weights, dataset.tolerance)
+
+    dataset = tasks.build(spec.task)
     return Observed(
         params=params,
         model=words.model,
         task=spec.task,
-        dataset=tasks.build(spec.task),
+        dataset=dataset,
         layout=layout,
         train=train,
         row_losses=row_losses,
+        count_right=count_right,
         optimizer=words.optimizer,
         **more,
     )
