@@ -97,6 +97,10 @@ def _check_loss(experiment: Experiment) -> None:
     loss, task = experiment.loss, experiment.task
     remedy = f"the targets of {task.kind} are numbers, give loss=MeanSquaredError()"
     require(loss.real or task.target_kind != "real", "loss", loss.kind, remedy)
+    remedy = f"the inputs of {task.kind} are numbers and no tokens to predict, leave it out"
+    require(task.loss_on == "answer" or task.encoding == "tokens", "loss_on", task.loss_on, remedy)
+    remedy = f"the targets of {task.kind} are numbers and no tokens to predict, leave it out"
+    require(task.loss_on == "answer" or task.target_kind != "real", "loss_on", task.loss_on, remedy)
 
 
 def _check_changes(experiment: Experiment) -> None:

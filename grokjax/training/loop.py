@@ -253,7 +253,9 @@ def _score(
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
     loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights)
     hits = (
-        losses.count_right(outputs, targets, tile.weights, dataset.tolerance)
+        losses.count_right(
+            outputs, targets, tile.weights, dataset.tolerance, dataset.row_error, dataset.scored
+        )
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)

@@ -30,7 +30,8 @@ def observed(
     """
 
     def row_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        each = losses.per_target(words.loss, outputs.astype(spec.loss_dtype), labels)
+        outputs = losses.one_by_one(outputs, labels).astype(spec.loss_dtype)
+        each = losses.per_target(words.loss, outputs, labels)
         return each.reshape(len(each), -1).mean(axis=1)
 
     return Observed(
