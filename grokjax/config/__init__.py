@@ -32,6 +32,7 @@ from grokjax.config import (
     rows,
     sequences,
     snapshots,
+    splits,
     structures,
     thresholds,
     transformer,
@@ -59,6 +60,7 @@ from grokjax.config.regression import *
 from grokjax.config.rows import *
 from grokjax.config.sequences import *
 from grokjax.config.snapshots import *
+from grokjax.config.splits import *
 from grokjax.config.structures import *
 from grokjax.config.thresholds import *
 from grokjax.config.transformer import *
@@ -87,6 +89,7 @@ __all__ += regression.__all__
 __all__ += rows.__all__
 __all__ += sequences.__all__
 __all__ += snapshots.__all__
+__all__ += splits.__all__
 __all__ += structures.__all__
 __all__ += thresholds.__all__
 __all__ += transformer.__all__

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import numpy as np
 
 from grokjax import tasks
+from grokjax.config import GivenSplit
 from grokjax.measures import Observed, TrainingRows
 from grokjax.models import Layout
 from grokjax.training import losses
@@ -43,6 +45,7 @@ def observed(
         train=train,
         row_losses=row_losses,
         optimizer=words.optimizer,
+        sets=np.array(spec.split.sets(spec.task)) if isinstance(spec.split, GivenSplit) else None,
         **more,
     )
 
