@@ -49,11 +49,15 @@ def _check_split(experiment: Experiment) -> None:
     if isinstance(split, Split):
         split.check_task(task)
         default = type(experiment).train_fraction
-        remedy = "the split is given, leave it out; GivenSplit(share=…) trains on a part of its rows"
+        remedy = (
+            "the split is given, leave it out; GivenSplit(share=…) trains on a part of its rows"
+        )
         unused = fraction == default or not isinstance(split, GivenSplit)
         require(unused, "train_fraction", fraction, remedy)
     else:
-        remedy = "the rows of the table say which set they are in, give split=GivenSplit(), or read "
+        remedy = (
+            "the rows of the table say which set they are in, give split=GivenSplit(), or read "
+        )
         remedy += "it without its sets"
         require(not task.given_sets, "split", split, remedy)
         _check_choice(experiment)
@@ -78,11 +82,13 @@ def _check_sizes(experiment: Experiment) -> None:
     require(rows <= MOST_ROWS, "task", task.kind, f"its {rows} rows are more than {MOST_ROWS}")
     remedy = f"{n_train} of the table's {rows} rows to train on leave "
     remedy += "none" if n_train < 1 else "no test row"
-    remedy += ", choose a larger fraction" if n_train < 1 else ", choose a smaller one, or 1 for none"
-    given = isinstance(experiment.split, GivenSplit)
-    few = n_train < 1 or (n_train == rows and fraction < 1 and not given)
-    field = ("share", experiment.split.share) if given else ("train_fraction", fraction)
-    require(not few, *field, remedy)
+    remedy += (
+        ", choose a larger fraction" if n_train < 1 else ", choose a smaller one, or 1 for none"
+    )
+    if isinstance(experiment.split, GivenSplit):
+        require(n_train > 0, "share", experiment.split.share, remedy)
+    else:
+        require(0 < n_train < rows or fraction == 1, "train_fraction", fraction, remedy)
     noise = experiment.label_noise
     require(0 <= noise <= 1, "label_noise", noise, share(noise, "give a share in [0, 1]"))
     remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"

@@ -122,7 +122,7 @@ def _set_name(value: Any, at: int, column: str) -> str:
 def _frame(path: Path) -> Any:
     import pandas as pd
 
-    readers = {
+    readers: dict[str, Any] = {
         ".csv": pd.read_csv,
         ".parquet": pd.read_parquet,
         ".jsonl": lambda file: pd.read_json(file, lines=True),

@@ -257,7 +257,9 @@ class Table(Task):
     def _checksum(self) -> str:
         """Of all that the rows say; what is not given is no part of it."""
         told = self.inputs.checksum + self.targets.checksum
-        told += "".join(f" {n} {getattr(self, n).checksum}" for n in ("sets", "groups") if getattr(self, n))
+        told += "".join(
+            f" {n} {getattr(self, n).checksum}" for n in ("sets", "groups") if getattr(self, n)
+        )
         for name in ("vocabulary", "class_names"):
             told += f" {name} {json.dumps(getattr(self, name))}" * bool(getattr(self, name))
         return hashlib.sha256(told.encode()).hexdigest()

@@ -63,7 +63,9 @@ class GivenSplit(Split):
         require(not both, "test", _brief(both), remedy)
         told = json.dumps([sorted(self.train), sorted(self.test)]) if self.train else ""
         checksum = hashlib.sha256(told.encode()).hexdigest() if told else ""
-        remedy = f"these rows have {checksum!r}, look whether they are the right ones or leave it out"
+        remedy = (
+            f"these rows have {checksum!r}, look whether they are the right ones or leave it out"
+        )
         require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
         object.__setattr__(self, "sha256", checksum)
         remedy = share(self.share, "give a share above 0 and up to 1")

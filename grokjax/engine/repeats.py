@@ -34,7 +34,9 @@ def _sentence(task: Task, stages: list[Experiment]) -> str:
     if not repeated:
         return ""
     answers = len(np.unique(np.stack([rows, _numbered(table.answer)], axis=1), axis=0))
-    told = f"{getattr(task, 'table_name', task.kind)}: {repeated} of {len(rows)} rows repeat another"
+    told = (
+        f"{getattr(task, 'table_name', task.kind)}: {repeated} of {len(rows)} rows repeat another"
+    )
     if differ := answers - (rows.max() + 1):
         told += f", {differ} of them with another answer"
     worst = max(
@@ -66,7 +68,7 @@ def on_both_sides(stage: Experiment, rows: np.ndarray) -> tuple[int, int]:
         train, test = rows[sets == TRAIN], rows[sets == TEST]
     else:
         seed = stage.seed if stage.split_seed is None else stage.split_seed
-        order = np.asarray(orders.row_order(stage.task, stage.split, np.uint32(seed)))
+        order = np.asarray(orders.row_order(stage.task, stage.split, seed))
         train = rows[order[:n_train]]
         first = len(order) - n_test
         if isinstance(stage.split, GivenSplit):

@@ -199,9 +199,7 @@ def _train(
         for warning in warnings:
             options.report(Progress(experiment.thresholds, f"warning: {warning}"))
         cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
-        results_folder.write_manifest(
-            folder, experiment, old, cuts, provenance, rounds, warnings
-        )
+        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds, warnings)
         results_folder.write_plan(folder, programs, experiment.axes())
         if options.source is not None:
             write_text(folder / "experiment.py", options.source)

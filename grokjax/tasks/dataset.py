@@ -39,7 +39,7 @@ class Dataset:
     tolerance: float = 0.0
     """Largest distance from a target that is a number at which a prediction is right."""
     row_error: RowError = "largest"
-    """What of a row's distances is compared with the tolerance: the largest, or their mean square."""
+    """What of a row's distances is compared with the tolerance."""
     scored: tuple[int, ...] | None = None
     """Which of a row's targets [A] accuracies are by; None: all of them."""
     sets: np.ndarray | None = None  # [N] int32

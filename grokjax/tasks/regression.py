@@ -32,7 +32,7 @@ def directions(task: PolynomialRegression) -> np.ndarray:
 
 
 def teacher_layers(task: TeacherStudent) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights [J, I] and biases [J] of the teacher's layers, the last of which makes the outputs."""
+    """Weights [J, I] and biases [J] of the teacher's layers; the last makes the outputs."""
     rng, widths = hidden_rng(task.table_seed), [task.n_inputs]
     widths += [task.teacher_units] * task.teacher_layers + [task.n_outputs]
     layers = []

@@ -20,6 +20,7 @@ from grokjax.training import orders
 from grokjax.training.spec import Hparams, Spec
 from grokjax.training.streams import BATCHES, LABELS, stream
 
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Rows:

@@ -87,6 +87,6 @@ def _whole_groups(task: Task, by: str, fraction: float, split_seed: int) -> int:
     One group is trained on at least, and one is not.
     """
     rows = np.bincount(row_values.groups(task, by))
-    order = np.asarray(permutation(np.uint32(split_seed), len(rows)))
+    order = np.asarray(permutation(split_seed, len(rows)))
     entered = np.cumsum(rows[order])[:-1]
     return int(entered[np.argmin(np.abs(entered - fraction * rows.sum()))])
