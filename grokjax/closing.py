@@ -17,7 +17,8 @@ import pandas as pd
 
 from grokjax import summary_text
 from grokjax.analysis import onset
-from grokjax.analysis.cells import check_columns, finished
+from grokjax.analysis.cells import check_columns, finished, untested
+from grokjax.analysis.row_checks import NO_TEST_SET
 from grokjax.analysis.summary import Summary, summarise
 from grokjax.command import attempted
 from grokjax.config import ConfigError
@@ -99,6 +100,8 @@ def _content(
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     if results.runs.empty:
         return _so_far(results, folder)
+    if finished(results.runs).empty and untested(results.runs).any():
+        return _of_training(results, folder)
     if finished(results.runs).empty:
         text = "every run failed: there is nothing to map; see the column `error` of the runs"
         return Content(lambda: text, lambda: {"failed": len(results.runs), "said": text}, list)
@@ -109,6 +112,28 @@ def _content(
         partial(summary_text.describe, summary, metric),
         partial(summary_text.as_json, summary, metric),
         partial(write, summary, metric, folder),
+    )
+
+
+def _of_training(results: Results, folder: Path) -> Content:
+    """Where no run has a test set: how they train."""
+    runs = results.runs[results.runs["status"] != "failed"]
+    axes = [name for name, values in results.axes.items() if len(values) > 1 and name in runs]
+    told = ["run_id", *axes, "last_step", "t_mem", "final_train_loss", "final_train_accuracy"]
+    table = runs[told]
+
+    def draw() -> list[Path]:
+        from grokjax.figures import curves, pyplots, style
+
+        with pyplots.apart():
+            drawn = curves.learning_curves(results.curves, {"runs without a test set": runs})
+            return style.save(drawn.figure_, folder / "figures", "training")
+
+    nothing: list[Path] = []
+    return Content(
+        lambda: f"{NO_TEST_SET}\n{table.head(MOST_ROWS).to_string(index=False)}",
+        lambda: {"said": NO_TEST_SET, "runs": json.loads(table.to_json(orient="records"))},
+        lambda: attempted("the figure training", draw, nothing),
     )
 
 

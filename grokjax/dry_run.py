@@ -16,6 +16,7 @@ from grokjax.engine import (
     cost,
     growth,
     plan,
+    repeats,
     results_folder,
     roofline,
     standing,
@@ -85,6 +86,7 @@ def describe(
     lines += [f"  {path}: {_listed(values)}" for path, values in experiment.axes().items()]
     lines.append(f"{len(planned)} compiled programs on {device}:")
     lines += map(_line, planned)
+    lines += [f"warning: {sentence}" for sentence in repeats.warnings(experiment.runs())]
     lines += _times(experiment, planned, ended, grown.goes_on if grown else {})
     rows = sum(run.log_points for run in runs)
     lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk at most")

@@ -8,7 +8,7 @@ import io
 import re
 import typing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -106,7 +106,12 @@ def _flags(name: str, value: Any) -> Any:
     """The annotation that says which flags a field has; a part has those of its kind."""
     if not _has_flags(name, value):
         return Annotated[None, tyro.conf.Suppress]
-    return type(value) if isinstance(value, Config) else field_types(Experiment)[name]
+    if isinstance(value, Config):
+        return type(value)
+    annotation = field_types(Experiment)[name]
+    options = [part for part in typing.get_args(annotation) if typing.get_origin(part) is Literal]
+    # Of a field that may hold a part, the words that it may hold instead.
+    return options[0] if options and _may_be_part(annotation) else annotation
 
 
 def _has_flags(name: str, value: Any) -> bool:
@@ -114,7 +119,10 @@ def _has_flags(name: str, value: Any) -> bool:
     if isinstance(value, Config):
         rows = any(f.metadata.get("data") for f in dataclasses.fields(value))
         return name not in HIDDEN and not rows and not parts(value)
-    return name not in (*HIDDEN, *LISTS) and not _may_be_part(field_types(Experiment)[name])
+    is_word = isinstance(value, str)
+    return name not in (*HIDDEN, *LISTS) and (
+        is_word or not _may_be_part(field_types(Experiment)[name])
+    )
 
 
 def _may_be_part(annotation: Any) -> bool:

@@ -190,7 +190,9 @@ def training_split(
     labels = np.array(table.targets)
     index = np.asarray(rows.index).reshape(-1)[:n_train]
     labels[index] = np.asarray(rows.targets).reshape(-1, *labels.shape[1:])[:n_train]
-    return Split(order[:n_train], order[n_train:], table.inputs, table.targets, labels)
+    first, n_test = max(spec.test_rows[0], n_train), int(spec.n_test(n_train))
+    tested = order[first : first + n_test]
+    return Split(order[:n_train], tested, table.inputs, table.targets, labels)
 
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:

@@ -23,6 +23,7 @@ from grokjax.training.spec import spec_of
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "golden.json").read_text())["cases"]
 NETWORKS = {
     "causal": grokjax.Transformer(width=16, heads=2, mlp_width=32),
+    "next_token": grokjax.Transformer(width=16, heads=2, mlp_width=32),
     "pre_ln": grokjax.Transformer(
         width=16, heads=2, mlp_width=32, layers=2, norm="pre", biases=True, activation="gelu",
         causal=False, readout="mean",
@@ -58,7 +59,9 @@ def losses(case):
     if "betas" in constants:
         constants["b1"], constants["b2"] = constants.pop("betas")
     experiment = grokjax.Experiment(
-        task=grokjax.ModularArithmetic("sub", p=data.MODULUS),
+        task=grokjax.ModularArithmetic(
+            "sub", p=data.MODULUS, loss_on="all" if case.network == "next_token" else "answer"
+        ),
         model=NETWORKS[case.network],
         optimizer=OPTIMIZERS[case.optimizer](**constants),
         loss=LOSSES[case.loss],
@@ -106,3 +109,5 @@ def test_the_table_is_the_same():
     tokens, targets = data.table()
     np.testing.assert_array_equal(table.inputs, tokens)
     np.testing.assert_array_equal(table.targets, targets)
+    on_all = tasks.build(grokjax.ModularArithmetic("sub", p=data.MODULUS, loss_on="all"))
+    np.testing.assert_array_equal(on_all.targets, data.next_tokens())

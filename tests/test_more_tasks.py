@@ -283,7 +283,7 @@ def test_noise_is_added_to_the_same_function():
 @pytest.mark.parametrize("teacher", ["linear", "relu"])
 def test_a_teachers_outputs_are_standardised(teacher):
     task = TeacherStudent(n_inputs=6, teacher_units=5, samples=400, teacher=teacher)
-    table, (w, v) = tasks.build(task), regression.teacher_weights(task)
+    table, ((w, _), ((v,), _)) = tasks.build(task), regression.teacher_layers(task)
     outputs = []
     for x in table.inputs:
         units = [sum(w[j, i] * x[i] for i in range(6)) for j in range(5)]

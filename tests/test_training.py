@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 import grokjax
 from grokjax import tasks
 from grokjax.training import loop as training
-from grokjax.training.data import permutation, split, splits
+from grokjax.training.data import split, splits
 from grokjax.training.spec import row_bucket, spec_of
+from grokjax.training.streams import permutation
 
 both_parts = jax.jit(split, static_argnums=0)
 init = jax.jit(training.init, static_argnums=0)

@@ -168,7 +168,9 @@ def test_no_entry_of_a_registry_is_outside_the_matrix():
     assert kinds(optimizers.direction) <= words("OPTIMIZERS")
     assert words("MODIFIERS") == kinds(modifiers.transformation) | kinds(modifiers.gradient_at)
     assert words("LOSSES") == kinds(losses.per_target)
-    assert choices(Experiment, "split") <= words("SPLITS")
+    by_chance, other = typing.get_args(field_types(Experiment)["split"])
+    assert set(typing.get_args(by_chance)) <= words("SPLITS")
+    assert {cls.kind for cls in other.__subclasses__()} <= words("SPLITS")
     every = [experiment.model for experiment in WORDS.values()]
     networks = [model for model in every if isinstance(model, Network)]
     assert {model.scaling for model in networks} == choices(Network, "scaling")

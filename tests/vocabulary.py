@@ -29,6 +29,27 @@ def _task(task):
 
 
 TASKS = {kind: _task(task) for kind, task in EXAMPLES.items()}
+TASKS["modular_arithmetic all"] = _task(ModularArithmetic("sub", p=7, loss_on="all"))
+TASKS["sequence all"] = _task(grokjax.Sequence("reverse", symbols=3, length=3, loss_on="all"))
+TASKS["table answers"] = _task(
+    grokjax.Table(
+        [[a, b] for a in range(5) for b in range(6)],
+        [[a % 3, b] for a in range(5) for b in range(6)],
+    )
+)
+TASKS["table numbers"] = _task(
+    grokjax.Table(
+        [[a, b] for a in range(5) for b in range(6)],
+        [[a - b / 2.0, 0.1 * a * b] for a in range(5) for b in range(6)],
+        row_error="mean_square",
+    )
+)
+TASKS["teacher_student tanh"] = _task(
+    grokjax.TeacherStudent(
+        teacher="tanh", n_inputs=3, teacher_layers=2, n_outputs=2, samples=40,
+        teacher_init="torch", standardised=False, row_error="mean_square", tolerance=1e-3,
+    )
+)  # fmt: skip
 TASKS["mnist"]["optimizer"] = grokjax.AdamW(learning_rate=2e-3)  # so few hidden units die of more
 MODELS = {
     "mlp": {},
@@ -95,6 +116,12 @@ SPLITS = {
     "rows": {"split": "rows"},
     "columns": {"split": "columns"},
     "balanced": {"split": "balanced"},
+    "given": {
+        "split": grokjax.GivenSplit(train=range(0, 25, 2), test=range(1, 20, 2), share=0.8),
+        "train_fraction": 0.5,
+    },
+    "groups": {"split": grokjax.GroupSplit("(a + 2 * b) % 5")},
+    "no test set": {"train_fraction": 1.0},
     "label noise": {"label_noise": 0.3},
     "changes": {
         "changes": (

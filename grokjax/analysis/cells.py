@@ -21,12 +21,22 @@ PHASES = ("comprehension", "grokking", "memorization", "confusion")
 
 
 def finished(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs that an error did not end: diverged and censored ones are results."""
-    return runs[runs["status"] != "failed"]
+    """The runs that an error did not end and that have a test set.
+
+    Diverged and censored ones are results. Without test rows nothing can be said of grokking.
+    """
+    return runs[(runs["status"] != "failed") & ~untested(runs)]
+
+
+def untested(runs: pd.DataFrame) -> pd.Series:
+    """Whether a run has no test set, as with `train_fraction=1`."""
+    if "n_test" not in runs:
+        return pd.Series(False, index=runs.index)
+    return (runs["n_test"] == 0).fillna(False).astype(bool)
 
 
 def cells(runs: pd.DataFrame, axes: Sequence[str], metric: str = "t_grok") -> pd.DataFrame:
-    """A row a cell of the columns `axes`, sorted by them; failed runs are left out.
+    """A row a cell of the columns `axes`, sorted by them; `finished` runs only.
 
         >>> import grokjax
         >>> from grokjax.analysis import onset

@@ -23,6 +23,8 @@ from grokjax.results.load import Results
 from grokjax.results.schema import nullable, onset_columns
 
 Columns = dict[str, np.ma.MaskedArray]
+OF_THE_TEST_SET = ("phase", "n_collapses", "partial", "early", "double_descent")
+"""Columns that would say something of a run without a test set, were they not left out there."""
 
 
 def summarise(
@@ -129,6 +131,10 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
     columns |= events.plateau(curves, rise, at_mem, rises, at_grok)
     columns |= events.collapses(curves, test, at_grok, thresholds)
     columns |= events.labels(curves, rise, at_mem, at_grok, chance, thresholds)
+    # Without a test set a run neither groks nor fails to.
+    no_test = ~(np.isfinite(rise) & inside).any(axis=1)
+    for name in OF_THE_TEST_SET:
+        columns[name] = np.ma.array(columns[name], mask=no_test | np.ma.getmaskarray(columns[name]))
     end = curves.length - 1
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
         columns[f"final_{name}"] = pick(curves.values[name].astype(float), end)
@@ -175,6 +181,8 @@ def settling(
 ) -> tuple[int | None, int | None]:
     """The stop rule: a run has settled after `settle_steps` updates above both thresholds.
 
+    Where there is no test set its accuracy is no number, and train accuracy decides alone.
+
     Args:
       curve: `step`, `train_accuracy` and `test_accuracy`, each `[K]`: the next log points.
       thresholds: `memorised` for the training set, `grokked` for the test set.
@@ -186,7 +194,8 @@ def settling(
     """
     step = np.asarray(curve["step"])
     calm = np.asarray(curve["train_accuracy"], np.float32) >= np.float32(thresholds.memorised)
-    calm &= np.asarray(curve["test_accuracy"], np.float32) >= np.float32(thresholds.grokked)
+    test = np.asarray(curve["test_accuracy"], np.float32)
+    calm &= (test >= np.float32(thresholds.grokked)) | np.isnan(test)
     for at in range(len(step)):
         since = None if not calm[at] else int(step[at]) if since is None else since
         if since is not None and step[at] - since >= settle_steps:

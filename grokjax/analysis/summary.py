@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grokjax.analysis import law_checks, laws, onset
+from grokjax.analysis import law_checks, laws, onset, row_checks
 from grokjax.analysis.boundary import Boundary, at_budgets
 from grokjax.analysis.cells import RESULTS, cells, check_columns, finished
 from grokjax.analysis.errors import NotEnoughRunsError
@@ -209,6 +209,7 @@ def summarise(results: Results, x: str | None = None, y: str | None = None) -> S
       ConfigError: there is no such column.
     """
     runs = finished(onset.table(results))
+    row_checks.check_tested(results.runs)
     varying = list(_varying(results, runs))
     chosen = [name for name in PREFERRED if name in varying]
     chosen += [name for name in varying if name not in chosen and name not in (x, y)]
@@ -339,7 +340,7 @@ def _failed(summary: Summary) -> str | None:
 
 
 CHECKS: tuple[Any, ...] = (
-    _unfinished, _failed,
+    _unfinished, _failed, row_checks.untested_runs, row_checks.of_the_table,
     _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
     _left_out, _placeless, _pooled,
 )  # fmt: skip

@@ -18,8 +18,9 @@ from grokjax.engine import cost, plan
 from grokjax.engine.lanes import Lanes
 from grokjax.engine.plan import Run
 from grokjax.training import loop
-from grokjax.training.data import permutation, splits
+from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
+from grokjax.training.streams import permutation
 
 UPDATES = 50
 """Updates in a timed segment: its one test evaluation is then a hundredth of the work."""

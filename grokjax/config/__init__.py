@@ -34,6 +34,7 @@ from grokjax.config import (
     rows,
     sequences,
     snapshots,
+    splits,
     structures,
     thresholds,
     transformer,
@@ -63,6 +64,7 @@ from grokjax.config.row_groups import *
 from grokjax.config.rows import *
 from grokjax.config.sequences import *
 from grokjax.config.snapshots import *
+from grokjax.config.splits import *
 from grokjax.config.structures import *
 from grokjax.config.thresholds import *
 from grokjax.config.transformer import *
@@ -93,6 +95,7 @@ __all__ += row_groups.__all__
 __all__ += rows.__all__
 __all__ += sequences.__all__
 __all__ += snapshots.__all__
+__all__ += splits.__all__
 __all__ += structures.__all__
 __all__ += thresholds.__all__
 __all__ += transformer.__all__

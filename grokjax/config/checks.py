@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from grokjax.config.coercion import require, share
 from grokjax.config.parts import PerturbingModifier
+from grokjax.config.splits import GivenSplit, Split
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -40,20 +41,54 @@ def check_experiment(experiment: Experiment) -> None:
 
 def _check_split(experiment: Experiment) -> None:
     fraction, task, split = experiment.train_fraction, experiment.task, experiment.split
-    remedy = share(fraction, "give a share strictly between 0 and 1")
-    require(0 < fraction < 1, "train_fraction", fraction, remedy)
+    remedy = "it is a share of the table's rows, give one above 0 and up to 1 (no test set)"
+    remedy = share(fraction, remedy)
+    if 100 < fraction <= task.n_rows:
+        remedy += f": for {fraction:g} of its {task.n_rows} rows give {fraction / task.n_rows:.4g}"
+    require(0 < fraction <= 1, "train_fraction", fraction, remedy)
+    if isinstance(split, Split):
+        split.check_task(task)
+        default = type(experiment).train_fraction
+        remedy = (
+            "the split is given, leave it out; GivenSplit(share=…) trains on a part of its rows"
+        )
+        unused = fraction == default or not isinstance(split, GivenSplit)
+        require(unused, "train_fraction", fraction, remedy)
+    else:
+        remedy = (
+            "the rows of the table say which set they are in, give split=GivenSplit(), or read "
+        )
+        remedy += "it without its sets"
+        require(not task.given_sets, "split", split, remedy)
+        _check_choice(experiment)
+    _check_sizes(experiment)
+
+
+def _check_choice(experiment: Experiment) -> None:
+    """A split by chance, and what of a table it looks at."""
+    task, split = experiment.task, experiment.split
     remedy = f"the rows of {task.kind} are no pairs of two operands, give split='random'"
     require(split in ("random", "balanced") or task.operands is not None, "split", split, remedy)
     remedy = f"only classes can be balanced, and {task.kind} has none, give split='random'"
     require(split != "balanced" or task.target_kind == "classes", "split", split, remedy)
     remedy = f"{task.kind} has rows that are always trained on, give split='random'"
     require(split == "random" or not task.n_always, "split", split, remedy)
+
+
+def _check_sizes(experiment: Experiment) -> None:
+    """Training rows, and what they are too few for."""
+    fraction, task = experiment.train_fraction, experiment.task
     rows, n_train = task.n_rows, experiment.n_train
     require(rows <= MOST_ROWS, "task", task.kind, f"its {rows} rows are more than {MOST_ROWS}")
     remedy = f"{n_train} of the table's {rows} rows to train on leave "
     remedy += "none" if n_train < 1 else "no test row"
-    remedy += ", choose a larger fraction" if n_train < 1 else ", choose a smaller one"
-    require(0 < n_train < rows, "train_fraction", fraction, remedy)
+    remedy += (
+        ", choose a larger fraction" if n_train < 1 else ", choose a smaller one, or 1 for none"
+    )
+    if isinstance(experiment.split, GivenSplit):
+        require(n_train > 0, "share", experiment.split.share, remedy)
+    else:
+        require(0 < n_train < rows or fraction == 1, "train_fraction", fraction, remedy)
     noise = experiment.label_noise
     require(0 <= noise <= 1, "label_noise", noise, share(noise, "give a share in [0, 1]"))
     remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"
@@ -97,6 +132,10 @@ def _check_loss(experiment: Experiment) -> None:
     loss, task = experiment.loss, experiment.task
     remedy = f"the targets of {task.kind} are numbers, give loss=MeanSquaredError()"
     require(loss.real or task.target_kind != "real", "loss", loss.kind, remedy)
+    remedy = f"the inputs of {task.kind} are numbers and no tokens to predict, leave it out"
+    require(task.loss_on == "answer" or task.encoding == "tokens", "loss_on", task.loss_on, remedy)
+    remedy = f"the targets of {task.kind} are numbers and no tokens to predict, leave it out"
+    require(task.loss_on == "answer" or task.target_kind != "real", "loss_on", task.loss_on, remedy)
 
 
 def _check_changes(experiment: Experiment) -> None:

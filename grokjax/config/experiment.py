@@ -33,6 +33,7 @@ from grokjax.config.optimizers import AdamW, ParameterGroups
 from grokjax.config.parts import Instrument, Loss, Model, Modifier, Optimizer, Task
 from grokjax.config.refine import Refine
 from grokjax.config.snapshots import SnapshotSchedule
+from grokjax.config.splits import GivenSplit, Split
 from grokjax.config.thresholds import Thresholds
 from grokjax.config.transformer import Transformer
 
@@ -72,11 +73,12 @@ class Experiment(Config):
     # and as an input. Compiled in are the smallest and largest such number of all runs that share
     # the program, `Spec.train_rows`.
     train_fraction: float = traced(0.5)
-    """Share of the table's rows in the training set; all other rows are the test set."""
-    split: Literal["random", "rows", "columns", "balanced"] = "random"
+    """Share of the table's rows in the training set; all other rows are the test set. 1: there is
+    none, and no accuracy of it."""
+    split: Literal["random", "rows", "columns", "balanced"] | Split = "random"
     """How training rows are chosen. random: any rows; rows (columns): every row of the table
     whose first (second) operand is one of some random values; balanced: random, but equally many
-    rows of each class."""
+    rows of each class; `GivenSplit()` and `GroupSplit("…")`: as they say."""
     label_noise: float = traced(0.0)
     """Share of the training rows whose label is replaced with that of a random row of the table
     (Zhang et al. 2017). 0: all labels are true; 1: nothing is left to learn."""
@@ -106,7 +108,7 @@ class Experiment(Config):
     """Early stopping: a run ends once train accuracy has stayed at or above
     `thresholds.memorised`, and test accuracy at or above `thresholds.grokked`, for this many
     updates, for at least `thresholds.settle` log points, and after the last of the changes.
-    None: every run uses its whole budget."""
+    Without a test set train accuracy decides. None: every run uses its whole budget."""
     log_every: int = 10
     """Number of updates from one log point (a row of the curves) to the next."""
     dtype: Literal["float32", "float64"] = "float32"
@@ -153,8 +155,11 @@ class Experiment(Config):
     def n_train(self) -> int:
         """Training rows: the task's constant ones and `train_fraction` of the others.
 
-        Whole rows or columns of the table where the split is one of those.
+        Whole rows or columns of the table where the split is one of those; of whole groups it is
+        the number that is wished for, and `training.orders.sizes` the one that they come to.
         """
+        if isinstance(self.split, GivenSplit):
+            return round(self.split.share * self.split.sizes(self.task)[0])
         if self.split in ("rows", "columns"):
             assert self.task.operands is not None  # checked when the experiment was built
             kept, whole = self.task.operands[:: 1 if self.split == "rows" else -1]
@@ -225,6 +230,8 @@ class Experiment(Config):
     def row(self) -> dict[str, Any]:
         """The configuration of a run flat, as the `runs` table has it."""
         told = {p: plain(value) for p, value in leaves(self).items()} | checksums(self)
+        if isinstance(self.split, GivenSplit):  # which has no use for the field
+            told["train_fraction"] = self.n_train / self.task.n_rows
         return {column(p): v for p, v in told.items() if p.split(".")[0] not in OF_THE_SWEEP}
 
     @functools.cached_property

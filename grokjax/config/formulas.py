@@ -41,6 +41,8 @@ WHAT_IT_IS = {
     ast.Lambda: "it makes a function",
     ast.BitXor: "^ is no power, write **",
 }
+ROW_NAMES = ("p", "answer", "operation", "group", "set")
+"""What a formula of a table's rows may use beside operands."""
 BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 COMPARED = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)
 

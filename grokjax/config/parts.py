@@ -28,11 +28,17 @@ __all__ = [
 
 
 Cadence = Literal["log_points", "table", "snapshots"]
+RowError = Literal["largest", "mean_square"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Task(Config):
     """A finite table of rows and targets."""
+
+    loss_on: Literal["answer", "all"] = dataclasses.field(default="answer", kw_only=True)
+    """Which tokens the loss is a mean over. answer: those that a row asks for; all: every token is
+    predicted from those before it, as language models are trained, and the answer last. Accuracies
+    are by the answer either way."""
 
     @property
     def encoding(self) -> Literal["tokens", "features"]:
@@ -42,12 +48,12 @@ class Task(Config):
     @property
     def target_kind(self) -> Literal["classes", "sequence", "real"]:
         """What a row asks for: one class, a class at each of its answer positions, or a number."""
-        return "classes"
+        return "classes" if self.loss_on == "answer" else "sequence"
 
     @property
     def teacher_forced(self) -> bool:
         """Whether rows hold answers that a position before them must not see."""
-        return False
+        return self.loss_on == "all"
 
     @property
     def n_rows(self) -> int:
@@ -58,6 +64,11 @@ class Task(Config):
     def n_always(self) -> int:
         """How many rows, the first of the table, are in every training set."""
         return 0
+
+    @property
+    def given_sets(self) -> tuple[int, ...]:
+        """The set of each row, 0 train, 1 test, 2 neither; empty where the table says nothing."""
+        return ()
 
     @property
     def group_table(self) -> Literal["cyclic", "group"] | None:

@@ -54,7 +54,9 @@ class _Told:
         if value is None:
             return None
         # Folders of the first versions do not name the kinds that they knew one of only.
-        kind = default.kind if value is _NOTHING and default is not None else value
+        kind = default.kind if value is _NOTHING and _is_config(type(default)) else value
+        if kind in _choices(annotation):
+            return kind
         return _NOTHING if kind is _NOTHING else self._part(name, kind, bases[0])
 
     def _part(self, path: str, kind: str, base: type[Config]) -> Config:
@@ -111,6 +113,12 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) is tuple:
         return typing.get_args(annotation)[:1]
     return (annotation,)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """The words that a field may hold instead of a part."""
+    plain = [part for part in _members(annotation) if typing.get_origin(part) is typing.Literal]
+    return tuple(word for part in plain for word in typing.get_args(part))
 
 
 def _is_config(annotation: Any) -> bool:

@@ -6,13 +6,11 @@ import dataclasses
 from typing import Any, ClassVar
 
 from grokjax.config import formulas
+from grokjax.config.formulas import ROW_NAMES
 from grokjax.config.operation import Operations, OperationTable, arity
 from grokjax.config.parts import Instrument, Model, Task
 
 __all__ = ["RowGroups"]
-
-NAMES = ("p", "answer", "operation")
-"""What a formula of groups may use beside operands."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,16 +31,17 @@ class RowGroups(Instrument):
 
     by: str = "operation"
     """Formula, as in `Operation`, that gives rows of a group the same number. It may use operands
-    (x, y, z or a, b, c, …), p, answer, and operation, the number of the operation in `Operations`.
-    Where a task has no operands, x0, x1, … are the tokens of a row."""
+    (x, y, z or a, b, c, …), p, answer, operation (the number of the operation in `Operations`), and
+    group and set, what a `Table` says of its rows (set: 0 train, 1 test, 2 neither). Where a task
+    has no operands, x0, x1, … are the tokens of a row."""
 
     def check(self) -> None:
-        formulas.read(self.by, "by", NAMES)
+        formulas.read(self.by, "by", ROW_NAMES)
 
     def why_not(self, task: Task, model: Model) -> str | None:
         if type(self).groups is not RowGroups.groups:
             return None
-        formula = formulas.read(self.by, "by", NAMES)
+        formula = formulas.read(self.by, "by", ROW_NAMES)
         if "operation" in formula.names and not isinstance(task, Operations):
             return f"{task.kind} has one operation only, so say by which formula in by="
         if "answer" in formula.names and task.target_kind != "classes":

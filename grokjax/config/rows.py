@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
+import json
 import reprlib
 import warnings
 from array import array
@@ -12,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NoReturn
 
+from grokjax.config import files
 from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import data
-from grokjax.config.parts import Task
-from grokjax.config.synonyms import suggestion
+from grokjax.config.parts import RowError, Task
 
 __all__ = ["Table"]
 
@@ -23,6 +24,8 @@ MOST_TOKENS = 1_000_000
 """Tokens and classes are below this number, for a network has weights for every one of them."""
 
 
+SET_NAMES = {"train": 0, "test": 1, "third": 2}
+"""The sets of a given split, by number: rows of the third are neither trained on nor tested."""
 MOST_BITS = 8
 """Columns of zeros and ones from which on it is worth a warning that they are tokens."""
 
@@ -54,17 +57,24 @@ def _plain(value: Any) -> Any:
     return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
-def check_numbers(name: str, given: Any, *, wide: bool) -> Numbers:
+class Names(tuple[str, ...]):
+    """Names that have been checked."""
+
+
+def check_numbers(name: str, given: Any, *, wide: bool | None) -> Numbers:
     """The given numbers as whole ones or floats, with their checksum.
 
     Args:
       name: the field that they are given for, to be named in messages.
       given: a list, array or data frame of them, or `Numbers`.
-      wide: whether these are rows of equally many numbers, or one number each.
+      wide: whether these are rows of equally many numbers, or one number each; None: the first
+        says.
     """
-    if isinstance(given, Numbers) and wide == (given.width > 0):
+    if isinstance(given, Numbers) and wide in (given.width > 0, None):
         return given
     items = _plain(given)
+    if wide is None:
+        wide = isinstance(items, tuple) and bool(items) and isinstance(items[0], tuple)
     if not isinstance(items, tuple) or len(items) < 2:
         _refuse(name, items, f"give a list of 2 or more {'rows' if wide else 'numbers'}")
     width = _width(name, items) if wide else 0
@@ -109,6 +119,30 @@ def _one_hot_size(rows: Numbers) -> int:
     return size if whole and used else 0
 
 
+def check_sets(given: Any) -> Numbers:
+    """The sets of rows as numbers, 0 train, 1 test, 2 neither; nothing where nothing is given."""
+    if isinstance(given, Numbers) or not len(given):
+        return given or Numbers()
+    items = _plain(given)
+    for at, name in enumerate(items):
+        remedy = f"write one of {', '.join(SET_NAMES)}"
+        if name not in SET_NAMES:
+            _refuse(f"sets[{at}]", name, remedy)
+    return check_numbers("sets", tuple(SET_NAMES[name] for name in items), wide=False)
+
+
+def check_groups(given: Any) -> Numbers:
+    """The groups of rows numbered from 0, in the order of their values."""
+    if isinstance(given, Numbers) or not len(given):
+        return given or Numbers()
+    items = _plain(given)
+    try:
+        places = {value: at for at, value in enumerate(sorted(set(items)))}
+    except TypeError:
+        _refuse("groups", items, "give numbers for all rows, or text for all")
+    return check_numbers("groups", tuple(places[value] for value in items), wide=False)
+
+
 def _width(name: str, rows: tuple[Any, ...]) -> int:
     for at, row in enumerate(rows):
         if not isinstance(row, tuple) or not row:
@@ -149,6 +183,8 @@ class Table(Task):
 
     Whole numbers are tokens and classes, counted from 0; one decimal point among them (`1.0`)
     makes all inputs features, or all targets numbers. Whole numbers that are one-hot are refused.
+    Targets may be rows too: of tokens, each answered with the right ones before it in view, or of
+    numbers.
     What a table is called in results is the SHA-256 checksum of its rows (FIPS 180-4); the rows
     themselves are not written there.
 
@@ -163,30 +199,70 @@ class Table(Task):
     inputs: Numbers = data()
     """Rows of equally many numbers: a list of lists, an array or a data frame."""
     targets: Numbers = data()
-    """The answer of each row, a class or a number."""
+    """The answer of each row, a class or a number, or equally many of them."""
     sha256: str = ""
     """Checksum of the rows. It is filled in; where you give one, the rows must have it."""
     tolerance: float = 0.1
     """Largest distance from its target at which a prediction counts as right, where targets are
-    numbers."""
+    numbers; or largest mean square, where `row_error` says so."""
     table_name: str = "table"
     """Name of the table in results; nothing is computed from it."""
+    row_error: RowError = "largest"
+    """Which error of a row's numbers is compared with `tolerance`. largest: the largest distance;
+    mean_square: the mean of the squared distances."""
+    sets: Numbers = data()
+    """The set of each row, "train", "test" or "third" (in neither), for `split=GivenSplit()`."""
+    groups: Numbers = data()
+    """What each row belongs to, numbers or text, for `split=GroupSplit("group")`."""
+    vocabulary: tuple[str, ...] = data()
+    """What tokens 0, 1, … stand for, where they stand for text."""
+    class_names: tuple[str, ...] = data()
+    """What classes stand for, where they are not tokens of the same number."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", check_numbers("inputs", self.inputs, wide=True))
-        object.__setattr__(self, "targets", check_numbers("targets", self.targets, wide=False))
+        object.__setattr__(self, "targets", check_numbers("targets", self.targets, wide=None))
+        object.__setattr__(self, "sets", check_sets(self.sets))
+        object.__setattr__(self, "groups", check_groups(self.groups))
+        for name in ("vocabulary", "class_names"):
+            object.__setattr__(self, name, Names(map(str, getattr(self, name))))
         super().__post_init__()
 
     def check(self) -> None:
         n, m = len(self.inputs), len(self.targets)
         if n != m:
             raise ConfigError(f"targets: {m} of them for {n} rows of inputs, give one each.")
-        both = self.inputs.checksum + self.targets.checksum
-        checksum = hashlib.sha256(both.encode()).hexdigest()
+        for name, given in (("sets", self.sets), ("groups", self.groups)):
+            if len(given) not in (0, n):
+                raise ConfigError(f"{name}: {len(given)} of them for {n} rows, give one each.")
+        self._check_names()
+        checksum = self._checksum()
         remedy = f"these rows have {checksum}, look whether they are the right ones or leave it out"
         require(self.sha256 in ("", checksum), "sha256", self.sha256, remedy)
         object.__setattr__(self, "sha256", checksum)
         require(self.tolerance > 0, "tolerance", self.tolerance, "give a positive number")
+        remedy = "classes have names of their own here and are no tokens, leave it out"
+        own = bool(self.class_names)
+        require(self.loss_on == "answer" or not own, "loss_on", self.loss_on, remedy)
+
+    def _check_names(self) -> None:
+        """Refuse fewer names than there are tokens or classes."""
+        for name, numbers in (("vocabulary", self.inputs), ("class_names", self.targets)):
+            given = getattr(self, name)
+            if given:
+                remedy = f"the largest number is {numbers.largest}, give a name for each from 0 on"
+                enough = numbers.whole and numbers.largest < len(given)
+                require(enough, name, f"{len(given)} names", remedy)
+
+    def _checksum(self) -> str:
+        """Of all that the rows say; what is not given is no part of it."""
+        told = self.inputs.checksum + self.targets.checksum
+        told += "".join(
+            f" {n} {getattr(self, n).checksum}" for n in ("sets", "groups") if getattr(self, n)
+        )
+        for name in ("vocabulary", "class_names"):
+            told += f" {name} {json.dumps(getattr(self, name))}" * bool(getattr(self, name))
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def encoding(self) -> Literal["tokens", "features"]:
@@ -195,55 +271,70 @@ class Table(Task):
 
     @property
     def target_kind(self) -> Literal["classes", "sequence", "real"]:
-        """Classes if all targets are whole numbers."""
-        return "classes" if self.targets.whole else "real"
+        """Classes if all targets are whole numbers, a sequence of them where they are rows."""
+        if not self.targets.whole:
+            return "real"
+        return "sequence" if self.targets.width or self.loss_on == "all" else "classes"
+
+    @property
+    def teacher_forced(self) -> bool:
+        """Whether rows hold all of their answer's tokens but the last."""
+        return self.target_kind == "sequence"
 
     @property
     def n_rows(self) -> int:
         """Number of rows given."""
         return len(self.inputs)
 
+    @property
+    def given_sets(self) -> tuple[int, ...]:
+        return self.sets
+
     @classmethod
-    def read(cls, path: str | Path, target: str, inputs: Sequence[str] | None = None) -> Table:
-        """The table in a .csv or .parquet file with a header.
+    def read(
+        cls,
+        path: str | Path | None = None,
+        target: str = "target",
+        inputs: Sequence[str] | None = None,
+        *,
+        pattern: str | None = None,
+        characters: bool = False,
+        split: str | None = None,
+        group: str | None = None,
+        train: str | Path | None = None,
+        test: str | Path | None = None,
+        third: str | Path | None = None,
+        **fields: Any,
+    ) -> Table:
+        """The table in a file, or in one file for each set of a given split.
+
+        Files .csv, .parquet and .jsonl (an object a line) have columns. Columns of text are
+        numbered, and `vocabulary` and `class_names` keep what their numbers mean. In .txt files
+        every line is a row; the target may be of several tokens there.
 
         Args:
-          path: the file.
-          target: name of the column that holds the answers.
+          path: the file; None where `train` and `test` are given.
+          target: name of the column, or of the field of the pattern, that holds the answers.
           inputs: names of the columns to learn from; None: all the others.
+          pattern: of the lines of a .txt file, such as "{x} {op} {y} = {target}"; a field holds one
+            word. Row and answer are the words of a line, those of the pattern included.
+          characters: whether every character of a line is a token, instead of every word.
+          split: name of the column that says train, test or third.
+          group: name of the column whose equal values make a group of rows.
+          train: the file of the training rows.
+          test: the file of the test rows.
+          third: the file of rows that nobody trains on and that are not in the test set.
+          **fields: further fields of the table, `tolerance` say.
         """
-        frame = _frame(Path(path))
-        require(len(frame) > 1, "path", str(path), "give 2 rows or more below the header")
-        chosen = [c for c in frame.columns if c != target] if inputs is None else list(inputs)
-        require(target not in chosen, "target", target, "it is also an input, drop it there")
-        require(bool(chosen), "inputs", inputs, "name a column to learn from")
-        for column in [target, *chosen]:
-            _check_column(frame, column)
-        return cls(frame[chosen], frame[target], table_name=Path(path).stem)
-
-
-def _frame(path: Path) -> Any:
-    import pandas as pd
-
-    remedy = "give a .csv or a .parquet file"
-    require(path.suffix in (".csv", ".parquet"), "path", str(path), remedy)
-    require(path.is_file(), "path", str(path), "there is no such file")
-    try:
-        return pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).strip().splitlines()[0].rstrip(".")
-        remedy = f"it cannot be read as {path.suffix} ({reason}), write it anew"
-        raise ConfigError(f"path={str(path)!r}: {remedy}.") from None
-
-
-def _check_column(frame: Any, name: str) -> None:
-    import pandas as pd
-
-    if name not in frame.columns:
-        there = suggestion(name, map(str, frame.columns))
-        raise ConfigError(f"column={name!r}: there is no such column, {there}")
-    gaps = frame[name].isna().to_numpy().nonzero()[0].tolist()
-    remedy = f"rows {gaps[:3]} below the header have no value, fill it in or drop them"
-    require(not gaps, "column", name, remedy)
-    remedy = "it holds text and not numbers, number its values from 0"
-    require(pd.api.types.is_numeric_dtype(frame[name]), "column", name, remedy)
+        paths = {"train": train, "test": test, "third": third}
+        given = files.given_files(path, paths, split)
+        if next(iter(given.values())).suffix == ".txt":
+            columns = {"inputs": inputs, "split": split, "group": group}
+            read = files.read_lines(given, target, pattern, characters, columns)
+        else:
+            remedy = "they are for .txt files, leave them out"
+            told = pattern if pattern is not None else characters
+            require(not told, "pattern, characters", told, remedy)
+            read = files.read_columns(given, target, inputs, split, group)
+        name = next(iter(given.values())).stem if path is not None else "table"
+        return cls(**{"table_name": name, **read, **fields})

@@ -23,13 +23,13 @@ __all__ = [
 
 
 def _no_group(task: Task) -> str | None:
-    if task.group_table:
+    if task.group_table and task.target_kind == "classes":
         return None
     return f"the table of {task.kind} with these fields is that of no group"
 
 
 def _no_cyclic_group(task: Task) -> str | None:
-    if task.group_table == "cyclic":
+    if task.group_table == "cyclic" and task.target_kind == "classes":
         return None
     return f"the table of {task.kind} with these fields is that of no cyclic group"
 

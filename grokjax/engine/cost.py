@@ -77,8 +77,8 @@ def step_flops(spec: Spec, rows: int) -> int:
 
 def run_step_flops(spec: Spec) -> float:
     """FLOP of an update of one run, with padding and its share of the evaluations."""
-    smallest, largest = spec.train_rows
-    evaluated = spec.task.n_rows - smallest + (0 if spec.updates_see_the_network else largest)
+    (first, end), largest = spec.test_rows, spec.train_rows[1]
+    evaluated = end - first + (0 if spec.updates_see_the_network else largest)
     return step_flops(spec, spec.step_rows) + forward_flops(spec, evaluated) / spec.log_every
 
 

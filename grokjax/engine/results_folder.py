@@ -162,6 +162,7 @@ def write_manifest(
     programs: dict[str, dict[str, Any]],
     provenance: Provenance,
     rounds: list[dict[str, Any]],
+    warnings: Sequence[str] = (),
 ) -> None:
     """The manifest of this start; a sweep that goes on or grows keeps what earlier ones told.
 
@@ -172,11 +173,12 @@ def write_manifest(
       programs: name → how it is cut.
       provenance: of this start.
       rounds: of a refined sweep.
+      warnings: what was found about the tables.
     """
     described = manifest.describe(experiment, folder.name)
     starts = [provenance]
     new: Manifest = {**described, **provenance, "starts": starts, "programs": programs}
-    new |= {"ticks": 0, "rounds": rounds}
+    new |= {"ticks": 0, "rounds": rounds, "warnings": list(warnings)}
     if old is not None:
         for path, values in old["axes"].items():
             more = described["axes"].setdefault(path, [])
@@ -186,6 +188,7 @@ def write_manifest(
         new |= {
             "schema_version": old["schema_version"],  # it says how the runs are called
             "sources": {**old.get("sources", {}), **described["sources"]},
+            "vocabularies": {**old.get("vocabularies", {}), **described["vocabularies"]},
             "programs": {**programs, **old["programs"]},  # what was chosen first stays
             "ticks": old["ticks"],
             # A start that does not refine keeps the record of those that did.

@@ -15,7 +15,7 @@ import jax
 from grokjax import display
 from grokjax.command import say
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, plan, results_folder
+from grokjax.engine import backend, plan, repeats, results_folder
 from grokjax.engine.after_the_fact import measure_snapshots
 from grokjax.engine.growth import grow
 from grokjax.engine.progress import Progress, Report
@@ -195,8 +195,11 @@ def _train(
     if trainer.todo():
         if options.lanes is None:
             programs = trainer.tune(recorded)
+        warnings = repeats.warnings(experiment.runs())
+        for warning in warnings:
+            options.report(Progress(experiment.thresholds, f"warning: {warning}"))
         cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
-        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds)
+        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds, warnings)
         results_folder.write_plan(folder, programs, experiment.axes())
         if options.source is not None:
             write_text(folder / "experiment.py", options.source)

@@ -30,6 +30,7 @@ from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.standing import CHECKPOINTS, Standing
 from grokjax.results import manifest, schema, snapshots
+from grokjax.training import orders
 
 
 class Trainer:
@@ -257,14 +258,14 @@ class Trainer:
 
     def _configuration(self, run: Run, program: Program) -> dict[str, Any]:
         table = tasks.build(run.config.task)
-        n_rows, n_train = len(table.targets), run.config.n_train
+        n_train, n_test = orders.sizes(run.config)
         return {
             "run_id": run.run_id,
             **run.config.row(),
             **run.donors.columns(),
-            "n_rows": n_rows,
+            "n_rows": len(table.targets),
             "n_train": n_train,
-            "n_test": n_rows - n_train,
+            "n_test": n_test,
             "chance": table.chance,
             "lanes": program.lanes,
         }

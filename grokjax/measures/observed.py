@@ -17,6 +17,7 @@ import numpy as np
 from grokjax import models
 from grokjax.config import ConfigError, Instrument, Model, Optimizer, Task
 from grokjax.config.fields import blamed
+from grokjax.config.splits import TEST
 from grokjax.models import Layout, Looks
 from grokjax.tasks import Dataset
 
@@ -57,6 +58,8 @@ class Observed:
     """Outputs, targets and the weights `[M]` of rows → how many of those that weigh are right."""
     optimizer: Optimizer
     """The optimiser's configuration, its traced numbers being arrays."""
+    sets: np.ndarray | None = None
+    """The set of each row `[N]` where the split is given: 0 train, 1 test, 2 neither."""
     start: dict | None = None
     """The parameters before the first update; None at log points of training."""
     update: dict | None = None
@@ -72,6 +75,13 @@ class Observed:
         # Rows of weight zero pad the training set and may be any row, so what counts is a maximum.
         weights = jnp.zeros(len(self.dataset.targets), self.train.weights.dtype)
         return weights.at[self.train.index].max(self.train.weights) > 0
+
+    @functools.cached_property
+    def tested_on(self) -> jax.Array:
+        """Whether each row is in the test set, `[N]`."""
+        if self.sets is None:
+            return ~self.trained_on
+        return jnp.asarray(self.sets == TEST)
 
     @functools.cached_property
     def outputs(self) -> jax.Array:

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax import tasks
-from grokjax.config import ConfigError, Operations, RowGroups, Task, formulas
+from grokjax.config import ConfigError, Operations, RowGroups, Task
 from grokjax.config.fields import blamed
-from grokjax.config.row_groups import NAMES
 from grokjax.measures.observed import Observed, measured
+from grokjax.tasks import row_values
 
 MOST_GROUPS = 128
 """Groups of a table: each is four numbers at every log point of every run."""
@@ -70,7 +70,7 @@ def groups_of(instrument: RowGroups, task: Task) -> tuple[tuple[str, ...], np.nd
         labels = instrument.groups(dataset)
     field, by_formula = f"instruments={instrument.kind!r}", labels is None
     if by_formula:
-        field, labels = f"by={instrument.by!r}", _labels(instrument, task)
+        field, labels = f"by={instrument.by!r}", row_values.values("by", instrument.by, task)
     labels = np.asarray(labels)
     if labels.shape != (len(dataset.targets),) or labels.dtype.kind not in "iubUO":
         raise ConfigError(
@@ -91,18 +91,3 @@ def groups_of(instrument: RowGroups, task: Task) -> tuple[tuple[str, ...], np.nd
     elif by_formula:
         names = [f"{instrument.by}: {name}" for name in names]
     return tuple(names), group.astype(np.int32)
-
-
-def _labels(instrument: RowGroups, task: Task) -> np.ndarray:
-    """What the formula gives for every row."""
-    dataset, known = tasks.build(task), dict[str, Any]()
-    if (p := getattr(task, "p", None)) is not None:
-        known["p"] = p
-    if dataset.targets.ndim == 1 and not dataset.real:
-        known["answer"] = dataset.targets
-    if dataset.operation is not None:
-        known["operation"] = dataset.operation
-    operands = dataset.inputs if dataset.values is None else dataset.values
-    if not dataset.vocabulary:  # features are no numbers to reckon with
-        operands = np.zeros((len(dataset.targets), 0), np.int64)
-    return formulas.read(instrument.by, "by", NAMES).values(known, operands)

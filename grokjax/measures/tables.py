@@ -146,9 +146,10 @@ def weighted_mean(values: jax.Array, weights: jax.Array) -> jax.Array:
 
 
 def train_and_test(observed: Observed) -> tuple[jax.Array, jax.Array]:
-    """Weights `[N]` of the training rows, and of the others."""
-    trained = observed.trained_on.astype(observed.train.weights.dtype)
-    return trained, 1 - trained
+    """Weights `[N]` of the training rows, and of the test rows."""
+    both = observed.trained_on, observed.tested_on
+    trained, tested = (rows.astype(observed.train.weights.dtype) for rows in both)
+    return trained, tested
 
 
 def train_loss_without(observed: Observed, outputs: jax.Array, along: jax.Array) -> jax.Array:

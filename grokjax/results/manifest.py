@@ -14,6 +14,7 @@ from typing import Any, TypedDict
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.fields import leaves
 from grokjax.config.identity import checksums, identity, sources
+from grokjax.config.rows import Table
 from grokjax.results.files import write_json
 from grokjax.results.parts import Record
 from grokjax.results.schema import GROWABLE, READABLE, SCHEMA_VERSION
@@ -38,6 +39,8 @@ class Described(TypedDict):
     """What the onset columns were computed with."""
     sources: dict[str, str]
     """Kind → source of every word that the user has written."""
+    vocabularies: dict[str, dict[str, list[str]]]
+    """Checksum of a user's table → what its tokens and its classes stand for, where it is text."""
 
 
 class Provenance(TypedDict, total=False):
@@ -68,6 +71,8 @@ class Manifest(Described, Provenance, total=False):
     """What a refined sweep has chosen so far; see `engine.rounds.Round`."""
     parts: Record
     """The files of a finished sweep, with their rows and hashes."""
+    warnings: list[str]
+    """What was found about the tables: rows that are there twice, or on both sides of a split."""
     measured: dict[str, dict[str, Any]]
     """Kind of an instrument that has measured snapshots → its fields."""
     growing: list[dict[str, Any]]
@@ -114,6 +119,17 @@ def describe(experiment: Experiment, name: str) -> Described:
         "axes": plain(experiment.axes()),
         "thresholds": plain(leaves(experiment.thresholds)),
         "sources": sources([experiment, *experiment.runs()]),
+        "vocabularies": _vocabularies([experiment, *experiment.runs()]),
+    }
+
+
+def _vocabularies(experiments: list[Experiment]) -> dict[str, dict[str, list[str]]]:
+    tables = {run.task.sha256: run.task for run in experiments if isinstance(run.task, Table)}
+    named = {sha: (table.vocabulary, table.class_names) for sha, table in tables.items()}
+    return {
+        sha: {"vocabulary": list(tokens), "class_names": list(classes)}
+        for sha, (tokens, classes) in named.items()
+        if tokens or classes
     }
 
 

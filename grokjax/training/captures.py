@@ -122,7 +122,9 @@ def _stop(spec: Spec, hp: Hparams, state: State, metrics: Metrics) -> tuple[jax.
     calm = jnp.all(state.step >= hp.change_steps)  # before its last change a run does not settle
     names = ("train_accuracy", "test_accuracy")
     for name, least in zip(names, spec.capture.ends, strict=True):
-        calm &= getattr(metrics, name).astype(jnp.float32) >= jnp.float32(least)
+        accuracy = getattr(metrics, name).astype(jnp.float32)
+        reached = accuracy >= jnp.float32(least)
+        calm &= reached | jnp.isnan(accuracy) if spec.may_lack_tests else reached
     since = jnp.where(calm, jnp.where(state.calm_since < 0, state.step, state.calm_since), -1)
     settled = calm & (state.step - since >= calm_steps)
     diverged = ~jnp.isfinite(metrics.train_loss + metrics.weight_norm)

@@ -14,13 +14,11 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from grokjax import tasks
+from grokjax.training import orders
 from grokjax.training.spec import Hparams, Spec
-
-SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK = range(6)
-"""Numbers of the streams of random numbers that a run draws from, one for each purpose."""
+from grokjax.training.streams import BATCHES, LABELS, stream
 
 
 @jax.tree_util.register_dataclass
@@ -37,18 +35,6 @@ class Rows:
     weights: jax.Array  # [B, N], 1/n for the n rows that count, else 0
 
 
-def stream(seed: jax.Array | int, number: int, step: jax.Array | int | None = None) -> jax.Array:
-    """The key of a stream of random numbers, or of one step in it.
-
-    Args:
-      seed: of the run, or of its split.
-      number: which stream, such as `SPLIT` or `NOISE`.
-      step: update that the numbers are for; None: one key for the whole run.
-    """
-    key = jax.random.fold_in(jax.random.key(seed), number)
-    return key if step is None else jax.random.fold_in(key, step)
-
-
 def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Rows]:
     """Training and test rows of a run at a stage, padded to the program's sizes.
 
@@ -58,7 +44,7 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
       stage: how many of the run's changes have happened.
     """
     table = tasks.build(spec.task)
-    n_rows, n_train, seed = len(table.targets), hp.n_train[stage], hp.split_seed[stage]
+    n_train, seed = hp.n_train[stage], hp.split_seed[stage]
     truth = jnp.asarray(table.targets.astype(spec.loss_dtype) if table.real else table.targets)
     order = row_order(spec, seed)
     noise = hp.label_noise[stage]
@@ -66,7 +52,7 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
     # Shapes must be those of every run of the program. The training window reaches to the largest
     # training set among them, the test window begins after the smallest, and weights of zero leave
     # the rows out that belong to the other set of this run.
-    smallest, largest = spec.train_rows
+    largest = spec.train_rows[1]
 
     def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
         weights = counted.astype(spec.loss_dtype) / number.astype(spec.loss_dtype)
@@ -76,8 +62,9 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
         return Rows(index, labels[index], truth[index], weights)
 
     train = window(0, largest, jnp.arange(largest) < n_train, n_train)
-    tested = jnp.arange(smallest, n_rows) >= n_train
-    test = window(smallest, n_rows, tested, n_rows - n_train)
+    first, end = spec.test_rows
+    tested = jnp.arange(first, end) >= n_train
+    test = window(first, end, tested, jnp.asarray(spec.n_test(n_train)))
     # Noisy labels are for training only: the test set is scored by the true ones.
     return train, dataclasses.replace(test, targets=test.truth)
 
@@ -90,37 +77,7 @@ def splits(spec: Spec, hp: Hparams) -> tuple[Rows, Rows]:
 
 def row_order(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
     """Order `[N]` in which rows enter the training set as `train_fraction` grows."""
-    table = tasks.build(spec.task)
-    always, n_rows = spec.task.n_always, len(table.targets)
-    if spec.split == "random":
-        free = permutation(split_seed, n_rows - always)
-        return jnp.concatenate([jnp.arange(always, dtype=np.int32), always + free])
-    rank = jnp.argsort(permutation(split_seed, n_rows))  # place of each row in a random order
-    if spec.split == "balanced":
-        # A row's place within its class decides: the first row of every class enters, then the
-        # second of every class, and so on. So any number of rows holds equally many of each class
-        # (but for one, and as long as none has run out), with the random order between equals.
-        classes = jnp.asarray(table.targets)
-        in_classes = jnp.lexsort((rank, classes))
-        counts = np.bincount(table.targets, minlength=table.n_classes)
-        first = jnp.asarray(np.cumsum(counts) - counts)[classes[in_classes]]
-        place = (
-            jnp.zeros(n_rows, np.int32)
-            .at[in_classes]
-            .set((jnp.arange(n_rows) - first).astype(np.int32))
-        )
-        return jnp.lexsort((rank, place)).astype(np.int32)
-    assert table.operands is not None  # checked when the experiment was built
-    # Whole rows (columns) of the table enter at once: those with the same first (second) operand
-    # stand together, operands in a random order, and `n_train` is a multiple of their number.
-    values = np.unique(table.operands[:, int(spec.split == "columns")], return_inverse=True)[1]
-    whole = jnp.argsort(permutation(split_seed, values.max() + 1))[values]
-    return jnp.lexsort((rank, whole)).astype(np.int32)
-
-
-def permutation(split_seed: jax.Array | int, n_rows: int) -> jax.Array:
-    """A random order of so many rows `[N]`."""
-    return jax.random.permutation(stream(split_seed, SPLIT), np.arange(n_rows, dtype=np.int32))
+    return orders.row_order(spec.task, spec.split, split_seed)
 
 
 def noisy_labels(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:

@@ -18,8 +18,9 @@ import optax
 from grokjax import measures, models, tasks
 from grokjax.training import captures, losses, masks, modifiers, observing, update
 from grokjax.training.captures import Captured
-from grokjax.training.data import INITIALISATION, MASK, NOISE, Rows, batch, splits, stream
+from grokjax.training.data import Rows, batch, splits
 from grokjax.training.spec import Hparams, Spec
+from grokjax.training.streams import INITIALISATION, MASK, NOISE, stream
 from grokjax.training.words import Words
 
 Sums = TypeVar("Sums")
@@ -215,7 +216,7 @@ def segment(
             train_accuracy=on_train.hits / n_train,
             train_accuracy_true=on_train.true_hits / n_train,
             test_loss=on_test.loss,
-            test_accuracy=on_test.hits / (spec.task.n_rows - n_train),
+            test_accuracy=on_test.hits / spec.n_test(n_train),
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,
@@ -253,7 +254,9 @@ def _score(
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
     loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights)
     hits = (
-        losses.count_right(outputs, targets, tile.weights, dataset.tolerance)
+        losses.count_right(
+            outputs, targets, tile.weights, dataset.tolerance, dataset.row_error, dataset.scored
+        )
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)

@@ -1,7 +1,8 @@
 """Losses and scores of outputs against targets.
 
 Legend: N rows, A answers of a row, C classes. Where a row has answers, outputs are
-`[N, A, C]` and targets `[N, A]`, else `[N, C]` and `[N]`.
+`[N, A, C]` and targets `[N, A]`, else `[N, C]` and `[N]`. Where a row's target is K numbers, both
+are `[N, K]`, and every number counts as an answer with one output.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import jax.numpy as jnp
 
 from grokjax.config import ConfigError, CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
 from grokjax.config.fields import blamed
-from grokjax.models.stream import last_axis
+from grokjax.config.parts import RowError
+from grokjax.models.stream import last_axis, take
 from grokjax.training import loss_kernel
 
 WIDE = 16
@@ -138,31 +140,53 @@ def weighted_loss(
     Args:
       loss: which loss; the answers of a row count alike.
       outputs: what the network gives, `[N, C]` or `[N, A, C]`.
-      targets: the right classes or numbers, `[N]` or `[N, A]`.
+      targets: the right classes or numbers, `[N]` or `[N, A]`, or K numbers a row `[N, K]`.
       weights: share of each row in the loss, `[N]`.
     """
-    losses = per_target(loss, outputs.astype(weights.dtype), targets)
+    losses = per_target(loss, one_by_one(outputs, targets).astype(weights.dtype), targets)
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
+def one_by_one(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """The outputs of targets that are several numbers, `[N, K]` → `[N, K, 1]`, one for each.
+
+    Outputs of other targets are as they should be: `[..., C]` for `[...]`.
+    """
+    return outputs[..., None] if outputs.ndim == targets.ndim else outputs
+
+
 def count_right(
-    outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
+    outputs: jax.Array,
+    targets: jax.Array,
+    weights: jax.Array,
+    tolerance: float,
+    row_error: RowError = "largest",
+    scored: tuple[int, ...] | None = None,
 ) -> jax.Array:
     """How many rows are right, at every one of their answers; rows of weight zero do not count.
 
-    A number is right within the tolerance. A class is right if its output is the largest, and of
+    Numbers are right where the largest distance from its target, or the mean of the squares of the
+    row's distances, is within the tolerance. A class is right if its output is the largest, and of
     several largest ones the first; where outputs are NaN, none is.
 
     Args:
       outputs: what the network gives, `[N, C]` or `[N, A, C]`.
       targets: the right classes or numbers, `[N]` or `[N, A]`.
       weights: share of each row in the loss, `[N]`.
-      tolerance: largest distance from a number at which a prediction is right.
+      tolerance: largest error of numbers at which a prediction is right.
+      row_error: which error of a row's numbers.
+      scored: which of a row's answers count; None: all.
     """
+    if scored is not None:
+        outputs, targets = (take(of_rows, scored, axis=1) for of_rows in (outputs, targets))
+    outputs = one_by_one(outputs, targets)
     if jnp.issubdtype(targets.dtype, jnp.integer):
         right = _is_largest(outputs, targets)
-    else:
+    elif row_error == "largest":
         right = jnp.abs(outputs[..., 0] - targets) <= tolerance
+    else:
+        squares = jnp.square(outputs[..., 0] - targets).reshape(len(weights), -1)
+        right = squares.mean(axis=1) <= tolerance
     return jnp.sum(right.reshape(len(weights), -1).all(axis=1) & (weights > 0))
 
 

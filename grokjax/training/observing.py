@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import numpy as np
 
 from grokjax import tasks
+from grokjax.config import GivenSplit
 from grokjax.measures import Observed, TrainingRows
 from grokjax.models import Layout
 from grokjax.training import losses
@@ -30,7 +32,8 @@ def observed(
     """
 
     def row_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        each = losses.per_target(words.loss, outputs.astype(spec.loss_dtype), labels)
+        outputs = losses.one_by_one(outputs, labels).astype(spec.loss_dtype)
+        each = losses.per_target(words.loss, outputs, labels)
         return each.reshape(len(each), -1).mean(axis=1)
 
     def count_right(outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
@@ -47,6 +50,7 @@ def observed(
         row_losses=row_losses,
         count_right=count_right,
         optimizer=words.optimizer,
+        sets=np.array(spec.split.sets(spec.task)) if isinstance(spec.split, GivenSplit) else None,
         **more,
     )
 

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import Experiment, Instrument, Task
+from grokjax.config import Experiment, GivenSplit, Instrument, Task
+from grokjax.config.splits import Split
+from grokjax.training import orders
 from grokjax.training.words import Words, words_of
 
 PADDING = 1.05
@@ -56,7 +58,7 @@ class Spec:
     task: Task
     words: Words
     """Model, optimiser and so on with `TRACED` for every number: only their structure counts."""
-    split: str
+    split: str | Split
     batch_size: int | None
     stages: int
     """Number of stages of a run, one more than its changes."""
@@ -82,6 +84,30 @@ class Spec:
     def step_rows(self) -> int:
         """Number of training rows in an update."""
         return self.batch_size or self.train_rows[1]
+
+    @property
+    def test_rows(self) -> tuple[int, int]:
+        """First place in the order of rows that may be of a test row, and the one after the last.
+
+        Without test rows it is the first place, whose row is always trained on: so it counts for
+        nothing, and losses and accuracies of no rows are no numbers.
+        """
+        first, end = self.train_rows[0], self.task.n_rows
+        if isinstance(self.split, GivenSplit):
+            first, test = self.split.sizes(self.task)
+            end = first + test
+        return (first, end) if first < end else (0, 1)
+
+    @property
+    def may_lack_tests(self) -> bool:
+        """Whether a run of the program may have no test set, in all or in a stage of it."""
+        return self.n_test(self.train_rows[1]) == 0
+
+    def n_test(self, n_train: Any) -> Any:
+        """Number of test rows, where so many are trained on."""
+        if isinstance(self.split, GivenSplit):
+            return self.split.sizes(self.task)[1]
+        return self.task.n_rows - n_train
 
     @property
     def tile_rows(self) -> int:
@@ -146,7 +172,7 @@ def hparams(run: Experiment) -> Hparams:
 
     as_arrays: Any = (
         stacked(*(stage.label_noise for stage in stages)),
-        np.array([stage.n_train for stage in stages], np.int32),
+        np.array([orders.sizes(stage)[0] for stage in stages], np.int32),
         np.array([s.seed if s.split_seed is None else s.split_seed for s in stages], np.uint32),
         np.array([change.step for change in run.changes], np.int32),
         np.array(snapshot_steps(run), np.int32),
@@ -223,11 +249,14 @@ def of_table(run: Experiment) -> tuple[Instrument, ...]:
 
 def spec_of(run: Experiment) -> Spec:
     """The program that a run belongs to."""
-    rows = [row_bucket(stage.n_train, run.task.n_rows) for stage in run.stages()]
+    most, split = run.task.n_rows, run.split
+    if isinstance(split, GivenSplit):
+        most, split = 1 + split.sizes(run.task)[0], split.structure()
+    rows = [row_bucket(orders.sizes(stage)[0], most) for stage in run.stages()]
     return Spec(
         task=run.task,
         words=_structure(words_of(run)),
-        split=run.split,
+        split=split,
         batch_size=run.batch_size,
         stages=len(rows),
         donates=run.start is not None,
@@ -274,8 +303,11 @@ def row_bucket(n_train: int, n_rows: int) -> tuple[int, int]:
 
     Args:
       n_train: number of training rows of the run.
-      n_rows: number of rows of its table; one of them at least is a test row.
+      n_rows: number of rows of its table; one of them at least is a test row, but where all are
+        trained on.
     """
+    if n_train == n_rows:
+        return n_rows, n_rows
     low, high = 1, 16
     while high < n_train:
         low, high = high + 1, max(high + 1, int(high * PADDING))

@@ -13,7 +13,7 @@ MODULUS = 11
 T, V, C = 3, MODULUS + 1, MODULUS
 D, H, E, F = 16, 2, 8, 32
 NORM_EPS = 1e-5
-LAYERS = {"causal": 1, "pre_ln": 2}
+LAYERS = {"causal": 1, "next_token": 1, "pre_ln": 2}
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -22,6 +22,12 @@ def table() -> tuple[np.ndarray, np.ndarray]:
     """Tokens `a b =` [121, T] and targets (a - b) mod 11 [121], in the order of a, then b."""
     a, b = np.divmod(np.arange(MODULUS**2), MODULUS)
     return np.stack([a, b, np.full_like(a, MODULUS)], axis=1), (a - b) % MODULUS
+
+
+def next_tokens() -> np.ndarray:
+    """What a language model predicts at every position of the table [121, T]: b, =, and a - b."""
+    tokens, targets = table()
+    return np.concatenate([tokens[:, 1:], targets[:, None]], axis=1)
 
 
 def training_rows() -> np.ndarray:
@@ -57,6 +63,7 @@ def network_shapes() -> dict[str, Shapes]:
         pre_ln |= block_shapes(i, biases=True) | norm_shapes(i)
     return {
         "causal": ends | block_shapes(0, biases=False),
+        "next_token": ends | block_shapes(0, biases=False) | {"unembed/weight": (D, V)},
         "pre_ln": pre_ln,
         "quadratic": {"embed": (T, V, F), "unembed/weight": (F, C)},
     }
@@ -122,10 +129,12 @@ class Case(NamedTuple):
 
 
 def every_case() -> list[Case]:
-    """Optimisers with cross-entropy, losses with AdamW, and SGD on squares."""
-    optimizers = [Case(net, "cross_entropy", name) for net in SHAPES for name in OPTIMIZERS]
-    losses = [Case(net, loss, "adamw") for net in SHAPES for loss in ("stablemax", "mse")]
-    return [*optimizers, *losses, Case("quadratic", "mse", "sgd")]
+    """Optimisers with cross-entropy, losses with AdamW, SGD on squares, and all positions."""
+    networks = [net for net in SHAPES if net != "next_token"]
+    optimizers = [Case(net, "cross_entropy", name) for net in networks for name in OPTIMIZERS]
+    losses = [Case(net, loss, "adamw") for net in networks for loss in ("stablemax", "mse")]
+    others = [Case("quadratic", "mse", "sgd"), Case("next_token", "cross_entropy", "adamw")]
+    return [*optimizers, *losses, *others]
 
 
 CASES: dict[str, Case] = {case.name: case for case in every_case()}

@@ -20,7 +20,10 @@ def train(case: data.Case) -> list[float]:
     """The losses after 0, 1, … STEPS full-batch updates."""
     start = data.initial(data.SHAPES[case.network])
     params = {path: torch.tensor(w, requires_grad=True) for path, w in start.items()}
-    tokens, targets = (torch.tensor(x[data.training_rows()]) for x in data.table())
+    inputs, answers = data.table()
+    if case.network == "next_token":
+        answers = data.next_tokens()
+    tokens, targets = (torch.tensor(x[data.training_rows()]) for x in (inputs, answers))
     optimizer = optimizers.build(case, params)
     losses = []
     for step in range(data.STEPS + 1):

@@ -49,6 +49,17 @@ def causal(params: Params, tokens: Tensor) -> Tensor:
     return linear(params, "unembed", x[:, -1])
 
 
+def next_token(params: Params, tokens: Tensor) -> Tensor:
+    """The same decoder, read from every position: the tokens that follow, [N, T, V]."""
+    x = stream(params, tokens, data.LAYERS["next_token"], functional.relu, causal=True)
+    return linear(params, "unembed", x)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """The mean over rows, and over positions where there are several, of −log softmax(z)_y."""
+    return functional.cross_entropy(logits.flatten(0, -2), targets.flatten())
+
+
 def pre_ln(params: Params, tokens: Tensor) -> Tensor:
     """A pre-LayerNorm encoder with biases and exact GELU, read from the mean over positions."""
     x = stream(params, tokens, data.LAYERS["pre_ln"], functional.gelu, causal=False)
@@ -78,5 +89,7 @@ def mse(logits: Tensor, targets: Tensor) -> Tensor:
     return functional.mse_loss(logits, onehot)
 
 
-NETWORKS = {"causal": causal, "pre_ln": pre_ln, "quadratic": quadratic}
-LOSSES = {"cross_entropy": functional.cross_entropy, "stablemax": stablemax, "mse": mse}
+NETWORKS = {
+    "causal": causal, "next_token": next_token, "pre_ln": pre_ln, "quadratic": quadratic
+}  # fmt: skip
+LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax, "mse": mse}
