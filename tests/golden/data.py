@@ -13,7 +13,8 @@ MODULUS = 11
 T, V, C = 3, MODULUS + 1, MODULUS
 D, H, E, F = 16, 2, 8, 32
 NORM_EPS = 1e-5
-LAYERS = {"causal": 1, "pre_ln": 2}
+LAYERS = {"causal": 1, "pre_ln": 2, "swiglu": 2, "peri": 2, "stream": 2}
+ROTARY_BASE = 1e4
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -29,13 +30,15 @@ def training_rows() -> np.ndarray:
     return np.random.default_rng(0).permutation(MODULUS**2)[:60]
 
 
-def block_shapes(i: int, biases: bool) -> Shapes:
+def block_shapes(i: int, biases: bool, gated: bool = False) -> Shapes:
     """The parameters of layer i: attention, then the MLP."""
     projections = [f"attention_{i}/{name}" for name in ("query", "key", "value")]
     shapes: Shapes = {f"{path}/weight": (D, H, E) for path in projections}
     shapes[f"attention_{i}/output/weight"] = (H, E, D)
     shapes[f"mlp_{i}/in/weight"] = (D, F)
     shapes[f"mlp_{i}/out/weight"] = (F, D)
+    if gated:
+        shapes[f"mlp_{i}/in_gate/weight"] = (D, F)
     if biases:
         shapes |= {f"{path}/bias": (H, E) for path in projections}
         shapes |= {f"attention_{i}/output/bias": (D,), f"mlp_{i}/in/bias": (F,)}
@@ -43,10 +46,11 @@ def block_shapes(i: int, biases: bool) -> Shapes:
     return shapes
 
 
-def norm_shapes(i: int) -> Shapes:
-    """The gains and biases of layer i's two LayerNorms."""
-    norms = (f"norm_attention_{i}", f"norm_mlp_{i}")
-    return {f"{norm}/{name}": (D,) for norm in norms for name in ("scale", "bias")}
+def norm_shapes(i: int, inside: bool = False, parts: tuple[str, ...] = ("scale", "bias")) -> Shapes:
+    """The gains and biases of layer i's two norms, or of its four where some are inside of blocks."""
+    norms = [f"norm_attention_{i}", f"norm_mlp_{i}"]
+    norms += [f"{norm}_inside" for norm in norms] * inside
+    return {f"{norm}/{name}": (D,) for norm in norms for name in parts}
 
 
 def network_shapes() -> dict[str, Shapes]:
@@ -55,7 +59,17 @@ def network_shapes() -> dict[str, Shapes]:
     pre_ln = ends | {"unembed/bias": (C,)}
     for i in range(LAYERS["pre_ln"]):
         pre_ln |= block_shapes(i, biases=True) | norm_shapes(i)
+    swiglu = {"embed": (V, D), "unembed/weight": (D, C), "final_norm/scale": (D,)}
+    peri, stream = ends | {"unembed/bias": (C,)}, dict(ends)
+    for i in range(2):
+        swiglu |= block_shapes(i, biases=False, gated=True) | norm_shapes(i, parts=("scale",))
+        peri |= block_shapes(i, biases=True) | norm_shapes(i, inside=True)
+        stream |= block_shapes(i, biases=True) | norm_shapes(i)
+    stream |= {f"final_norm/{name}": (D,) for name in ("scale", "bias")}
     return {
+        "swiglu": swiglu,
+        "peri": peri,
+        "stream": stream,
         "causal": ends | block_shapes(0, biases=False),
         "pre_ln": pre_ln,
         "quadratic": {"embed": (T, V, F), "unembed/weight": (F, C)},
@@ -123,9 +137,12 @@ class Case(NamedTuple):
 
 def every_case() -> list[Case]:
     """Optimisers with cross-entropy, losses with AdamW, and SGD on squares."""
-    optimizers = [Case(net, "cross_entropy", name) for net in SHAPES for name in OPTIMIZERS]
-    losses = [Case(net, loss, "adamw") for net in SHAPES for loss in ("stablemax", "mse")]
-    return [*optimizers, *losses, Case("quadratic", "mse", "sgd")]
+    nets = ("causal", "pre_ln", "quadratic")
+    optimizers = [Case(net, "cross_entropy", name) for net in nets for name in OPTIMIZERS]
+    losses = [Case(net, loss, "adamw") for net in nets for loss in ("stablemax", "mse")]
+    forms = [Case(net, "cross_entropy", "adamw") for net in ("swiglu", "peri", "stream")]
+    forms.append(Case("swiglu", "cross_entropy", "muon"))
+    return [*optimizers, *losses, Case("quadratic", "mse", "sgd"), *forms]
 
 
 CASES: dict[str, Case] = {case.name: case for case in every_case()}
