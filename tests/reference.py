@@ -17,8 +17,13 @@ def erf(x):
 ACTIVATIONS = {
     "relu": lambda x: np.maximum(x, 0),
     "gelu": lambda x: 0.5 * x * (1 + erf(x / np.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     "silu": lambda x: x / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.01 * x),
     "square": lambda x: x**2,
+    "identity": lambda x: x,
 }
 
 
@@ -31,13 +36,12 @@ def linear(p, x):
     return y + p["bias"].reshape(-1) if "bias" in p else y
 
 
-def norm(kind, p, x):
-    """LayerNorm or RMSNorm over the last axis."""
-    if kind == "rms":
-        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-5) * p["scale"]
-    centred = x - x.mean(-1, keepdims=True)
-    y = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5) * p["scale"]
-    return y + p["bias"] if "bias" in p else y
+def norm(model, params, name, x):
+    """LayerNorm or RMSNorm over the last axis, by the parameters of a name, which may be none."""
+    p = params.get(name, {})
+    centred = x if "rms" in (model.norm, model.norm_kind) else x - x.mean(-1, keepdims=True)
+    y = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + model.norm_epsilon)
+    return y * p.get("scale", 1) + p.get("bias", 0)
 
 
 def wider(model):
@@ -45,24 +49,32 @@ def wider(model):
     return model.width / model.base_width if model.scaling == "mup" else 1
 
 
-def turned(x):
-    """x [N, T, H, E] as complex numbers, each turned by position · 10000^(−2i/E)."""
+def turned(x, base):
+    """x [N, T, H, E] as complex numbers, each turned by position · base^(−2i/E)."""
     half = x.shape[-1] // 2
-    angles = np.arange(x.shape[1])[:, None] / 10000 ** (2 * np.arange(half) / x.shape[-1])
+    angles = np.arange(x.shape[1])[:, None] / (base or 1e4) ** (2 * np.arange(half) / x.shape[-1])
     return (x[..., :half] + 1j * x[..., half:]) * np.exp(1j * angles)[:, None]
 
 
 def products(model, q, k):
     """q, k [N, T, H, E] → scores [N, H, T asked, T seen]."""
     if model.positions == "rotary":
-        return np.einsum("nqhe,nkhe->nhqk", turned(q), turned(k).conj()).real
+        q, k = (turned(x, model.rotary_base) for x in (q, k))
+        return np.einsum("nqhe,nkhe->nhqk", q, k.conj()).real
     return np.einsum("nqhe,nkhe->nhqk", q, k)
 
 
-def attention(model, p, x):
+def attention(model, params, layer, x):
     """x [N, T, D] → [N, T, D], a position at a time."""
     n, t, _ = x.shape
-    project = lambda name: linear(p[name], x).reshape(n, t, model.heads, -1)  # noqa: E731
+    p, normal = params[f"attention_{layer}"], norm(model, params, f"norm_attention_{layer}", x)
+    parts = {"queries_keys": ["query", "key"], "values": ["value"]}.get(model.norm, [])
+    headed = ["query", "key"] * model.qk_norm + ["value"] * model.value_norm
+
+    def project(name):
+        y = linear(p[name], normal if name in parts else x).reshape(n, t, model.heads, -1)
+        return norm(model, params, f"norm_{name}_{layer}", y) if name in headed else y
+
     v = project("value")
     mixed = np.zeros_like(v)
     if model.attention == "softmax":
@@ -85,23 +97,35 @@ def attention(model, p, x):
 
 def logits(model, params, tokens, n_classes):
     """tokens [N, T] → [N, C]; every position is computed."""
-    x = params["embed"][tokens]
+    x = params["embed"][tokens] * (model.embed_scale or 1)
     if model.positions == "learned":
         x = x + params["position"]
+    if model.positions == "sinusoidal":
+        for at in range(tokens.shape[1]):
+            for i in range(0, model.width, 2):
+                angle = at / 10000 ** (i / model.width)
+                x[:, at, i] += np.sin(angle)
+                if i + 1 < model.width:
+                    x[:, at, i + 1] += np.cos(angle)
     for layer in range(model.layers):
         for kind in ("attention", "mlp"):
             p, name = params[f"{kind}_{layer}"], f"norm_{kind}_{layer}"
-            pre = model.norm in ("pre", "rms")
-            y = norm(model.norm, params[name], x) if pre else x
+            pre = model.norm in ("pre", "rms", "peri", "stream", kind)
+            y = norm(model, params, name, x) if pre else x
+            if model.norm == "stream" and kind == "attention":
+                x = y
             if kind == "attention":
-                y = attention(model, p, y)
+                y = attention(model, params, layer, y)
             else:
-                y = linear(p["out"], ACTIVATIONS[model.activation](linear(p["in"], y)))
+                hidden = ACTIVATIONS[model.activation](linear(p["in"], y))
+                y = linear(p["out"], hidden * (linear(p["in_gate"], y) if model.gated else 1))
+            if model.norm == "peri":
+                y = norm(model, params, f"{name}_inside", y)
             x = x + y
             if model.norm == "post":
-                x = norm("post", params[name], x)
+                x = norm(model, params, name, x)
     if model.final_norm:
-        x = norm(model.norm, params["final_norm"], x)
+        x = norm(model, params, "final_norm", x)
     x = x[:, -1] if model.readout == "last" else x.mean(axis=1)
     if model.tied:
         y = x @ params["embed"][:n_classes].T
@@ -113,7 +137,7 @@ def logits(model, params, tokens, n_classes):
 
 def mlp_logits(model, params, inputs, n_classes):
     """Tokens [N, T] or features [N, F] → [N, C], from one-hot vectors and embeddings."""
-    act = {**ACTIVATIONS, "identity": lambda x: x}[model.activation]
+    act = ACTIVATIONS[model.activation]
     field = model.scaling == "mean_field"
     tokens = inputs.dtype.kind == "i"
 
@@ -146,7 +170,10 @@ def mlp_logits(model, params, inputs, n_classes):
         for suffix in ("", "_gate") if model.gated else ("",):
             p, given = first(suffix) if layer == 0 else (params[f"hidden_{layer}{suffix}"], x)
             halves.append(through(p, given))
-        x = act(halves[0]) * (halves[1] if model.gated else 1)
+        y = act(halves[0]) * (halves[1] if model.gated else 1)
+        x = x + y if model.skip_connections and layer else y
+    if model.tied:
+        return x @ params["embed"][:n_classes].T / (model.width if field else 1)
     return through(params["unembed"], x, last=True)
 
 

@@ -29,6 +29,18 @@ NETWORKS = {
         causal=False, readout="mean",
     ),
     "quadratic": grokjax.MLP.quadratic(mlp_width=32, scaling="standard"),
+    "swiglu": grokjax.Transformer(
+        width=16, heads=2, mlp_width=32, layers=2, norm="rms", final_norm=True, gated=True,
+        activation="silu", positions="rotary",
+    ),
+    "peri": grokjax.Transformer(
+        width=16, heads=2, mlp_width=32, layers=2, norm="peri", biases=True, activation="gelu",
+        causal=False, readout="mean",
+    ),
+    "stream": grokjax.Transformer(
+        width=16, heads=2, mlp_width=32, layers=2, norm="stream", final_norm=True, biases=True,
+        unembed_biases=False, activation="gelu",
+    ),
 }  # fmt: skip
 LOSSES = {
     "cross_entropy": grokjax.CrossEntropy(),
@@ -89,8 +101,10 @@ def losses(case):
     return np.asarray(train.lower(state).compile(QUICKLY)(state))
 
 
-REPEATED = {f"pre_ln/cross_entropy/{name}" for name in ("adam", "sgd", "muon")}
-"""Optimisers that the causal network is trained by as well."""
+REPEATED = {"swiglu/cross_entropy/muon"} | {
+    f"pre_ln/cross_entropy/{name}" for name in ("adam", "sgd", "muon")
+}
+"""Optimisers that other networks are trained by as well."""
 
 
 @pytest.mark.parametrize(

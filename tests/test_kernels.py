@@ -103,14 +103,19 @@ def test_an_mlp_block_is_the_plain_one(activation, norm):
 
 
 def test_mlp_blocks_are_for_float32_in_blocks():
-    def takes(width=128, units=512, dtype="float32"):
+    def takes(width=128, units=512, dtype="float32", **fields):
+        model = grokjax.Transformer(**fields)
         x = jax.ShapeDtypeStruct((7, width), np.dtype(dtype))
-        return kernels.takes(x, Affine(np.zeros((width, units)), None, 1))
+        return kernels.takes(x, Affine(np.zeros((width, units)), None, 1), model)
 
     assert takes() and takes(width=16, units=64) and takes(width=256)
     for refused in ({"dtype": "float64"}, {"width": 8}, {"width": 48}, {"width": 512}):
         assert not takes(**refused)
     assert not takes(units=96) and not takes(units=32)
+    assert takes(norm="stream", norm_gains=False) and takes(norm="post", norm_kind="rms")
+    for form in ({"gated": True}, {"norm": "peri"}, {"dropout": 0.1}):
+        assert not takes(**form)
+    assert not takes(activation="gelu") and not takes(activation="tanh")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -214,13 +219,15 @@ def assert_attention_is_plain(case, blocks):
 
 
 def test_attention_is_for_few_positions_of_float32_in_blocks():
-    def takes(rows=32, positions=3, heads=4, size=32, dtype="float32", masks=1, shared=False):
+    def takes(rows=32, positions=3, heads=4, size=32, dtype="float32", masks=1, shared=False,
+              **fields):  # fmt: skip
         x = jax.ShapeDtypeStruct((rows, positions, 3, heads, size), np.dtype(dtype))
         read = Read(None, None, None, x)
         if shared:
             index = jax.ShapeDtypeStruct((rows, positions), np.int32)
             read = Read(None, jax.ShapeDtypeStruct((50, *x.shape[2:]), x.dtype), index, None)
-        return attention_kernel.takes(np.ones((masks, positions, positions), bool), read)
+        visible = np.ones((masks, positions, positions), bool)
+        return attention_kernel.takes(visible, read, grokjax.Transformer(**fields))
 
     for shared in (False, True):
         assert takes(shared=shared) and takes(positions=8, shared=shared)
@@ -229,6 +236,9 @@ def test_attention_is_for_few_positions_of_float32_in_blocks():
         assert not takes(positions=9, shared=shared)
         assert not takes(heads=3, shared=shared) and not takes(size=24, shared=shared)
         assert not takes(masks=32, shared=shared)  # a mask for every row
+        assert takes(qk_norm=True, shared=shared)
+    assert not takes(positions="rotary") and not takes(attention_rate=0.5)
+    assert takes(dropout=0.1) and not takes(dropout=0.1, dropout_places=["weights"])
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (32, 32), (45, 97), (7, 3, 13), (64, 2)], ids=str)
@@ -299,7 +309,7 @@ BIDIRECTIONAL = {"causal": False, "readout": "mean", "norm": "pre", "biases": Tr
         ("a b =", {"layers": 2}, True),
         pytest.param("a b", BIDIRECTIONAL, True, marks=pytest.mark.slow),  # a layer of the next
         ("a b", {"layers": 2, **BIDIRECTIONAL}, True),
-        ("a b", {"norm": "rms", "activation": "gelu", "scaling": "mup", "base_width": 8}, True),
+        ("a b", {"norm": "rms", "activation": "silu", "scaling": "mup", "base_width": 8}, True),
     ],
     ids=str,
 )

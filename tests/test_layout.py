@@ -52,6 +52,8 @@ def variants():
         {"layers": 2, "positions": "none", "attention": "uniform", "readout": "mean"},
         {"layers": 2, "positions": "rotary", "scaling": "mup", "base_width": 2, "readout": "mean"},
         {"layers": 2, "head_width": 3, "activation": "square", "norm": "post", "final_norm": True},
+        {"layers": 2, "norm": "stream", "gated": True, "positions": "sinusoidal", "qk_norm": True},
+        {"layers": 2, "norm": "queries_keys", "value_norm": True, "causal": False, "biases": True},
     ]
     return [dict(zip(names, values, strict=True)) for values in products] + others
 

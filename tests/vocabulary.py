@@ -72,6 +72,40 @@ MODELS = {
         )
     },
 }
+# What other people's networks have, several forms in each.
+MODELS |= {
+    "mlp tied": {
+        "model": grokjax.MLP(
+            width=12, mlp_width=12, tied=True, layers=2, skip_connections=True, activation="tanh",
+            init="kaiming_normal", embed_init="frequencies", frequencies=[1, 2],
+        )
+    },
+    "mlp frequencies": {
+        "model": grokjax.MLP(
+            mlp_width=12, token_inputs="one_hot", embed_init="frequencies", frequencies=[2, 1],
+            init="xavier_uniform", activation="leaky_relu",
+        )
+    },
+    "transformer peri": {
+        "model": dataclasses.replace(
+            TRANSFORMER, norm="peri", gated=True, activation="silu", positions="sinusoidal",
+            embed_scale=2.0, biases=True, attention_biases=False, init="kaiming_uniform",
+        )
+    },
+    "transformer stream": {
+        "model": dataclasses.replace(
+            TRANSFORMER, norm="stream", norm_kind="rms", qk_norm=True, positions="rotary",
+            rotary_base=1e6, init="xavier_normal", activation="gelu_tanh", layers=2,
+        )
+    },
+    "transformer places": {
+        "model": dataclasses.replace(
+            TRANSFORMER, norm="values", value_norm=True, norm_gains=False, dropout=0.1,
+            dropout_places=["weights", "hidden"], embed_init="identity", final_norm=True,
+            init="gpt2", init_scale=10.0, activation="sigmoid", norm_biases=True,
+        )
+    },
+}  # fmt: skip
 OPTIMIZERS = {
     "adamw": {},
     "adam": {"optimizer": grokjax.Adam(learning_rate=1e-2, weight_decay=1e-3)},

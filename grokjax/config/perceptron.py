@@ -25,12 +25,9 @@ class MLP(Network):
     token_inputs: Literal["one_hot", "sum", "concatenate"] = "concatenate"
     """How tokens enter the first layer: as one-hot vectors, as the sum of their embeddings, or as
     their embeddings one after another."""
-    gated: bool = False
-    """Whether every hidden layer is gated, φ(x W) ⊙ (x V), a gated linear unit (GLU); with
-    activation='identity' the layer is bilinear."""
-    # One choice more than other networks have, which a type checker cannot know to be harmless.
-    activation: Literal["relu", "gelu", "silu", "square", "identity"] = "relu"  # type: ignore[assignment]
-    """Nonlinearity φ of the hidden units; gelu is the exact one (with erf), square is x²."""
+    skip_connections: bool = False
+    """Whether every hidden layer but the first adds to its inputs, h_{l+1} = h_l + φ(h_l W_l)
+    (He et al. 2016)."""
 
     def check(self) -> None:
         super().check()
@@ -38,14 +35,33 @@ class MLP(Network):
         remedy = "without a hidden layer tokens are one-hot, give token_inputs='one_hot'"
         linear = self.layers == 0 and self.token_inputs != "one_hot"
         require(not linear, "layers", self.layers, remedy)
-        for name, value in (("gated", self.gated), ("dropout", self.dropout is not None)):
+        for name, value in (
+            ("gated", self.gated),
+            ("dropout", self.dropout is not None),
+            ("tied", self.tied),
+        ):
             remedy = "there is no hidden layer, leave it out"
             require(bool(self.layers) or not value, name, getattr(self, name), remedy)
+        remedy = "the first of the hidden layers adds to nothing, give layers=2 or more"
+        require(not self.skip_connections or self.layers > 1, "skip_connections", True, remedy)
+        one_hot = self.token_inputs == "one_hot"
+        remedy = "one-hot tokens have no embeddings, give token_inputs='concatenate' or 'sum'"
+        require(not (self.tied and one_hot), "tied", True, remedy)
+        require(not (self.embed_init == "identity" and one_hot), "embed_init", "identity", remedy)
+        remedy = (
+            f"the last hidden layer is read by embeddings, give mlp_width={self.width} or width"
+        )
+        require(not self.tied or self.mlp_width == self.width, "mlp_width", self.mlp_width, remedy)
 
     def check_task(self, task: Task) -> None:
         remedy = f"{task.kind} asks for answers at several positions, give model=Transformer(...)"
         require(task.target_kind != "sequence", "model", self.kind, remedy)
-        embeds = task.encoding == "tokens" and self.token_inputs != "one_hot"
+        tokens = task.encoding == "tokens"
+        embeds = tokens and self.token_inputs != "one_hot"
+        remedy = f"the inputs of {task.kind} are numbers, which have no embeddings, leave it out"
+        for name, default in (("tied", False), ("embed_init", "drawn")):
+            value = getattr(self, name)
+            require(tokens or value == default, name, value, remedy)
         remedy = "µP has no rule for an MLP with embeddings here, give token_inputs='one_hot'"
         require(not (embeds and self.scaling == "mup"), "scaling", self.scaling, remedy)
 

@@ -48,7 +48,8 @@ def _transformer_flops(model: Transformer, spec: Spec, rows: int) -> int:
         asking_themselves = rows * len(set(there.own) & set(here.own))
         seen = len(here.shared) + len(here.own)
         total += 2 * inputs * project + (len(here.position) + asking_themselves) * project
-        total += asking * (2 * 2 * seen * inside + project + 2 * 2 * model.width * model.mlp_width)
+        hidden = (2 + model.gated) * 2 * model.width * model.mlp_width
+        total += asking * (2 * 2 * seen * inside + project + hidden)
     return total
 
 
@@ -117,7 +118,8 @@ def _mlp_activations(model: MLP, spec: Spec) -> int:
 @_activations.register
 def _transformer_activations(model: Transformer, spec: Spec) -> int:
     own = sum(len(level.own) for level in layout(spec).levels)
-    return spec.tile_rows * own * (8 * model.width + 2 * model.mlp_width)
+    hidden = 2 * (1 + model.gated) * model.mlp_width
+    return spec.tile_rows * own * (8 * model.width + hidden)
 
 
 def _count(count: Callable[..., int], spec: Spec, rows: int) -> int:

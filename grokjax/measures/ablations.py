@@ -208,8 +208,8 @@ def _logits_without(
     """
     model, neurons = observed.model, observed.looks.neurons
     assert neurons is not None  # looked at before
-    normed = isinstance(model, Transformer) and (model.final_norm or model.norm == "post")
-    if normed or (isinstance(model, Transformer) and model.readout != "last"):
+    elsewhere = isinstance(model, Transformer) and model.readout != "last"
+    if elsewhere or not getattr(model, "linear_readout", True):
         module, name = _last(observed)
 
         def again(mask: jax.Array, filling: jax.Array) -> jax.Array:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
@@ -23,11 +24,12 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.models import attention_kernel
 from grokjax.models.attention_kernel import Read
-from grokjax.models.layers import Affine, Linear
+from grokjax.models.layers import Affine, Linear, Norm
 from grokjax.models.layout import Level
 from grokjax.models.looks import looked_at, shown
+from grokjax.models.places import HeadNorms, dropout
 from grokjax.models.roles import score_scale
-from grokjax.models.stream import Map, Places, Stream, row_places, take
+from grokjax.models.stream import Map, Places, Stream, last_axis, row_places, take
 
 
 class Askers(NamedTuple):
@@ -100,37 +102,50 @@ class Attention(nn.Module):
     model: Transformer
 
     @nn.compact
-    def __call__(self, x: Stream, askers: Askers) -> jax.Array:
+    def __call__(
+        self, x: Stream, askers: Askers, norms: HeadNorms, inside: Norm | None
+    ) -> jax.Array:
+        """The output `[n, Q, D]`.
+
+        Args:
+          x: the stream that is read.
+          askers: what is computed.
+          norms: of the inputs of some of the linear maps, and of their outputs.
+          inside: of the output; None: there is none.
+        """
         model = self.model
         if model.attention == "uniform":
-            values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
+            values = [value[:, 0] for value in askers.seen.slots(x, self._heads(norms, "value"))]
             mixed = self._mix(askers, None, values)
         elif askers.ask_the_same and x.nodes is not None:
-            scores = askers.seen.slots(Stream(self._scores_of_nodes(x.nodes, askers), None))
-            values = [value[:, 0] for value in askers.seen.slots(x, self._heads("value"))]
+            nodes = self._scores_of_nodes(x.nodes, askers, norms)
+            scores = askers.seen.slots(Stream(nodes, None))
+            values = [value[:, 0] for value in askers.seen.slots(x, self._heads(norms, "value"))]
             mixed = self._mix(askers, scores, values)
         else:
-            mixed = self._attend(self._read(x, askers), askers)
+            mixed = self._attend(self._read(x, askers, norms), askers)
         mixed = shown(self, "heads", mixed)
-        output = Linear(model, (model.heads, model.size), (model.width,), name="output")(mixed)
-        return shown(self, "added", output)
+        heads = (model.heads, model.size)
+        output = Linear(model, heads, (model.width,), of="attention", adds=True, name="output")
+        added = output(mixed) if inside is None else inside(output(mixed))
+        return shown(self, "added", added)
 
-    def _scores_of_nodes(self, nodes: jax.Array, askers: Askers) -> jax.Array:
+    def _scores_of_nodes(self, nodes: jax.Array, askers: Askers, norms: HeadNorms) -> jax.Array:
         """Scores of all nodes `[M, Q, H]` for the query that all askers share at a position."""
         starts = askers.asked.starts
-        queries = self._heads("query")(take(nodes, starts.tolist()))[:, 0]
+        queries = self._heads(norms, "query")(take(nodes, starts.tolist()))[:, 0]
         queries = self._rotate(queries, askers.node_positions[starts])  # [Q, H, E]
-        keys = self._rotate(self._heads("key")(nodes)[:, 0], askers.node_positions)
+        keys = self._rotate(self._heads(norms, "key")(nodes)[:, 0], askers.node_positions)
         return score_scale(self.model) * _products(queries[None], keys[:, None])
 
-    def _read(self, x: Stream, askers: Askers) -> Read:
+    def _read(self, x: Stream, askers: Askers, norms: HeadNorms) -> Read:
         """Queries, keys and values, by one product where they are of the same positions."""
         asked, seen = askers.asked, askers.seen
         if (asked.spans, asked.own) == (seen.spans, seen.own):
-            queries, read = None, seen.compute(x, self._heads("query", "key", "value"))
+            queries, read = None, seen.compute(x, self._heads(norms, "query", "key", "value"))
         else:
-            queries = asked.read(x, self._heads("query"))
-            read = seen.compute(x, self._heads("key", "value"))
+            queries = asked.read(x, self._heads(norms, "query"))
+            read = seen.compute(x, self._heads(norms, "key", "value"))
         return Read(queries, read.nodes, None if read.nodes is None else seen.index, read.own)
 
     def _attend(self, read: Read, askers: Askers) -> jax.Array:
@@ -160,8 +175,7 @@ class Attention(nn.Module):
                 scores.append(score_scale(model) * _products(queries, turned))
             return self._mix(askers, scores, values)
 
-        plain = model.positions != "rotary" and model.attention_rate is None
-        if not plain or looked_at(self) or not attention_kernel.takes(askers.visible, read):
+        if looked_at(self) or not attention_kernel.takes(askers.visible, read, model):
             return written_out(read)
         visible = tuple(tuple(row) for row in askers.visible[0].tolist())
         shape = attention_kernel.Shape(visible, score_scale(model), askers.seen.spans)
@@ -181,17 +195,22 @@ class Attention(nn.Module):
           scores: of each position seen, `[n, Q, H]`; None: all visible positions count alike.
           values: of each position seen, `[n, H, E]`.
         """
+        model = self.model
         uniform = [v / askers.visible.sum(axis=-1)[..., None] for v in _slots(askers.visible)]
         if scores is None:
             weights = [jnp.asarray(share, values[0].dtype) for share in uniform]
         else:
             weights = _softmax(scores, askers.visible)
-        if self.model.attention_rate is not None:
-            rate = self.model.attention_rate
+        if model.attention_rate is not None:
+            rate = model.attention_rate
             weights = [
                 rate * w + (1 - rate) * jnp.asarray(u, w.dtype)
                 for w, u in zip(weights, uniform, strict=True)
             ]
+        if model.dropout is not None and "weights" in model.dropout_places:
+            drop = dropout(model, "weights", "dropout")
+            each = (len(values[0]), weights[0].shape[1], model.heads)  # draws for itself
+            weights = [drop(jnp.broadcast_to(w, each)) for w in weights]
         if looked_at(self):
             n = values[0].shape[:1] + weights[0].shape[1:]  # those of uniform attention are shared
             whole = [jnp.broadcast_to(w, n) if w.ndim == 3 else w for w in weights]
@@ -201,15 +220,38 @@ class Attention(nn.Module):
 
     def _rotate(self, x: jax.Array, positions: np.ndarray) -> jax.Array:
         """Queries or keys as they are compared: rotated by their positions if those are rotary."""
-        return _rotated(x, positions) if self.model.positions == "rotary" else x
+        if self.model.positions != "rotary":
+            return x
+        return _rotated(x, positions, self.model.rotary_base)
 
-    def _heads(self, *names: str) -> Map:
+    def _heads(self, norms: HeadNorms, *names: str) -> Map:
         """The linear maps of these names as one, `[..., D]` → `[..., number of names, H, E]`."""
         model = self.model
         heads = (model.heads, model.size)
-        maps = [Linear(model, (model.width,), heads, name=name).affine() for name in names]
-        together = Affine.join(maps)
-        return lambda x: together(x).reshape(*x.shape[:-1], len(names), *heads)
+        maps = {
+            name: Linear(model, (model.width,), heads, of="attention", name=name).affine()
+            for name in names
+        }
+        # One product for all that have the same inputs.
+        groups = [
+            (normed, Affine.join([maps[name] for name in group]))
+            for normed, group in itertools.groupby(names, lambda name: name in norms.of_inputs)
+        ]
+
+        def project(x: jax.Array) -> jax.Array:
+            parts = [
+                together(norms.inputs(x) if normed and norms.inputs is not None else x)
+                for normed, together in groups
+            ]
+            flat = parts[0] if len(parts) == 1 else jnp.concatenate(parts, axis=-1)
+            y = flat.reshape(*x.shape[:-1], len(names), *heads)
+            if not norms.outputs.keys() & set(names):
+                return y
+            each = [y[..., at, :, :] for at in range(len(names))]
+            normal = [norms.outputs.get(name, lambda z: z) for name in names]
+            return jnp.stack([norm(z) for norm, z in zip(normal, each, strict=True)], axis=-3)
+
+        return project
 
 
 def _slots(visible: np.ndarray) -> list[np.ndarray]:
@@ -222,15 +264,23 @@ def _products(query: jax.Array, key: jax.Array) -> jax.Array:
     return jnp.sum(query * key, axis=-1)
 
 
-def _rotated(x: jax.Array, positions: np.ndarray) -> jax.Array:
-    """X `[..., T, H, E]` at positions `[..., T]`, rotated by position · 10000^(−2i/E).
+def _rotated(x: jax.Array, positions: np.ndarray, base: jax.Array | float | None) -> jax.Array:
+    """X `[..., T, H, E]` at positions `[..., T]`, rotated by position · base^(−2i/E).
 
-    Entry i of a head's first half and entry i of its second half are a pair.
+    Entry i of a head's first half and entry i of its second half are a pair. Without a base, which
+    is then 10,000, the rotations are constants.
     """
     half = x.shape[-1] // 2
-    angles = positions[..., None] * 10_000.0 ** (-np.arange(half) / half)
-    shape = (*[1] * (x.ndim - angles.ndim - 1), *angles.shape[:-1], 1, half)
-    cos, sin = (jnp.asarray(f(angles).reshape(shape), x.dtype) for f in (np.cos, np.sin))
+    rank = [1] * (x.ndim - positions.ndim - 2)
+    shape = (*rank, *positions.shape, 1, half)
+    places, powers = positions[..., None], -np.arange(half) / half
+    if base is None:
+        angles = places * 10_000.0**powers
+        cos, sin = (jnp.asarray(f(angles).reshape(shape), x.dtype) for f in (np.cos, np.sin))
+    else:
+        speeds = jnp.asarray(base, x.dtype) ** jnp.asarray(powers, x.dtype)
+        turns = jnp.asarray(places, x.dtype).reshape(*shape[:-1], 1) * last_axis(speeds, x)
+        cos, sin = jnp.cos(turns), jnp.sin(turns)
     one, other = x[..., :half], x[..., half:]
     return jnp.concatenate([one * cos - other * sin, one * sin + other * cos], axis=-1)
 

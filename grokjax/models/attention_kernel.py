@@ -20,6 +20,7 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
+from grokjax.config import Transformer
 from grokjax.models.plainly import may_call_kernels
 from grokjax.models.stream import Span, sum_by_node
 
@@ -51,8 +52,15 @@ class Shape(NamedTuple):
     """Run the kernels as plain JAX, on any device and in any dtype."""
 
 
-def takes(visible: np.ndarray, read: Read) -> bool:
-    """Whether there is a kernel for a mask `[n or 1, Q, T]`, and for the shapes under it."""
+def takes(visible: np.ndarray, read: Read, model: Transformer) -> bool:
+    """Whether there is a kernel for a mask `[n or 1, Q, T]`, shapes, and the attention of a model.
+
+    It takes queries, keys and values as they are compared and summed, and weights as they are.
+    """
+    if model.positions == "rotary" or model.attention_rate is not None:
+        return False
+    if model.dropout is not None and "weights" in model.dropout_places:
+        return False
     alike, _, seen = visible.shape
     like = _like(read)
     powers_of_two = all(size & (size - 1) == 0 for size in like.shape[-2:])

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
+from grokjax.config import Transformer
 from grokjax.models.layers import Affine, Normalise
 from grokjax.models.plainly import may_call_kernels
 from grokjax.models.stream import last_axis
@@ -28,6 +29,8 @@ ROWS, HIDDEN = 64, 64
 a multiprocessor of an A100 or H100 has, so that two programs share it."""
 WIDTHS = (16, 32, 64, 128, 256)
 """Blocks are as wide as the network, and their sides are powers of two."""
+ACTIVATIONS = ("relu", "silu", "square")
+"""Those that kernels have. Triton, as JAX calls it, lacks the erfc of the exact GELU."""
 PRODUCTS = {"mlp_forward": 2, "mlp_backward_rows": 3, "mlp_backward_units": 4}
 """Name of a kernel → products of `N·D·F` multiplications that it makes."""
 
@@ -56,17 +59,22 @@ class Weights(NamedTuple):
     out: Any  # [F, D]
 
 
-def takes(x: jax.Array, into: Affine) -> bool:
-    """Whether there are kernels for such inputs `[..., D]` and such a hidden layer."""
+def takes(x: jax.Array, into: Affine, model: Transformer) -> bool:
+    """Whether there are kernels for a model's MLP blocks, inputs `[..., D]` and a first map.
+
+    They make `x + out(activation(into(norm(x))))` and nothing else.
+    """
     width, units = into.weight.shape
     sizes = width in WIDTHS and units % HIDDEN == 0
-    return may_call_kernels() and x.dtype == jnp.float32 and sizes
+    form = not model.gated and model.norm != "peri" and model.dropout is None
+    known = form and model.activation in ACTIVATIONS
+    return may_call_kernels() and known and x.dtype == jnp.float32 and sizes
 
 
 def mlp_block(
     hidden: Hidden,
     x: jax.Array,
-    gain_and_shift: tuple[jax.Array, jax.Array | None] | None,
+    gain_and_shift: tuple[jax.Array | None, jax.Array | None] | None,
     into: Affine,
     out: Affine,
 ) -> jax.Array:
@@ -75,14 +83,14 @@ def mlp_block(
     Args:
       hidden: normalisation of the inputs, and activation between the maps.
       x: inputs, `[..., D]`.
-      gain_and_shift: parameters of the normalisation, each `[D]`; None: there is none.
+      gain_and_shift: parameters of the normalisation, each `[D]` or None; None: there is none.
       into: the map from D to F.
       out: the map from F to D.
     """
     width, units = into.weight.shape
-    gain, shift = gain_and_shift or (jnp.ones(width, x.dtype), None)
+    gain, shift = gain_and_shift or (None, None)
     weights = Weights(
-        gain,
+        jnp.ones(width, x.dtype) if gain is None else gain,
         jnp.zeros(width, x.dtype) if shift is None else shift,
         into.factor * into.weight,
         jnp.zeros(units, x.dtype) if into.bias is None else into.bias,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,13 +22,17 @@ FEW_INPUTS = 64
 weights beside a column of ones. The product is then so cheap that three passes over its outputs to
 add the bias cost more: a step of the benchmark's `mlp` took 2.40 ms instead of 2.63 on one core.
 With 128 inputs it took 4 % more."""
-NORM_EPSILON = 1e-5  # PyTorch's default
-Normalise = Callable[[jax.Array, jax.Array, jax.Array | None], jax.Array]
-"""Inputs `[..., D]`, gain `[D]`, shift `[D]` or None → `[..., D]`."""
+NORM_EPSILON = 1e-5  # PyTorch's default, and ours
+Normalise = Callable[[jax.Array, jax.Array | None, jax.Array | None], jax.Array]
+"""Inputs `[..., D]`, gain `[D]` or None, shift `[D]` or None → `[..., D]`."""
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": nn.relu,
     "gelu": lambda x: nn.gelu(x, approximate=False),
+    "gelu_tanh": lambda x: nn.gelu(x, approximate=True),
     "silu": nn.silu,
+    "tanh": jnp.tanh,
+    "sigmoid": nn.sigmoid,
+    "leaky_relu": nn.leaky_relu,
     "square": jnp.square,
     "identity": lambda x: x,
 }
@@ -108,13 +113,21 @@ class Linear(nn.Module):
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     role: Role = "body"
+    of: str = ""
+    """Of what it is, where that has biases or not by itself: `attention`; else its role."""
+    adds: bool = False
+    """Whether its outputs are added to a residual stream."""
 
     @nn.compact
     def affine(self) -> Affine:
         """The map from all input axes, flattened, to all output axes."""
         fan_in, init, bias = math.prod(self.inputs), family(self.model), None
-        weight = self.param("weight", init.linear(fan_in, self.role), self.inputs + self.outputs)
-        if self.model.biases:
+        draw = init.linear(fan_in, self.role)
+        if self.adds and init.adding != 1:
+            whole = draw
+            draw = lambda key, shape: init.adding * whole(key, shape)  # noqa: E731
+        weight = self.param("weight", draw, self.inputs + self.outputs)
+        if self.model.biased(self.of or self.role):
             bias = self.param("bias", init.bias(fan_in), self.outputs).reshape(-1)
         factor = multiplier(self.model, self.role, fan_in)
         return Affine(weight.reshape(fan_in, -1), bias, factor)
@@ -144,36 +157,56 @@ class Dropout(nn.Module):
         return jnp.where(draws < share, x / share, 0)
 
 
-def layer_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
+def layer_norm(
+    x: jax.Array,
+    gain: jax.Array | None,
+    shift: jax.Array | None,
+    epsilon: float = NORM_EPSILON,
+) -> jax.Array:
     """LayerNorm over the last axis (Ba et al. 2016)."""
     mean = x.mean(axis=-1, keepdims=True)
     variance = jnp.maximum(0, jnp.square(x).mean(axis=-1, keepdims=True) - jnp.square(mean))
-    y = (x - mean) * (jax.lax.rsqrt(variance + NORM_EPSILON) * last_axis(gain, x))
+    centred, scale = x - mean, jax.lax.rsqrt(variance + epsilon)
+    y = centred * (scale if gain is None else scale * last_axis(gain, x))
     return y if shift is None else y + last_axis(shift, x)
 
 
-def rms_norm(x: jax.Array, gain: jax.Array, shift: jax.Array | None) -> jax.Array:
+def rms_norm(
+    x: jax.Array,
+    gain: jax.Array | None,
+    shift: jax.Array | None,
+    epsilon: float = NORM_EPSILON,
+) -> jax.Array:
     """X over its root mean square along the last axis (Zhang & Sennrich 2019); no shift."""
-    scale = jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + NORM_EPSILON)
-    return x * scale * last_axis(gain, x)
+    scale = jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + epsilon)
+    return x * scale if gain is None else x * scale * last_axis(gain, x)
+
+
+@functools.cache
+def _normalise(rms: bool, epsilon: float) -> Normalise:
+    """One and the same function every time: kernels are compiled for each that they are given."""
+    return functools.partial(rms_norm if rms else layer_norm, epsilon=epsilon)
 
 
 class Norm(nn.Module):
     """The model's kind of normalisation, `[..., D]` → `[..., D]`."""
 
     model: Transformer
+    width: int
+    """Number D of entries that are normalised together."""
 
     @property
     def function(self) -> Normalise:
         """The normalisation as a function of inputs, gain and shift."""
-        return rms_norm if self.model.norm == "rms" else layer_norm
+        return _normalise(self.model.rms, self.model.norm_epsilon)
 
     @nn.compact
-    def parameters(self) -> tuple[jax.Array, jax.Array | None]:
-        """Gain `[D]`, and shift `[D]` where it has one."""
-        shape = (self.model.width,)
-        gain, shift = self.param("scale", nn.initializers.ones, shape), None
-        if self.model.biases and self.model.norm != "rms":
+    def parameters(self) -> tuple[jax.Array | None, jax.Array | None]:
+        """Gain and shift, each `[D]`, or None where it has none."""
+        shape, gain, shift = (self.width,), None, None
+        if self.model.norm_gains:
+            gain = self.param("scale", nn.initializers.ones, shape)
+        if self.model.biased("norm") and not self.model.rms:
             shift = self.param("bias", nn.initializers.zeros, shape)
         return gain, shift
 

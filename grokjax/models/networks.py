@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import MLP, ConfigError, Model, Transformer
+from grokjax.config import MLP, ConfigError, Model, Network, Transformer
 from grokjax.config.coercion import require
 from grokjax.config.fields import blamed
 from grokjax.models.layout import Layout, layout_by_nodes
@@ -70,16 +70,24 @@ def network(model: Model, dataset: Dataset) -> nn.Module:
     return RowNetwork(model, inner, (*answers, dataset.n_classes))
 
 
-@network.register
-def _transformer(model: Transformer, dataset: Dataset) -> nn.Module:
+def _check_embeddings(model: Network, dataset: Dataset) -> None:
+    """Refuse tied or special embeddings that a dataset has not the tokens for."""
     vocabulary, n_classes = dataset.vocabulary, dataset.n_classes
     remedy = f"the table has {vocabulary} tokens but {n_classes} classes, leave it out"
     require(not model.tied or n_classes <= vocabulary, "tied", True, remedy)
-    return TransformerNetwork(model, vocabulary, n_classes, dataset.answers)
+    waves = model.embed_init == "frequencies"
+    require(not waves or n_classes <= vocabulary, "embed_init", model.embed_init, remedy)
+
+
+@network.register
+def _transformer(model: Transformer, dataset: Dataset) -> nn.Module:
+    _check_embeddings(model, dataset)
+    return TransformerNetwork(model, dataset.vocabulary, dataset.n_classes, dataset.answers)
 
 
 @network.register
 def _mlp(model: MLP, dataset: Dataset) -> nn.Module:
+    _check_embeddings(model, dataset)
     return MLPNetwork(model, dataset.vocabulary, dataset.n_classes)
 
 

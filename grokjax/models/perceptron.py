@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from grokjax.config import MLP
-from grokjax.models.initializers import family
+from grokjax.models.initializers import family, token_embedding, token_table
 from grokjax.models.layers import ACTIVATIONS, Dropout, Linear
 from grokjax.models.layout import Layout
 from grokjax.models.looks import shown
@@ -37,15 +37,17 @@ class TokenLayer(nn.Module):
     vocabulary: int
     units: int
     role: Role
+    n_classes: int
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         init, positions = family(self.model), tokens.shape[1]
         fan_in = positions * self.vocabulary
         shape = (positions, self.vocabulary, self.units)
-        table = self.param("weight", init.linear(fan_in, self.role), shape)
+        draw = token_table(self.model, fan_in, self.role, self.n_classes)
+        table = self.param("weight", draw, shape)
         y = multiplier(self.model, self.role, fan_in) * _sum_over_positions(table, tokens)
-        if self.model.biases:
+        if self.model.biased(self.role):
             y = y + self.param("bias", init.bias(fan_in), (self.units,))[None]
         return y
 
@@ -87,7 +89,8 @@ class MLPNetwork(nn.Module):
             return self._first(inputs, None, self.n_classes, "unembed")
         embed = None
         if self.vocabulary and model.token_inputs != "one_hot":
-            embed = self.param("embed", family(model).embedding, (self.vocabulary, model.width))
+            draw = token_embedding(model, self.vocabulary, self.n_classes)
+            embed = self.param("embed", draw, (self.vocabulary, model.width))
         hidden = (model.mlp_width,)
         x = inputs
         for depth in range(model.layers):
@@ -100,8 +103,14 @@ class MLPNetwork(nn.Module):
             y = ACTIVATIONS[model.activation](layer(""))
             y = y * layer(GATE) if model.gated else y
             y = shown(self, f"neurons_{depth}", y)
-            x = Dropout(model.dropout, name=f"dropout_{depth}")(y)
+            y = Dropout(model.dropout, name=f"dropout_{depth}")(y)
+            x = x + y if model.skip_connections and depth else y
         x = shown(self, "readout", x)
+        if model.tied:
+            assert embed is not None  # the configuration says so
+            factor = multiplier(model, "unembed", model.width)
+            y = x @ embed[: self.n_classes].T
+            return y if factor == 1 else factor * y
         return Linear(model, hidden, (self.n_classes,), "unembed", name="unembed")(x)
 
     def _first(
@@ -113,7 +122,7 @@ class MLPNetwork(nn.Module):
             return Linear(self.model, x.shape[1:], (units,), role, name=name)(x)
         if embed is not None:
             return EmbeddedLayer(self.model, name=f"hidden_0{suffix}")(embed, x)
-        return TokenLayer(self.model, self.vocabulary, units, role, name=name)(x)
+        return TokenLayer(self.model, self.vocabulary, units, role, self.n_classes, name=name)(x)
 
 
 def _sum_over_positions(table: jax.Array, tokens: jax.Array) -> jax.Array:

@@ -7,6 +7,7 @@ Legend: N rows, A answers, C classes, D residual width.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from functools import partial
 from typing import Any
@@ -19,10 +20,12 @@ import numpy as np
 from grokjax.config import Transformer
 from grokjax.models import kernels
 from grokjax.models.attention import Askers, Attention, nodes_between, rows_between
-from grokjax.models.initializers import family
-from grokjax.models.layers import ACTIVATIONS, Affine, Dropout, Linear, Norm
+from grokjax.models.initializers import family, token_embedding
+from grokjax.models.layers import ACTIVATIONS, Affine, Linear, Norm
 from grokjax.models.layout import Layout, Level
 from grokjax.models.looks import looked_at, shown
+from grokjax.models.places import Norms, dropout, norms_of, norms_of_heads
+from grokjax.models.roles import GATE
 from grokjax.models.stream import Map, Stream, lookup, row_places, take
 
 
@@ -35,20 +38,25 @@ class MLPBlock(nn.Module):
     model: Transformer
 
     @nn.compact
-    def __call__(self, x: jax.Array, norm: Norm | None, drop: Map) -> jax.Array:
-        width, hidden = (self.model.width,), (self.model.mlp_width,)
-        into = Linear(self.model, width, hidden, name="in").affine()
-        out = Linear(self.model, hidden, width, name="out").affine()
-        activation = ACTIVATIONS[self.model.activation]
+    def __call__(self, x: jax.Array, norms: Norms, drop: Map) -> jax.Array:
+        model, norm = self.model, norms.before
+        width, hidden = (model.width,), (model.mlp_width,)
+        into = Linear(model, width, hidden, name="in").affine()
+        gate = Linear(model, width, hidden, name=f"in{GATE}").affine() if model.gated else None
+        out = Linear(model, hidden, width, adds=True, name="out").affine()
+        activation = ACTIVATIONS[model.activation]
         arrays = (x, None if norm is None else norm.parameters(), into, out)
 
         def by_layers(x: jax.Array, gain_and_shift: Any, into: Affine, out: Affine) -> jax.Array:
             y = x if norm is None else norm.function(x, *gain_and_shift)
-            hidden = shown(self, "neurons", activation(into(y)))
-            return x + shown(self, "added", drop(out(hidden)))
+            hidden = activation(into(y))
+            hidden = hidden if gate is None else hidden * gate(y)
+            added = out(dropout(model, "hidden")(shown(self, "neurons", hidden)))
+            added = added if norms.inside is None else norms.inside(added)
+            return x + shown(self, "added", drop(added))
 
         # A kernel keeps the hidden layer to itself, so those who want to see it go without.
-        if self.model.dropout is not None or looked_at(self) or not kernels.takes(x, into):
+        if looked_at(self) or not kernels.takes(x, into, model):
             return by_layers(*arrays)
         inside = kernels.Hidden(activation, None if norm is None else norm.function)
         by_kernels = partial(kernels.mlp_block, inside)
@@ -56,10 +64,7 @@ class MLPBlock(nn.Module):
 
 
 class TransformerNetwork(nn.Module):
-    """Rows `[N]` of a layout's table → logits `[N, C]`, or `[N, A, C]` at its answers.
-
-    Dropout is on what embeddings, attention and MLP add to the residual stream.
-    """
+    """Rows `[N]` of a layout's table → logits `[N, C]`, or `[N, A, C]` at its answers."""
 
     model: Transformer
     vocabulary: int
@@ -70,13 +75,17 @@ class TransformerNetwork(nn.Module):
     def __call__(self, layout: Layout, rows: jax.Array) -> jax.Array:
         model = self.model
         init = family(model)
-        embed = self.param("embed", init.embedding, (self.vocabulary, model.width))
+        draw = token_embedding(model, self.vocabulary, self.n_classes)
+        embed = self.param("embed", draw, (self.vocabulary, model.width))
         places = None
         if model.positions == "learned":
             shape = (layout.inputs.shape[1], model.width)
             places = self.param("position", init.embedding, shape)
-        drop = Dropout(model.dropout, name="dropout")
-        x = _embed(embed, places, layout, rows).map(drop)
+        elif model.positions == "sinusoidal":
+            places = jnp.asarray(sinusoids(layout.inputs.shape[1], model.width), embed.dtype)
+        drop = dropout(model, "embeddings", "dropout")
+        tokens = embed if model.embed_scale is None else model.embed_scale * embed
+        x = _embed(tokens, places, layout, rows).map(drop)
         if x.own is not None and looked_at(self):
             x = x._replace(own=shown(self, "embedded", x.own))
         for depth, (here, there) in enumerate(itertools.pairwise(layout.levels)):
@@ -85,7 +94,7 @@ class TransformerNetwork(nn.Module):
         read = last.shared + last.own
         y = row_places(last, read, rows).read(x)
         if model.final_norm:
-            y = Norm(model, name="final_norm")(y)
+            y = Norm(model, model.width, name="final_norm")(y)
         # The mean is over the one position of readout "last", or over all.
         y = y.mean(axis=1) if self.answers is None else take(y, np.argsort(read).tolist(), axis=1)
         y = shown(self, "readout", y)
@@ -106,24 +115,38 @@ class TransformerNetwork(nn.Module):
         """
         model, names = self.model, (f"attention_{depth}", f"mlp_{depth}")
         attention, mlp = Attention(model, name=names[0]), MLPBlock(model, name=names[1])
-        drops = [Dropout(model.dropout, name=f"dropout_{name}") for name in names]
-        norms = [None if model.norm == "none" else Norm(model, name=f"norm_{n}") for n in names]
-        before, after = (norms, [None] * 2)[:: -1 if model.norm == "post" else 1]
-        inputs = x if before[0] is None else x.map(before[0])
+        drops = [
+            dropout(model, place, f"dropout_{name}")
+            for place, name in zip(("attention", "mlp"), names, strict=True)
+        ]
+        of_attention, of_mlp = (norms_of(model, name) for name in names)
+        heads = norms_of_heads(model, depth)
+        before = of_attention.before
+        inputs = x if before is None else x.map(before)
+        stream = inputs if model.norm == "stream" else x
 
         def advance(askers: Askers) -> jax.Array:
-            y = askers.asked.read(x) + drops[0](attention(inputs, askers))
-            y = y if after[0] is None else after[0](y)
-            y = mlp(y, before[1], drops[1])
-            return y if after[1] is None else after[1](y)
+            y = askers.asked.read(stream)
+            y = y + drops[0](attention(inputs, askers, heads, of_attention.inside))
+            y = y if of_attention.after is None else of_attention.after(y)
+            y = mlp(y, of_mlp, drops[1])
+            return y if of_mlp.after is None else of_mlp.after(y)
 
         nodes = advance(nodes_between(here, there, model.causal))[:, 0] if there.shared else None
         own = advance(rows_between(here, there, rows, model.causal)) if there.own else None
         return Stream(nodes, own)
 
 
+@functools.cache
+def sinusoids(positions: int, width: int) -> np.ndarray:
+    """Positions as sines and cosines `[T, D]` of t / 10,000^(2i / D), in columns 2i and 2i + 1."""
+    column = np.arange(width)
+    angles = np.arange(positions)[:, None] / 10_000.0 ** ((column - column % 2) / width)
+    return np.where(column % 2 == 0, np.sin(angles), np.cos(angles))
+
+
 def _embed(embed: jax.Array, places: jax.Array | None, layout: Layout, rows: jax.Array) -> Stream:
-    """The stream at the first level: embeddings of tokens, and of positions if they are learned."""
+    """The stream at the first level: embeddings of tokens, and of positions if there are some."""
     level, tokens = layout.levels[0], layout.inputs
     vocabulary = (0, len(embed))
     nodes = own = None

@@ -13,7 +13,8 @@ MODULUS = 11
 T, V, C = 3, MODULUS + 1, MODULUS
 D, H, E, F = 16, 2, 8, 32
 NORM_EPS = 1e-5
-LAYERS = {"causal": 1, "next_token": 1, "pre_ln": 2}
+LAYERS = {"causal": 1, "next_token": 1, "pre_ln": 2, "swiglu": 2, "peri": 2, "stream": 2}
+ROTARY_BASE = 1e4
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -35,13 +36,15 @@ def training_rows() -> np.ndarray:
     return np.random.default_rng(0).permutation(MODULUS**2)[:60]
 
 
-def block_shapes(i: int, biases: bool) -> Shapes:
+def block_shapes(i: int, biases: bool, gated: bool = False) -> Shapes:
     """The parameters of layer i: attention, then the MLP."""
     projections = [f"attention_{i}/{name}" for name in ("query", "key", "value")]
     shapes: Shapes = {f"{path}/weight": (D, H, E) for path in projections}
     shapes[f"attention_{i}/output/weight"] = (H, E, D)
     shapes[f"mlp_{i}/in/weight"] = (D, F)
     shapes[f"mlp_{i}/out/weight"] = (F, D)
+    if gated:
+        shapes[f"mlp_{i}/in_gate/weight"] = (D, F)
     if biases:
         shapes |= {f"{path}/bias": (H, E) for path in projections}
         shapes |= {f"attention_{i}/output/bias": (D,), f"mlp_{i}/in/bias": (F,)}
@@ -49,10 +52,11 @@ def block_shapes(i: int, biases: bool) -> Shapes:
     return shapes
 
 
-def norm_shapes(i: int) -> Shapes:
-    """The gains and biases of layer i's two LayerNorms."""
-    norms = (f"norm_attention_{i}", f"norm_mlp_{i}")
-    return {f"{norm}/{name}": (D,) for norm in norms for name in ("scale", "bias")}
+def norm_shapes(i: int, inside: bool = False, parts: tuple[str, ...] = ("scale", "bias")) -> Shapes:
+    """The gains and biases of layer i's two norms, or of its four where some are inside of blocks."""
+    norms = [f"norm_attention_{i}", f"norm_mlp_{i}"]
+    norms += [f"{norm}_inside" for norm in norms] * inside
+    return {f"{norm}/{name}": (D,) for norm in norms for name in parts}
 
 
 def network_shapes() -> dict[str, Shapes]:
@@ -61,7 +65,17 @@ def network_shapes() -> dict[str, Shapes]:
     pre_ln = ends | {"unembed/bias": (C,)}
     for i in range(LAYERS["pre_ln"]):
         pre_ln |= block_shapes(i, biases=True) | norm_shapes(i)
+    swiglu = {"embed": (V, D), "unembed/weight": (D, C), "final_norm/scale": (D,)}
+    peri, stream = ends | {"unembed/bias": (C,)}, dict(ends)
+    for i in range(2):
+        swiglu |= block_shapes(i, biases=False, gated=True) | norm_shapes(i, parts=("scale",))
+        peri |= block_shapes(i, biases=True) | norm_shapes(i, inside=True)
+        stream |= block_shapes(i, biases=True) | norm_shapes(i)
+    stream |= {f"final_norm/{name}": (D,) for name in ("scale", "bias")}
     return {
+        "swiglu": swiglu,
+        "peri": peri,
+        "stream": stream,
         "causal": ends | block_shapes(0, biases=False),
         "next_token": ends | block_shapes(0, biases=False) | {"unembed/weight": (D, V)},
         "pre_ln": pre_ln,
@@ -129,11 +143,13 @@ class Case(NamedTuple):
 
 
 def every_case() -> list[Case]:
-    """Optimisers with cross-entropy, losses with AdamW, SGD on squares, and all positions."""
-    networks = [net for net in SHAPES if net != "next_token"]
+    """Optimisers with cross-entropy, losses with AdamW, SGD on squares, forms, all positions."""
+    networks = ("causal", "pre_ln", "quadratic")
     optimizers = [Case(net, "cross_entropy", name) for net in networks for name in OPTIMIZERS]
     losses = [Case(net, loss, "adamw") for net in networks for loss in ("stablemax", "mse")]
-    others = [Case("quadratic", "mse", "sgd"), Case("next_token", "cross_entropy", "adamw")]
+    others = [Case("quadratic", "mse", "sgd"), Case("swiglu", "cross_entropy", "muon")]
+    forms = ("swiglu", "peri", "stream", "next_token")
+    others += [Case(net, "cross_entropy", "adamw") for net in forms]
     return [*optimizers, *losses, *others]
 
 

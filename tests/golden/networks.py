@@ -66,6 +66,63 @@ def pre_ln(params: Params, tokens: Tensor) -> Tensor:
     return linear(params, "unembed", x.mean(1))
 
 
+def rms(params: Params, path: str, x: Tensor) -> Tensor:
+    """RMSNorm over the width (Zhang & Sennrich 2019)."""
+    return functional.rms_norm(x, (data.D,), params[f"{path}/scale"], eps=data.NORM_EPS)
+
+
+def turned(x: Tensor) -> Tensor:
+    """RoPE (Su et al. 2021) of x [N, H, T, E]: entry i and entry i + E/2 are a complex number."""
+    half = data.E // 2
+    speeds = data.ROTARY_BASE ** (-torch.arange(half) / half)
+    angles = torch.outer(torch.arange(x.shape[2]), speeds)
+    turns = torch.polar(torch.ones_like(angles), angles)
+    y = torch.complex(x[..., :half], x[..., half:]) * turns
+    return torch.cat([y.real, y.imag], dim=-1)
+
+
+def swiglu(params: Params, tokens: Tensor) -> Tensor:
+    """A decoder with RMSNorm before each block and at the end, RoPE, and SwiGLU, without biases."""
+    x = params["embed"][tokens]
+    for i in range(data.LAYERS["swiglu"]):
+        y, path = rms(params, f"norm_attention_{i}", x), f"attention_{i}"
+        names = ("query", "key", "value")
+        q, k, v = (linear(params, f"{path}/{name}", y).transpose(1, 2) for name in names)
+        mixed = functional.scaled_dot_product_attention(turned(q), turned(k), v, is_causal=True)
+        x = x + linear(params, f"{path}/output", mixed.transpose(1, 2), inputs=2)
+        y = rms(params, f"norm_mlp_{i}", x)
+        hidden = functional.silu(linear(params, f"mlp_{i}/in", y))
+        x = x + linear(params, f"mlp_{i}/out", hidden * linear(params, f"mlp_{i}/in_gate", y))
+    return linear(params, "unembed", rms(params, "final_norm", x)[:, -1])
+
+
+def peri(params: Params, tokens: Tensor) -> Tensor:
+    """An encoder with LayerNorm on both sides of each block (Kim et al. 2025), GELU and biases."""
+    x = params["embed"][tokens] + params["position"]
+    for i in range(data.LAYERS["peri"]):
+        y = norm(params, f"norm_attention_{i}", x)
+        y = attention(params, f"attention_{i}", y, causal=False)
+        x = x + norm(params, f"norm_attention_{i}_inside", y)
+        y = linear(params, f"mlp_{i}/in", norm(params, f"norm_mlp_{i}", x))
+        y = linear(params, f"mlp_{i}/out", functional.gelu(y))
+        x = x + norm(params, f"norm_mlp_{i}_inside", y)
+    return linear(params, "unembed", x.mean(1))
+
+
+def stream_replaced(params: Params, tokens: Tensor) -> Tensor:
+    """A decoder in which LayerNorm replaces the residual stream before attention.
+
+    So does the code of Lee et al. 2024 (Grokfast), with biases everywhere but in the last map.
+    """
+    x = params["embed"][tokens] + params["position"]
+    for i in range(data.LAYERS["stream"]):
+        x = norm(params, f"norm_attention_{i}", x)
+        x = x + attention(params, f"attention_{i}", x, causal=True)
+        y = linear(params, f"mlp_{i}/in", norm(params, f"norm_mlp_{i}", x))
+        x = x + linear(params, f"mlp_{i}/out", functional.gelu(y))
+    return linear(params, "unembed", norm(params, "final_norm", x)[:, -1])
+
+
 def quadratic(params: Params, tokens: Tensor) -> Tensor:
     """(Σ_t embed[t, token_t])² W: one hidden layer of squares over one-hot inputs."""
     hidden = params["embed"][torch.arange(data.T), tokens].sum(1)
@@ -90,6 +147,12 @@ def mse(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 NETWORKS = {
-    "causal": causal, "next_token": next_token, "pre_ln": pre_ln, "quadratic": quadratic
-}  # fmt: skip
+    "causal": causal,
+    "next_token": next_token,
+    "pre_ln": pre_ln,
+    "quadratic": quadratic,
+    "swiglu": swiglu,
+    "peri": peri,
+    "stream": stream_replaced,
+}
 LOSSES = {"cross_entropy": cross_entropy, "stablemax": stablemax, "mse": mse}
