@@ -123,6 +123,9 @@ def _check_snapshots(experiment: Experiment) -> None:
 def _check_instrument(experiment: Experiment, instrument: Instrument) -> None:
     why = instrument.why_not(experiment.task, experiment.model)
     require(why is None, "instruments", instrument.kind, f"{why}, leave it out")
+    clips = any(modifier.clips for modifier in experiment.modifiers)
+    remedy = "nothing clips gradients, give modifiers=[ClipNorm(max_norm=1.0)] too"
+    require(clips or not instrument.of_updates, "instruments", instrument.kind, remedy)
     if instrument.cadence != "snapshots":
         return
     schedule = experiment.snapshots

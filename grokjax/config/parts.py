@@ -190,6 +190,9 @@ class Modifier(Config):
     """Number of gradients that an update needs, to which its cost is proportional."""
     moves_the_network: ClassVar[bool] = False
     """Whether an update's loss is that of a network with other weights than the run's own."""
+    clips: ClassVar[bool] = False
+    """Whether it counts the updates whose gradient it has clipped, for the instrument `Clipping`.
+    """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -242,6 +245,8 @@ class Instrument(Config):
     """Whether it looks at the optimiser's state or at the next update."""
     needs_end: ClassVar[bool] = False
     """Whether it compares the network with that of the run's last snapshot."""
+    of_updates: ClassVar[bool] = False
+    """Whether it measures what updates have done to gradients, of which no snapshot tells."""
 
     def why_not(self, task: Task, model: Model) -> str | None:
         """Why there is nothing to measure on a task with a model; None where there is."""
