@@ -58,10 +58,24 @@ def _check_split(experiment: Experiment) -> None:
     require(0 <= noise <= 1, "label_noise", noise, share(noise, "give a share in [0, 1]"))
     remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"
     require(noise == 0 or not task.teacher_forced, "label_noise", noise, remedy)
-    size = experiment.batch_size
-    remedy = f"give 1 row or more, and at most the {n_train} that are trained on, or leave it out "
-    remedy += "(None) for all of them in every update"
-    require(size is None or 1 <= size <= n_train, "batch_size", size, remedy)
+    kind, wrong = experiment.label_noise_kind, experiment.noise_class
+    remedy = f"the targets of {task.kind} are no classes, give label_noise_kind='random_row'"
+    require(kind == "random_row" or task.target_kind == "classes", "label_noise_kind", kind, remedy)
+    require(wrong >= 0, "noise_class", wrong, "give the number of a class, 0 or more")
+    remedy = "only label_noise_kind='fixed' looks at it, give that too"
+    require(wrong == 0 or kind == "fixed", "noise_class", wrong, remedy)
+    _check_batches(experiment)
+
+
+def _check_batches(experiment: Experiment) -> None:
+    size, n_train = experiment.batch_size, experiment.n_train
+    remedy = f"give 1 row or more, and at most the {n_train} that are trained on, a share of them "
+    remedy += "below 1 such as 0.5, or leave it out (None) for all of them in every update"
+    fits = size is None or (0 < size < 1 if isinstance(size, float) else 1 <= size <= n_train)
+    require(fits, "batch_size", size, remedy)
+    remedy = "without batch_size every update uses all training rows, give batch_size too"
+    whole = experiment.batches == "drop_last" or size is not None
+    require(whole, "batches", experiment.batches, remedy)
 
 
 def _check_numbers(experiment: Experiment) -> None:
@@ -80,7 +94,7 @@ def _check_numbers(experiment: Experiment) -> None:
     settle = experiment.settle_steps
     require(settle is None or settle >= 0, "settle_steps", settle, "give 0 steps or more, or None")
     remedy = "a float64 network needs a float64 loss, leave it out"
-    narrow = experiment.dtype == "float64" and experiment.loss_dtype == "float32"
+    narrow = experiment.dtype == "float64" and experiment.loss_dtype not in (None, "float64")
     require(not narrow, "loss_dtype", experiment.loss_dtype, remedy)
 
 

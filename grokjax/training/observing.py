@@ -30,7 +30,7 @@ def observed(
     """
 
     def row_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        each = losses.per_target(words.loss, outputs.astype(spec.loss_dtype), labels)
+        each = losses.in_dtype(words.loss, outputs, labels, spec.loss_dtype)
         return each.reshape(len(each), -1).mean(axis=1)
 
     return Observed(
