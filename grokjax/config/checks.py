@@ -69,13 +69,16 @@ def _check_split(experiment: Experiment) -> None:
 
 def _check_batches(experiment: Experiment) -> None:
     size, n_train = experiment.batch_size, experiment.n_train
-    remedy = f"give 1 row or more, and at most the {n_train} that are trained on, a share of them "
-    remedy += "below 1 such as 0.5, or leave it out (None) for all of them in every update"
-    fits = size is None or (0 < size < 1 if isinstance(size, float) else 1 <= size <= n_train)
+    whole = "leave it out (None) for all of them in every update"
+    remedy = f"there are only {n_train} training rows, {whole}, or give a share such as 0.5"
+    require(size is None or size <= n_train, "batch_size", size, remedy)
+    remedy = f"give a number of the {n_train} training rows, a share of them below 1 such as 0.5, "
+    remedy += f"or {whole}"
+    fits = size is None or (0 < size < 1 if isinstance(size, float) else size >= 1)
     require(fits, "batch_size", size, remedy)
     remedy = "without batch_size every update uses all training rows, give batch_size too"
-    whole = experiment.batches == "drop_last" or size is not None
-    require(whole, "batches", experiment.batches, remedy)
+    drawn = experiment.batches == "drop_last" or size is not None
+    require(drawn, "batches", experiment.batches, remedy)
 
 
 def _check_numbers(experiment: Experiment) -> None:
