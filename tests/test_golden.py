@@ -1,6 +1,7 @@
 """Fifty steps from the same weights and data as PyTorch took, in float64.
 
-The numbers are made by `PYTHONPATH=tests python -m golden.make`, which imports no grokjax.
+The numbers are made by `PYTHONPATH=tests python -m golden.make` and `… golden.settings`, which
+import no grokjax.
 """
 
 import json
@@ -20,7 +21,9 @@ from grokjax.training import update
 from grokjax.training.data import Rows
 from grokjax.training.spec import spec_of
 
-GOLDEN = json.loads((Path(__file__).parent / "golden" / "golden.json").read_text())["cases"]
+FOLDER = Path(__file__).parent / "golden"
+GOLDEN = json.loads((FOLDER / "golden.json").read_text())["cases"]
+SETTINGS = json.loads((FOLDER / "settings.json").read_text())["cases"]
 NETWORKS = {
     "causal": grokjax.Transformer(width=16, heads=2, mlp_width=32),
     "next_token": grokjax.Transformer(width=16, heads=2, mlp_width=32),
@@ -70,21 +73,26 @@ def losses(case):
     constants["learning_rate"] = constants.pop("lr")
     if "betas" in constants:
         constants["b1"], constants["b2"] = constants.pop("betas")
+    optimizer = OPTIMIZERS[case.optimizer](**constants)
+    return trained(case.network, optimizer=optimizer, loss=LOSSES[case.loss])
+
+
+def trained(network, **changes):
+    """Training losses of a network with the golden weights and rows after 0 to 50 updates."""
     experiment = grokjax.Experiment(
         task=grokjax.ModularArithmetic(
-            "sub", p=data.MODULUS, loss_on="all" if case.network == "next_token" else "answer"
+            "sub", p=data.MODULUS, loss_on="all" if network == "next_token" else "answer"
         ),
-        model=NETWORKS[case.network],
-        optimizer=OPTIMIZERS[case.optimizer](**constants),
-        loss=LOSSES[case.loss],
+        model=NETWORKS[network],
         dtype="float64",
+        **changes,
     )
     spec, hp, table = spec_of(experiment), hparams(experiment), tasks.build(experiment.task)
     index = jnp.asarray(data.training_rows())[None]
     targets = jnp.asarray(table.targets)[index]
     rows = Rows(index, targets, targets, jnp.full(index.shape, 1 / index.size))
-    params = nested(data.initial(data.SHAPES[case.network]))
-    if case.network == "quadratic":  # the first layer's table is a layer with a weight here
+    params = nested(data.initial(data.SHAPES[network]))
+    if network == "quadratic":  # the first layer's table is a layer with a weight here
         params["embed"] = {"weight": params["embed"]}
     state = jax.eval_shape(lambda: training.init(spec, hp))
     jax.tree.map(lambda a, b: np.testing.assert_equal(a.shape, b.shape), params, state.params)
@@ -116,6 +124,38 @@ def test_fifty_steps_agree_with_pytorch(name):
         found = losses(data.CASES[name])
     assert len(found) == len(GOLDEN[name]) == 51
     np.testing.assert_allclose(found, GOLDEN[name], rtol=1e-9)
+
+
+ADAM = {"learning_rate": 1e-2, "b2": 0.98}
+SGD = grokjax.SGD(learning_rate=0.02, weight_decay=1e-3, momentum=0.9)
+
+
+def adamw(**changes):
+    return {"optimizer": grokjax.AdamW(weight_decay=0.1, **ADAM, **changes)}
+
+
+EMA, MA = grokjax.GrokfastEMA(2.0, memory=0.9), grokjax.GrokfastMA(2.0, window=5)
+OF_SETTINGS = {
+    "clip_norm": {
+        "optimizer": grokjax.Adam(weight_decay=1e-3, **ADAM),
+        "modifiers": [grokjax.ClipNorm(0.3)],
+    },
+    "clip_value": {"optimizer": SGD, "modifiers": [grokjax.ClipValue(0.01)]},
+    "clip_norm, grokfast_ema": {"optimizer": SGD, "modifiers": [grokjax.ClipNorm(0.3), EMA]},
+    "grokfast_ma, clip_norm": {"optimizer": SGD, "modifiers": [MA, grokjax.ClipNorm(0.3)]},
+    "step": adamw(schedule="step", schedule_steps=10, schedule_factor=0.5),
+    "exponential": adamw(schedule="exponential", schedule_steps=1, schedule_factor=0.95),
+    "linear_from_start": adamw(warmup_shape="linear_from_start", warmup_steps=8, warmup_start=0.2),
+    "constant": adamw(warmup_shape="constant", warmup_steps=8, warmup_start=0.3),
+    "inverse_sqrt": adamw(schedule="inverse_sqrt", warmup_steps=8),
+}
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_clipping_grokfast_and_schedules_agree_with_pytorch(name):
+    with jax.enable_x64(True):
+        found = trained("causal" if name == "clip_norm" else "quadratic", **OF_SETTINGS[name])
+    np.testing.assert_allclose(found, SETTINGS[name], rtol=1e-9)
 
 
 def test_the_table_is_the_same():

@@ -1,5 +1,9 @@
 """Losses and scores beside the ways of writing them that everybody knows."""
 
+import functools
+import json
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+import grokjax
 from grokjax import CrossEntropy
 from grokjax.training import losses
 
@@ -27,6 +32,78 @@ def right(outputs, targets):
     """Of each row by itself, whether `hits` counts it."""
     one = jnp.ones(1, np.float32)
     return jax.vmap(lambda z, t: losses.count_right(z[None], t[None], one, 0.0))(outputs, targets)
+
+
+HALF = json.loads((Path(__file__).parent / "golden" / "settings.json").read_text())["half"]
+
+
+@pytest.mark.parametrize("dtype", sorted(HALF))
+def test_losses_in_half_precision_are_those_of_pytorch(dtype):
+    """The program that made the numbers is `golden.settings`."""
+    golden = {name: np.array(value) for name, value in HALF[dtype].items()}
+    logits, targets = jnp.asarray(golden["logits"], jnp.float32), jnp.asarray(golden["targets"])
+    weights = jnp.full(16, 1 / 16, jnp.float32)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def both(logits, dtype):
+        def mean(logits):
+            return losses.weighted_loss(CrossEntropy(), logits, targets, weights, dtype)
+
+        return losses.in_dtype(CrossEntropy(), logits, targets, dtype), jax.grad(mean)(logits)
+
+    each, gradient = both(logits, dtype)
+    digit = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(each, golden["losses"], rtol=digit)
+    np.testing.assert_allclose(gradient, golden["gradient"], rtol=2 * digit, atol=6e-8)
+    in_float32 = both(logits, "float32")
+    collapsed = (each == 0) & (in_float32[0] > 0)
+    assert collapsed.any()
+    own = np.asarray(gradient)[np.arange(16), targets]
+    np.testing.assert_array_equal(own[collapsed], 0)
+    assert (np.asarray(in_float32[1])[np.arange(16), targets][collapsed] < 0).all()
+
+
+def sparsemax(z):
+    """The point of the simplex that is nearest to z, by trying every size of its support."""
+    for size in range(1, len(z) + 1):
+        largest = np.sort(z)[::-1][:size]
+        threshold = (largest.sum() - 1) / size
+        if largest[-1] > threshold and (size == len(z) or np.sort(z)[::-1][size] <= threshold):
+            return np.maximum(z - threshold, 0)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 30.0])
+def test_sparsemax_is_the_loss_whose_gradient_is_the_nearest_share(scale):
+    """L = max_p {pᵀz − ½‖p‖²} + ½ − z_y, whose gradient is the maximal p less the target."""
+    rng = np.random.default_rng(0)
+    logits, targets = scale * rng.normal(size=(40, 19)) + 50, rng.integers(0, 19, 40)
+    shares = np.array([sparsemax(z) for z in logits])
+    wanted = (shares * logits).sum(axis=1) - np.square(shares).sum(axis=1) / 2 + 0.5
+    wanted -= logits[np.arange(40), targets]
+
+    def total(logits):
+        of_rows = jnp.asarray(targets[: len(logits)])
+        each = losses.per_target(grokjax.Sparsemax(), logits, of_rows)
+        return each.sum(), each
+
+    with jax.enable_x64(True):
+        gradient, each = jax.jit(jax.grad(total, has_aux=True))(jnp.asarray(logits))
+    np.testing.assert_allclose(shares.sum(axis=1), 1)
+    np.testing.assert_allclose(each, wanted, rtol=1e-10, atol=1e-10)
+    np.testing.assert_allclose(gradient, shares - np.eye(19)[targets], atol=1e-13)
+    with jax.enable_x64(True):  # second derivatives: those of a mean over the support
+        curved = jax.jacfwd(jax.grad(lambda z: total(z)[0]))(jnp.asarray(logits[:1]))[0, :, 0]
+    support = (shares[0] > 0).astype(float)
+    np.testing.assert_allclose(
+        curved, np.diag(support) - np.outer(support, support) / support.sum(), atol=1e-12
+    )
+
+
+def test_sparsemax_of_a_right_class_that_is_far_above_is_exactly_nothing():
+    logits = jnp.array([[3.0, 1.9, -50.0, 2.0], [0.0, 1e30, 5.0, 3.0]], jnp.float32)
+    each = losses.per_target(grokjax.Sparsemax(), logits, jnp.array([0, 1]))
+    np.testing.assert_array_equal(each, [0.0, 0.0])
 
 
 # Without subnormal numbers: processors take them for zeros in one program and not in the other.

@@ -169,6 +169,31 @@ def test_schedules(schedule):
     agrees(trained(optimizer=optimizer)[0], by_formula(rule))
 
 
+@pytest.mark.parametrize(
+    ("shape", "share"),
+    [
+        ("linear_from_start", lambda s: 0.2 + 0.8 * min(1, s / 5)),
+        ("constant", lambda s: 0.2 if s < 5 else 1),
+        ("exponential", lambda s: 0.2 ** max(0, 1 - s / 5)),
+    ],
+)
+def test_warmups_under_a_schedule_that_has_a_floor(shape, share):
+    def rule(w, g, step):
+        return w - 0.1 * share(step) * max(0.3, 0.5 ** (step // 10)) * g
+
+    optimizer = dataclasses.replace(
+        PLAIN, warmup_steps=5, warmup_shape=shape, warmup_start=0.2,
+        schedule="step", schedule_steps=10, schedule_factor=0.5, final_rate=0.3,
+    )  # fmt: skip
+    agrees(trained(optimizer=optimizer)[0], by_formula(rule))
+
+
+@pytest.mark.parametrize("shape", ["linear", "linear_from_start", "constant", "exponential"])
+def test_without_warmup_every_shape_of_it_is_none(shape):
+    optimizer = dataclasses.replace(PLAIN, warmup_shape=shape, warmup_start=0.2)
+    agrees(trained(optimizer=optimizer)[0], by_formula(lambda w, g, step: w - 0.1 * g))
+
+
 def test_grokfast_ema():
     average = None
 

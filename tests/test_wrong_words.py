@@ -135,10 +135,18 @@ CONSTRUCTORS = {
     "per cent": (lambda: Experiment(train_fraction=30), "for 30 % give 0.3."),
     "per cent of labels": (lambda: Experiment(label_noise=5), "for 5 % give 0.05."),
     "per cent of accuracy": (lambda: Thresholds(grokked=95), "for 95 % give 0.95."),
-    "a batch of none": (lambda: Experiment(batch_size=-1), "leave it out (None) for all of them"),
+    "a batch of none": (lambda: Experiment(batch_size=0), "leave it out (None) for all of them"),
     "a batch of more": (
         lambda: Experiment(batch_size=16384),
-        "leave it out (None) for all of them",
+        "there are only 4704 training rows, leave it out (None) for all of them",
+    ),
+    "the word of others for clipping": (
+        lambda: Experiment(grad_clip=1.0),
+        "did you mean max_norm, a field of ClipNorm, as in modifiers=[ClipNorm(max_norm=1.0)]?",
+    ),
+    "a modifier by a part of its name": (
+        lambda: Experiment(modifiers=["clip"]),
+        "nothing is called that, write modifiers=[ClipNorm()] if it is meant.",
     ),
     "one-hot rows": (
         lambda: Table(np.eye(7, dtype=int)[np.arange(49) % 7], range(49)),

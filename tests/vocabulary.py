@@ -121,14 +121,42 @@ OPTIMIZERS = {
             learning_rate=2e-2, schedule="cosine", schedule_steps=50, warmup_steps=5
         )
     },
+    "adamw step": {
+        "optimizer": grokjax.AdamW(
+            learning_rate=2e-2,
+            schedule="step",
+            schedule_steps=15,
+            schedule_factor=0.7,
+            warmup_steps=5,
+            warmup_shape="linear_from_start",
+        )
+    },
+    "adamw exponential": {
+        "optimizer": grokjax.AdamW(
+            learning_rate=2e-2,
+            schedule="exponential",
+            schedule_steps=50,
+            schedule_factor=0.5,
+            warmup_steps=5,
+            warmup_shape="exponential",
+            warmup_start=0.1,
+        )
+    },
+    "adamw noam": {
+        "optimizer": grokjax.AdamW(learning_rate=2e-2, schedule="inverse_sqrt", warmup_steps=5)
+    },
     "groups": {"groups": ParameterGroups(embed_learning_rate=0.5, bias_decay=0.0)},
     "batches": {"batch_size": 4},
+    "batches whole": {"batch_size": 4, "batches": "keep_last"},
+    "batches drawn": {"batch_size": 0.3, "batches": "replacement"},
 }
 MODIFIERS = {
     modifier.kind: {"modifiers": (modifier,)}
     for modifier in (
         grokjax.GrokfastEMA(),
         grokjax.GrokfastMA(window=5, factor=1.0),
+        grokjax.ClipNorm(0.05),
+        grokjax.ClipValue(0.01),
         grokjax.OrthoGrad(),
         grokjax.GradientNoise(),
         grokjax.WeightNoise(),
@@ -143,7 +171,9 @@ LOSSES = {
     "cross_entropy": {},
     "stablemax": {"loss": grokjax.StableMax()},
     "mse": {"loss": MeanSquaredError()},
+    "sparsemax": {"loss": grokjax.Sparsemax()},
     "hinge": {"loss": grokjax.Hinge()},
+    "cross_entropy float16": {"dtype": "float32", "loss_dtype": "float16"},
 }
 SPLITS = {
     "random": {},
@@ -157,6 +187,9 @@ SPLITS = {
     "groups": {"split": grokjax.GroupSplit("(a + 2 * b) % 5")},
     "no test set": {"train_fraction": 1.0},
     "label noise": {"label_noise": 0.3},
+    "label noise other": {"label_noise": 0.3, "label_noise_kind": "other"},
+    "label noise next": {"label_noise": 0.3, "label_noise_kind": "next"},
+    "label noise fixed": {"label_noise": 0.3, "label_noise_kind": "fixed", "noise_class": 2},
     "changes": {
         "changes": (
             Change(20, weight_decay=1.0, learning_rate=1e-2),

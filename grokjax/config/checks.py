@@ -93,10 +93,27 @@ def _check_sizes(experiment: Experiment) -> None:
     require(0 <= noise <= 1, "label_noise", noise, share(noise, "give a share in [0, 1]"))
     remedy = f"the rows of {task.kind} hold their own answers, leave it at 0"
     require(noise == 0 or not task.teacher_forced, "label_noise", noise, remedy)
-    size = experiment.batch_size
-    remedy = f"give 1 row or more, and at most the {n_train} that are trained on, or leave it out "
-    remedy += "(None) for all of them in every update"
-    require(size is None or 1 <= size <= n_train, "batch_size", size, remedy)
+    kind, wrong = experiment.label_noise_kind, experiment.noise_class
+    remedy = f"the targets of {task.kind} are no classes, give label_noise_kind='random_row'"
+    require(kind == "random_row" or task.target_kind == "classes", "label_noise_kind", kind, remedy)
+    require(wrong >= 0, "noise_class", wrong, "give the number of a class, 0 or more")
+    remedy = "only label_noise_kind='fixed' looks at it, give that too"
+    require(wrong == 0 or kind == "fixed", "noise_class", wrong, remedy)
+    _check_batches(experiment)
+
+
+def _check_batches(experiment: Experiment) -> None:
+    size, n_train = experiment.batch_size, experiment.n_train
+    whole = "leave it out (None) for all of them in every update"
+    remedy = f"there are only {n_train} training rows, {whole}, or give a share such as 0.5"
+    require(size is None or size <= n_train, "batch_size", size, remedy)
+    remedy = f"give a number of the {n_train} training rows, a share of them below 1 such as 0.5, "
+    remedy += f"or {whole}"
+    fits = size is None or (0 < size < 1 if isinstance(size, float) else size >= 1)
+    require(fits, "batch_size", size, remedy)
+    remedy = "without batch_size every update uses all training rows, give batch_size too"
+    drawn = experiment.batches == "drop_last" or size is not None
+    require(drawn, "batches", experiment.batches, remedy)
 
 
 def _check_numbers(experiment: Experiment) -> None:
@@ -115,7 +132,7 @@ def _check_numbers(experiment: Experiment) -> None:
     settle = experiment.settle_steps
     require(settle is None or settle >= 0, "settle_steps", settle, "give 0 steps or more, or None")
     remedy = "a float64 network needs a float64 loss, leave it out"
-    narrow = experiment.dtype == "float64" and experiment.loss_dtype == "float32"
+    narrow = experiment.dtype == "float64" and experiment.loss_dtype not in (None, "float64")
     require(not narrow, "loss_dtype", experiment.loss_dtype, remedy)
 
 
@@ -162,6 +179,9 @@ def _check_snapshots(experiment: Experiment) -> None:
 def _check_instrument(experiment: Experiment, instrument: Instrument) -> None:
     why = instrument.why_not(experiment.task, experiment.model)
     require(why is None, "instruments", instrument.kind, f"{why}, leave it out")
+    clips = any(modifier.clips for modifier in experiment.modifiers)
+    remedy = "nothing clips gradients, give modifiers=[ClipNorm(max_norm=1.0)] too"
+    require(clips or not instrument.of_updates, "instruments", instrument.kind, remedy)
     if instrument.cadence != "snapshots":
         return
     schedule = experiment.snapshots

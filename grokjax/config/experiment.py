@@ -81,10 +81,23 @@ class Experiment(Config):
     rows of each class; `GivenSplit()` and `GroupSplit("…")`: as they say."""
     label_noise: float = traced(0.0)
     """Share of the training rows whose label is replaced with that of a random row of the table
-    (Zhang et al. 2017). 0: all labels are true; 1: nothing is left to learn."""
-    batch_size: int | None = None
-    """Training rows in each update. They are reshuffled every epoch, and rows that do not fill a
-    batch sit the epoch out. None: every update uses all training rows (full batch)."""
+    (Zhang et al. 2017), or as `label_noise_kind` says. 0: all labels are true; 1: nothing is left
+    to learn."""
+    label_noise_kind: Literal["random_row", "other", "next", "fixed"] = "random_row"
+    """Which labels the replaced ones are. random_row: that of a random row, which may be right by
+    chance; other: any class but the right one, all alike; next: the class after the right one, and
+    after the last the first, so that the noise can be learned; fixed: the class `noise_class`."""
+    noise_class: int = 0
+    """The class of replaced labels where `label_noise_kind` is fixed. Rows of this class stay right.
+    """
+    batch_size: int | float | None = None
+    """Training rows in each update, a whole number, or below 1 their share (0.5: half of the rows
+    that a run starts with). They are reshuffled every epoch; `batches` says what becomes of rows
+    that do not fill a batch. None (or -1): every update uses all training rows (full batch)."""
+    batches: Literal["drop_last", "keep_last", "replacement"] = "drop_last"
+    """How batches are drawn. drop_last: in epochs, and rows that do not fill a batch sit the epoch
+    out; keep_last: in epochs, whose last batch has the rows that are left, their loss being the
+    mean over these; replacement: every row of every batch at random among all."""
     seed: int = traced(0, at_start=True)
     """Seed of the initial weights, of the order of batches, and of dropout and other noise."""
     split_seed: int | None = traced(None)
@@ -113,8 +126,11 @@ class Experiment(Config):
     """Number of updates from one log point (a row of the curves) to the next."""
     dtype: Literal["float32", "float64"] = "float32"
     """Floating-point type of parameters, activations and optimiser state."""
-    loss_dtype: Literal["float32", "float64"] | None = None
-    """Floating-point type in which softmax and loss are computed; None: the same as `dtype`."""
+    loss_dtype: Literal["float16", "bfloat16", "float32", "float64"] | None = None
+    """Floating-point type in which softmax and loss are computed; None: the same as `dtype`. In
+    float16 and bfloat16 cross-entropy has the numbers of PyTorch on a processor: logits, sums of
+    exponentials, losses and gradients of logits are of that type (Prieto et al. 2025, figure 2).
+    PyTorch on a GPU keeps the sums in float32, so that only gradients too small for it vanish."""
     matmul_precision: Literal["highest", "high", "default"] = "highest"
     """Precision of matrix products, as JAX names it. On recent GPUs `highest` is float32, `high`
     three passes and `default` one pass of a shorter format (TF32); CPUs always do `highest`."""
@@ -141,6 +157,7 @@ class Experiment(Config):
 
     def check(self) -> None:
         object.__setattr__(self, "changes", _with_short_names(self))
+        object.__setattr__(self, "batch_size", _rows_or_share(self.batch_size))
         check_experiment(self)
         for stage in self.stages()[1:]:
             _ = stage.n_train
@@ -166,6 +183,15 @@ class Experiment(Config):
             return round(self.train_fraction * kept) * whole
         always = self.task.n_always
         return always + round(self.train_fraction * (self.task.n_rows - always))
+
+    @property
+    def batch_rows(self) -> int | None:
+        """Training rows in each update; None: all of them."""
+        size = self.batch_size
+        return max(1, round(size * self.n_train)) if isinstance(size, float) else size
+
+    def resolved(self) -> Experiment:
+        return super().resolved()._with({"batch_size": self.batch_rows})
 
     def stages(self) -> list[Experiment]:
         """The experiment before the first change, between two of them, and after the last."""
@@ -238,6 +264,8 @@ class Experiment(Config):
     def run_id(self) -> str:
         """Hash of what the run says beyond the defaults: the same run in any grid has one id."""
         told = {p: v for p, v in identity(self).items() if p.split(".")[0] not in OF_THE_SWEEP}
+        if self.batch_rows is not None:
+            told["batch_size"] = self.batch_rows
         for at, change in enumerate(self.changes):
             # Under whole paths: a short name may not be the only one of its kind for ever.
             del told[f"changes.{at}"]
@@ -245,6 +273,13 @@ class Experiment(Config):
             told = {p: v for p, v in told.items() if not p.startswith(f"changes.{at}.")}
             told[f"changes.{at}"] = {"step": change.step, **new}
         return digest(told)
+
+
+def _rows_or_share(size: float | None) -> float | None:
+    """A batch size as a number of rows, or as a share below 1; None where it is all rows."""
+    if size == -1 or (size == 1 and isinstance(size, float)):
+        return None
+    return int(size) if size is not None and size > 1 and size == int(size) else size
 
 
 def _changeable(experiment: Experiment, path: str) -> Any:

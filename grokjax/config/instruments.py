@@ -15,6 +15,7 @@ from grokjax.config.parts import Cadence, Instrument, Model, Task
 
 __all__ = [
     "Ablations",
+    "Clipping",
     "Efficiency",
     "Heads",
     "IntrinsicDimension",
@@ -42,6 +43,19 @@ class Norms(Instrument):
     """
 
     kind: ClassVar[str] = "norms"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Clipping(Instrument):
+    """Share of the updates since the last log point whose gradient was clipped.
+
+    A number for every `ClipNorm` (updates whose gradient was longer than the limit) and `ClipValue`
+    (updates in which any entry was larger), by kind; of two of a kind the later ones have their
+    place in the list of modifiers added. At step 0, before which there are no updates, it is 0.
+    """
+
+    kind: ClassVar[str] = "clipping"
+    of_updates: ClassVar[bool] = True
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

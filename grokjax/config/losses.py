@@ -9,7 +9,7 @@ from grokjax.config.coercion import require
 from grokjax.config.fields import traced
 from grokjax.config.parts import Loss
 
-__all__ = ["CrossEntropy", "Hinge", "MeanSquaredError", "StableMax"]
+__all__ = ["CrossEntropy", "Hinge", "MeanSquaredError", "Sparsemax", "StableMax"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,18 @@ class StableMax(Loss):
     """
 
     kind: ClassVar[str] = "stablemax"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sparsemax(Loss):
+    """½ + ½ Σ_{j: z_j > τ} (z_j² − τ²) − z_y, τ such that Σ_j max(0, z_j − τ) = 1.
+
+    Martins & Astudillo 2016: its gradient is p − one_hot(y) with p = max(0, z − τ), the point of
+    the simplex that is nearest to the logits. Classes far below the largest have no share at all,
+    and the loss is exactly 0 where the right one lies 1 or more above all others.
+    """
+
+    kind: ClassVar[str] = "sparsemax"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

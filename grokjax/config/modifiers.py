@@ -12,6 +12,8 @@ from grokjax.config.parts import GradientModifier, PerturbingModifier, UpdateMod
 __all__ = [
     "L1",
     "SAM",
+    "ClipNorm",
+    "ClipValue",
     "DecayToStart",
     "GradientNoise",
     "GrokfastEMA",
@@ -55,6 +57,41 @@ class GrokfastMA(GradientModifier):
 
     def check(self) -> None:
         require(1 <= self.window <= 1000, "window", self.window, "give 1 to 1000 gradients")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipNorm(GradientModifier):
+    """g · min(1, max_norm / (‖g‖ + 1e-6)), ‖g‖ over all parameters (Pascanu et al. 2013).
+
+    That is PyTorch's `clip_grad_norm_`, number by number. `optax.clip_by_global_norm` is the same
+    without the 1e-6. In the list of modifiers what stands before it is clipped, what comes after
+    acts on the clipped gradient, as does coupled decay. The gradients of frozen groups count.
+    """
+
+    kind: ClassVar[str] = "clip_norm"
+    clips: ClassVar[bool] = True
+
+    max_norm: float = traced(1.0)
+    """Largest Euclidean norm of the gradient of all parameters together; a longer one is scaled
+    down to it. The instrument `Clipping` says how often that happens."""
+
+    def check(self) -> None:
+        require(self.max_norm > 0, "max_norm", self.max_norm, "give a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipValue(GradientModifier):
+    """min(max(g, −clip_value), clip_value), entry by entry: PyTorch's `clip_grad_value_`."""
+
+    kind: ClassVar[str] = "clip_value"
+    clips: ClassVar[bool] = True
+
+    clip_value: float = traced(1.0)
+    """Largest absolute value of an entry of the gradient. The instrument `Clipping` says in which
+    share of the updates any entry was larger."""
+
+    def check(self) -> None:
+        require(self.clip_value > 0, "clip_value", self.clip_value, "give a positive number")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -131,8 +131,8 @@ class Model(Config):
 class Optimizer(Config):
     """A direction of descent, with weight decay and a schedule of the learning rate.
 
-    The rate of update s, counted from 0, is
-    `learning_rate · min(1, (s + 1) / warmup_steps) · schedule(s / schedule_steps)`.
+    The rate of update s, counted from 0, is `learning_rate · warmup(s) · schedule(s)`: see
+    `warmup_shape` and `schedule`.
     """
 
     adaptive: ClassVar[bool] = True
@@ -151,14 +151,31 @@ class Optimizer(Config):
     the gradient."""
     warmup_steps: int = traced(0)
     """Number of updates over which the learning rate rises linearly to its full value; the first
-    uses 1/warmup_steps of it. 0: no warmup."""
-    schedule: Literal["constant", "linear", "cosine"] = "constant"
-    """Shape in which the learning rate falls, from its full value at the first update to the
-    share `final_rate` of it after `schedule_steps` updates, where it stays."""
+    uses 1/warmup_steps of it. 0: no warmup. `warmup_shape` has other ways to rise."""
+    warmup_shape: Literal["linear", "linear_from_start", "constant", "exponential"] = "linear"
+    """How the learning rate rises over N = `warmup_steps` updates, with a = `warmup_start`.
+    linear: min(1, (s + 1) / N), which ignores a; linear_from_start: a + (1 − a) · s/N, from 0 by
+    default; constant: a, and the full rate from update N on; exponential: a^(1 − s/N). The last
+    three are PyTorch's LinearLR, ConstantLR, and a straight line in the logarithm."""
+    warmup_start: float = traced(0.0)
+    """Share of the learning rate at the first update of the warmups that say so."""
+    schedule: Literal["constant", "linear", "cosine", "step", "exponential", "inverse_sqrt"] = (
+        "constant"
+    )
+    """Shape in which the learning rate falls from the first update on, with N = `schedule_steps`,
+    f = `final_rate` and γ = `schedule_factor`. linear, cosine: to the share f after N updates,
+    where it stays; step: max(f, γ^⌊s/N⌋), a factor every N updates (PyTorch's StepLR); exponential:
+    max(f, γ^(s/N)) (ExponentialLR, with N = 1); inverse_sqrt: √(M / (s + 1)) from update
+    M = `warmup_steps` on, which with the linear warmup is that of Vaswani et al. 2017 ("Noam")."""
     schedule_steps: int = traced(10_000)
-    """Number of updates over which a linear or cosine schedule falls."""
+    """Number of updates over which a linear or cosine schedule falls, or after which one by factors
+    is multiplied by the next."""
+    schedule_factor: float = traced(0.1)
+    """Factor γ on the learning rate after every `schedule_steps` updates of a step or exponential
+    schedule."""
     final_rate: float = traced(0.0)
-    """Share of the learning rate that is left at the end of a linear or cosine schedule."""
+    """Share of the learning rate that is left at the end of a linear or cosine schedule, and below
+    which a step or exponential one does not fall."""
 
     def check(self) -> None:
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "give a positive one")
@@ -166,6 +183,14 @@ class Optimizer(Config):
         require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "give 0 or more")
         require(self.schedule_steps >= 1, "schedule_steps", self.schedule_steps, "give 1 or more")
         require(0 <= self.final_rate <= 1, "final_rate", self.final_rate, "give a share in [0, 1]")
+        factor, start, shape = self.schedule_factor, self.warmup_start, self.warmup_shape
+        require(factor > 0, "schedule_factor", factor, "give a positive number")
+        require(0 <= start <= 1, "warmup_start", start, "give a share in [0, 1]")
+        remedy = f"a warmup_shape={shape!r} needs a share of the learning rate to start from, such "
+        remedy += "as warmup_start=0.1"
+        require(
+            start > 0 or shape not in ("constant", "exponential"), "warmup_start", start, remedy
+        )
 
     def direction(self) -> Any:
         """The `optax.GradientTransformation` of a gradient into a direction of descent.
@@ -201,6 +226,9 @@ class Modifier(Config):
     """Number of gradients that an update needs, to which its cost is proportional."""
     moves_the_network: ClassVar[bool] = False
     """Whether an update's loss is that of a network with other weights than the run's own."""
+    clips: ClassVar[bool] = False
+    """Whether it counts the updates whose gradient it has clipped, for the instrument `Clipping`.
+    """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -253,6 +281,8 @@ class Instrument(Config):
     """Whether it looks at the optimiser's state or at the next update."""
     needs_end: ClassVar[bool] = False
     """Whether it compares the network with that of the run's last snapshot."""
+    of_updates: ClassVar[bool] = False
+    """Whether it measures what updates have done to gradients, of which no snapshot tells."""
 
     def why_not(self, task: Task, model: Model) -> str | None:
         """Why there is nothing to measure on a task with a model; None where there is."""

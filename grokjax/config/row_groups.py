@@ -19,7 +19,8 @@ class RowGroups(Instrument):
 
     Mean loss and share of right rows, over the training rows of a group by the labels that they are
     trained on, and over its test rows: `GROUP.train_loss`, `.train_accuracy`, `.test_loss` and
-    `.test_accuracy`, NaN where it has no such row. `analysis.row_groups.table` has the t_mem and
+    `.test_accuracy`, NaN where it has no such row; of a split that is given also `.third_loss` and
+    `.third_accuracy`, over rows in neither set. `analysis.row_groups.table` has the t_mem and
     t_grok of every group. Rows are grouped by a formula, or by the method `groups` of a subclass.
 
     >>> from grokjax import RowGroups

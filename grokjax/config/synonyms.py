@@ -51,6 +51,10 @@ OTHER_WORDS: dict[str, str] = {
     "train_fraction": "frac_train train_frac train_ratio train_split train_pct train_percent "
     "train_size training_fraction data_fraction split_ratio fraction frac",
     "batch_size": "batch bs minibatch minibatch_size train_batch_size",
+    "max_norm": "clip grad_clip gradient_clip gradient_clipping clip_norm clip_grad clip_grad_norm "
+    "max_grad_norm gradient_clip_val grad_norm_clip",
+    "schedule_factor": "gamma lr_gamma decay_rate lr_decay_factor",
+    "batches": "drop_last last_batch replacement with_replacement sampling shuffle sampler",
     "steps": "n_steps num_steps max_steps total_steps train_steps iterations iters max_iters "
     "n_iters updates n_updates epochs n_epochs num_epochs max_epochs n_epoch budget",
     "log_every": "log_freq log_interval log_steps eval_every eval_freq eval_interval eval_steps",

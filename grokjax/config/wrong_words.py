@@ -191,7 +191,8 @@ def _part_called(value: str, there: list[type[Config]], write: Callable[[str], s
         for name in filter(None, (cls.kind, cls.__name__)):
             by_name.setdefault(name.lower(), cls)
     if near := difflib.get_close_matches(spoken, by_name, 1):
-        return f"nothing is called that, {write(by_name[near[0]].__name__)}() if it is meant"
+        made = write(f"{by_name[near[0]].__name__}()")
+        return f"nothing is called that, {made} if it is meant"
     few = ", ".join(f"{cls.__name__}()" for cls in there[:MOST_NAMES])
     return f"nothing is called that, write {few}" + " or another" * (len(there) > MOST_NAMES)
 

@@ -133,13 +133,19 @@ def applicable(
         return tuple(
             one
             for one in every.values()
-            if one.why_not(run.task, run.model) is None
-            and not (cheap and one.cadence == "snapshots")
+            if _why_not(one, run) is None and not (cheap and one.cadence == "snapshots")
         )
     for one in instruments:
-        why = one.why_not(run.task, run.model)
+        why = _why_not(one, run)
         require(why is None, "instruments", one.kind, f"{why}, leave it out")
     return tuple(instruments)
+
+
+def _why_not(instrument: Instrument, run: Experiment) -> str | None:
+    """Why snapshots of the run have nothing for an instrument to measure; None where they have."""
+    if instrument.of_updates:
+        return "snapshots do not tell what updates did, it measures while a run is trained"
+    return instrument.why_not(run.task, run.model)
 
 
 def measure_snapshots(

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from grokjax import tasks
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors
@@ -172,6 +173,12 @@ def make(
             raise ConfigError(
                 "dtype, loss_dtype='float64': a TPU has no arithmetic for it, give 'float32' for "
                 "both, or train on a processor or a GPU."
+            )
+        classes = tasks.build(spec.task).n_classes
+        if spec.noise_class >= classes:
+            raise ConfigError(
+                f"noise_class={spec.noise_class}: {spec.task.kind} has the classes 0 to "
+                f"{classes - 1}, give one of them."
             )
         donors.trace(spec)
         for found in {run.donors for run in runs}:

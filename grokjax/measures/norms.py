@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from grokjax import models
-from grokjax.config import Norms, Trajectory
+from grokjax.config import Clipping, Norms, Trajectory
 from grokjax.measures.observed import Observed, measured
 
 
@@ -39,6 +39,12 @@ def _of_weights(arrays: list[jax.Array]) -> dict[str, jax.Array]:
         "largest": jnp.stack([size.max() for size in sizes]).max(),
         "entropy": entropy / jnp.log(max(count, 2)),
     }
+
+
+@measured.register
+def clipping(_: Clipping, observed: Observed) -> dict[str, Any]:
+    """Share of the updates since the last log point that each modifier has clipped."""
+    return dict(observed.clipped or {})
 
 
 @measured.register

@@ -68,6 +68,9 @@ class Observed:
     """What Adam divides each entry of its update by; None where that is not."""
     end: dict | None = None
     """The parameters of the run's last snapshot; None while it is not there."""
+    clipped: Mapping[str, jax.Array] | None = None
+    """What clips gradients → share of the updates since the last log point that it has clipped;
+    None but at log points of training."""
 
     @functools.cached_property
     def trained_on(self) -> jax.Array:

@@ -15,6 +15,7 @@ import numpy as np
 from grokjax import tasks
 from grokjax.config import ConfigError, Operations, RowGroups, Task
 from grokjax.config.fields import blamed
+from grokjax.config.splits import THIRD
 from grokjax.measures.observed import Observed, measured
 from grokjax.tasks import row_values
 
@@ -27,12 +28,17 @@ def row_groups(instrument: RowGroups, observed: Observed) -> dict[str, Any]:
     """Means over the training rows and over the test rows of each group."""
     names, group = groups_of(instrument, observed.task)
     truth = jnp.asarray(observed.dataset.targets)
-    on_test = _means(observed, observed.outputs, truth, group, len(names), ~observed.trained_on)
+
+    def over(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return _means(observed, observed.outputs, truth, group, len(names), rows)
+
     train = observed.train
     outputs = observed.outputs[train.index]
     of_rows = jnp.asarray(group)[train.index]
     on_train = _means(observed, outputs, train.labels, of_rows, len(names), train.weights > 0)
-    splits = {"train": on_train, "test": on_test}
+    splits = {"train": on_train, "test": over(observed.tested_on)}
+    if observed.sets is not None and (observed.sets == THIRD).any():
+        splits["third"] = over(jnp.asarray(observed.sets == THIRD))
     return {
         name: {
             f"{split}_{what}": values[at]

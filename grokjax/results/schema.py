@@ -114,7 +114,9 @@ def _one_of_a_kind(experiment: Experiment) -> list[Experiment]:
 
 def _arrow_type(annotation: object) -> pa.DataType:
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        # A share of rows is a number of rows in every run.
         options = [t for t in typing.get_args(annotation) if t is not type(None)]
+        options = [int] if options == [int, float] else options
         annotation = options[0] if len(options) == 1 else str
     plain: dict[object, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     return plain.get(annotation, pa.string())

@@ -45,17 +45,17 @@ def split(spec: Spec, hp: Hparams, stage: int | jax.Array = 0) -> tuple[Rows, Ro
     """
     table = tasks.build(spec.task)
     n_train, seed = hp.n_train[stage], hp.split_seed[stage]
-    truth = jnp.asarray(table.targets.astype(spec.loss_dtype) if table.real else table.targets)
+    truth = jnp.asarray(table.targets.astype(spec.sum_dtype) if table.real else table.targets)
     order = row_order(spec, seed)
     noise = hp.label_noise[stage]
-    labels = noisy_labels(truth, noise, seed)
+    labels = noisy_labels(spec, truth, noise, seed)
     # Shapes must be those of every run of the program. The training window reaches to the largest
     # training set among them, the test window begins after the smallest, and weights of zero leave
     # the rows out that belong to the other set of this run.
     largest = spec.train_rows[1]
 
     def window(start: int, stop: int, counted: jax.Array, number: jax.Array) -> Rows:
-        weights = counted.astype(spec.loss_dtype) / number.astype(spec.loss_dtype)
+        weights = counted.astype(spec.sum_dtype) / number.astype(spec.sum_dtype)
         padding = (0, spec.padded(stop - start) - (stop - start))
         index = jnp.pad(order[start:stop], padding).reshape(spec.tiles, -1)
         weights = jnp.pad(weights, padding).reshape(spec.tiles, -1)
@@ -80,20 +80,36 @@ def row_order(spec: Spec, split_seed: jax.Array | int) -> jax.Array:
     return orders.row_order(spec.task, spec.split, split_seed)
 
 
-def noisy_labels(truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int) -> jax.Array:
-    """Labels of all rows, a share of them replaced with the label of a random row.
+def noisy_labels(
+    spec: Spec, truth: jax.Array, noise: jax.Array, split_seed: jax.Array | int
+) -> jax.Array:
+    """Labels of all rows, a share of them replaced as `Experiment.label_noise_kind` says.
 
     Rows that are noisy at some share are so at every larger one, with the same labels.
 
     Args:
+      spec: the program.
       truth: true labels `[N, ...]`.
       noise: share of rows to replace.
       split_seed: seed of which rows, and of their labels.
     """
     which, whose = jax.random.split(stream(split_seed, LABELS))
-    others = truth[jax.random.randint(whose, (len(truth),), 0, len(truth))]
+    others = _wrong_labels(spec, truth, whose)
     replaced = jax.random.uniform(which, (len(truth),), jnp.float32) < noise.astype(jnp.float32)
     return jnp.where(replaced.reshape(-1, *[1] * (truth.ndim - 1)), others, truth)
+
+
+def _wrong_labels(spec: Spec, truth: jax.Array, key: jax.Array) -> jax.Array:
+    """What the labels of all rows would be replaced with, in the shape of the true ones."""
+    if spec.label_noise_kind == "random_row":
+        return truth[jax.random.randint(key, (len(truth),), 0, len(truth))]
+    if spec.label_noise_kind == "fixed":
+        return jnp.full_like(truth, spec.noise_class)
+    classes = tasks.build(spec.task).n_classes
+    further = 1
+    if spec.label_noise_kind == "other":
+        further = jax.random.randint(key, truth.shape, 1, classes, truth.dtype)
+    return (truth + further) % classes
 
 
 def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Rows) -> Rows:
@@ -112,15 +128,9 @@ def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Row
     """
     if spec.batch_size is None:
         return train
-    size, largest = spec.batch_size, spec.train_rows[1]
-    n_train = jnp.asarray(hp.n_train)[stage]
-    parts = n_train // size
+    size, n_train = spec.batch_size, jnp.asarray(hp.n_train)[stage]
     step = step - jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(hp.change_steps)])[stage]
-    key = jax.random.fold_in(stream(hp.seed, BATCHES, stage), step // parts)
-    draws = jax.random.uniform(key, (largest,), jnp.float32)
-    # Draws lie below 1, so rows beyond this run's own training set come last and are never reached.
-    order = jnp.argsort(jnp.where(jnp.arange(largest) < n_train, draws, 2))
-    chosen = jax.lax.dynamic_slice(order, ((step % parts) * size,), (size,))
+    chosen, weights = _drawn(spec, stream(hp.seed, BATCHES, stage), step, n_train)
     padding = spec.padded(size) - size
 
     def choose(rows: jax.Array) -> jax.Array:
@@ -128,6 +138,35 @@ def batch(spec: Spec, hp: Hparams, stage: jax.Array, step: jax.Array, train: Row
         padded = jnp.pad(flat, [(0, padding), *[(0, 0)] * (flat.ndim - 1)])
         return padded.reshape(spec.tiles, -1, *rows.shape[2:])
 
-    weights = jnp.full(size, 1 / size, train.weights.dtype)
-    weights = jnp.pad(weights, (0, padding)).reshape(spec.tiles, -1)
+    weights = jnp.pad(weights.astype(train.weights.dtype), (0, padding)).reshape(spec.tiles, -1)
     return Rows(choose(train.index), choose(train.targets), choose(train.truth), weights)
+
+
+def _drawn(
+    spec: Spec, key: jax.Array, step: jax.Array, n_train: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Places among the training rows that an update uses, and the shares of their losses.
+
+    Args:
+      spec: the program.
+      key: of the batches of a stage.
+      step: updates of the stage before this one.
+      n_train: number of training rows.
+    """
+    size, largest = spec.batch_size, spec.train_rows[1]
+    assert size is not None  # asked for where there are batches
+    alike = jnp.full(size, 1 / size, spec.sum_dtype)
+    if spec.batches == "replacement":
+        return jax.random.randint(jax.random.fold_in(key, step), (size,), 0, n_train), alike
+    keeps_last = spec.batches == "keep_last"
+    parts = (n_train + keeps_last * (size - 1)) // size
+    draws = jax.random.uniform(jax.random.fold_in(key, step // parts), (largest,), jnp.float32)
+    # Draws lie below 1, so rows beyond this run's own training set come last and are never reached.
+    order = jnp.argsort(jnp.where(jnp.arange(largest) < n_train, draws, 2))
+    first = (step % parts) * size
+    if not keeps_last:
+        return jax.lax.dynamic_slice(order, (first,), (size,)), alike
+    # A window that reached beyond the end would be moved back to rows that have had their turn.
+    chosen = jax.lax.dynamic_slice(jnp.pad(order, (0, size)), (first,), (size,))
+    counted = (first + jnp.arange(size) < n_train).astype(spec.sum_dtype)
+    return chosen, counted / counted.sum()

@@ -206,7 +206,11 @@ def segment(
         # The first update of a row of the curves stands outside of the loop: it is the only one
         # whose scores and norms are recorded, so the loop of the others is compiled without them.
         # A condition inside of one loop would have a GPU ask the host at every update.
-        after, info = step(spec, hp, train, state)
+        memories = modifiers.counted_anew(state.optimizer.modifiers)
+        begun = dataclasses.replace(
+            state, optimizer=dataclasses.replace(state.optimizer, modifiers=memories)
+        )
+        after, info = step(spec, hp, train, begun)
         if spec.log_every > 1:  # an empty loop would be traced and compiled all the same
             after, _ = jax.lax.scan(scan_step, after, None, length=spec.log_every - 1)
         on_train = info.scores if spec.updates_see_the_network else scores_on(train)
@@ -220,7 +224,7 @@ def segment(
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,
-            measures=_measure(spec, words, state.params, train, stage),
+            measures=_measure(spec, words, state, train, stage),
         )
         if captured is not None:
             seen, calm_since, captured = captures.take(spec, hp, state, metrics, captured)
@@ -233,16 +237,19 @@ def segment(
 
 
 def _measure(
-    spec: Spec, words: Words, params: dict, train: Rows, stage: jax.Array
+    spec: Spec, words: Words, state: State, train: Rows, stage: jax.Array
 ) -> measures.Measures:
     """The measurements of the instruments that look at every log point."""
     if not spec.instruments:
         return {}
     # Without the barrier the compiler could merge an instrument's computation with the update's
     # and round otherwise: a run must have the same bits whatever is measured of it.
-    params, words = jax.lax.optimization_barrier((params, words))
+    params, words = jax.lax.optimization_barrier((state.params, words))
     rows = observing.training_rows(train, stage)
-    observed = observing.observed(spec, words, layout(spec), params, rows)
+    counts = modifiers.clipped_updates(words.modifiers, state.optimizer.modifiers)
+    counted = {name: jnp.where(state.step > 0, count, 0) for name, count in counts.items()}
+    clipped = {name: count / spec.log_every for name, count in counted.items()}
+    observed = observing.observed(spec, words, layout(spec), params, rows, clipped=clipped)
     return measures.measure(spec.instruments, observed)
 
 
@@ -252,7 +259,7 @@ def _score(
     """What a tile of rows `[N]` adds to the loss, and to the scores; the key is that of dropout."""
     dataset = tasks.build(spec.task)
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
-    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights)
+    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights, spec.loss_dtype)
     hits = (
         losses.count_right(
             outputs, targets, tile.weights, dataset.tolerance, dataset.row_error, dataset.scored

@@ -12,11 +12,19 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import ConfigError, CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
+from grokjax.config import (
+    ConfigError,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    MeanSquaredError,
+    Sparsemax,
+    StableMax,
+)
 from grokjax.config.fields import blamed
 from grokjax.config.parts import RowError
 from grokjax.models.stream import last_axis, take
-from grokjax.training import loss_kernel
+from grokjax.training import half_precision, loss_kernel
 
 WIDE = 16
 """Numbers of a row that a processor compares at once."""
@@ -70,6 +78,8 @@ def _from_logs(logs: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def _value(logs: jax.Array, targets: jax.Array) -> jax.Array:
+    if half_precision.is_short(logs):
+        return -output_of_target(half_precision.log_shares(logs), targets)
     return jax.nn.logsumexp(logs, axis=-1) - output_of_target(logs, targets)
 
 
@@ -80,6 +90,9 @@ def _from_logs_forward(logs: jax.Array, targets: jax.Array) -> tuple[jax.Array, 
 def _from_logs_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, None]:
     logs, targets = saved
     arrays = logs, targets, gradient
+    if half_precision.is_short(logs):
+        is_target = last_axis(jnp.arange(logs.shape[-1]), logs) == targets[..., None]
+        return half_precision.gradient_of_logs(logs, is_target, gradient), None
     if not loss_kernel.takes(logs):
         return _gradient_of_logs(*arrays), None
     log_grads = jax.lax.platform_dependent(
@@ -113,6 +126,55 @@ def _largest(logs: jax.Array) -> jax.Array:
 
 
 @per_target.register
+def _sparsemax(_: Sparsemax, logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """½ + ½ Σ_{j: z_j > τ} (z_j² − τ²) − z_y."""
+    # Half precision has too few digits for sums of so many.
+    wide = logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
+    return _sparse(wide, targets).astype(logits.dtype)
+
+
+@jax.custom_vjp
+def _sparse(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """The loss of sparsemax, whose gradient is written out as that of `_from_logs` is."""
+    return _sparse_value(logits, targets)
+
+
+def _sparse_value(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    # A constant on all logits changes nothing, and squares of large ones would not leave much.
+    shifted = logits - jax.lax.stop_gradient(_largest(logits))[..., None]
+    threshold = _threshold(shifted)[..., None]
+    squares = jnp.where(shifted > threshold, jnp.square(shifted) - jnp.square(threshold), 0)
+    return (1 + squares.sum(axis=-1)) / 2 - output_of_target(shifted, targets)
+
+
+def _threshold(logits: jax.Array) -> jax.Array:
+    """The number τ with Σ_j max(0, z_j − τ) = 1, `[..., C]` → `[...]`."""
+    ordered = -jnp.sort(-jax.lax.stop_gradient(logits), axis=-1)
+    sums, count = jnp.cumsum(ordered, axis=-1), last_axis(1 + jnp.arange(logits.shape[-1]), logits)
+    sizes = jnp.sum(1 + count * ordered > sums, axis=-1)  # of the support
+    is_last = count == sizes[..., None]
+    fixed = jnp.sum(jnp.where(is_last, (sums - 1) / count, 0), axis=-1)
+    # Once more over the support, so that derivatives of it are those of its mean.
+    support = logits > fixed[..., None]
+    return (jnp.sum(jnp.where(support, logits, 0), axis=-1) - 1) / support.sum(axis=-1)
+
+
+def _sparse_forward(logits: jax.Array, targets: jax.Array) -> tuple[jax.Array, tuple]:
+    return _sparse_value(logits, targets), (logits, targets)
+
+
+def _sparse_backward(saved: tuple, gradient: jax.Array) -> tuple[jax.Array, None]:
+    logits, targets = saved
+    shifted = logits - jax.lax.stop_gradient(_largest(logits))[..., None]
+    share = jnp.maximum(0, shifted - _threshold(shifted)[..., None])
+    is_target = last_axis(jnp.arange(logits.shape[-1]), logits) == targets[..., None]
+    return gradient[..., None] * (share - is_target), None
+
+
+_sparse.defvjp(_sparse_forward, _sparse_backward)
+
+
+@per_target.register
 def _mse(_: MeanSquaredError, outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Mean over outputs of (z − t)²; a class stands for its one-hot vector."""
     if jnp.issubdtype(targets.dtype, jnp.integer):
@@ -132,8 +194,27 @@ def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.relu(margin + best_other - right)
 
 
+def in_dtype(loss: Loss, outputs: jax.Array, targets: jax.Array, dtype: str) -> jax.Array:
+    """The loss of every target, `[...]`, computed in a type; in half precision given in float32.
+
+    Args:
+      loss: which loss.
+      outputs: what the network gives, `[..., C]`.
+      targets: the right classes or numbers, `[...]`.
+      dtype: type of the loss.
+    """
+    if dtype not in half_precision.SHORT:
+        return per_target(loss, outputs.astype(dtype), targets)
+    losses = per_target(loss, half_precision.shortened(outputs, dtype), targets)
+    return half_precision.shortened(losses, dtype).astype(jnp.float32)
+
+
 def weighted_loss(
-    loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array
+    loss: Loss,
+    outputs: jax.Array,
+    targets: jax.Array,
+    weights: jax.Array,
+    dtype: str | None = None,
 ) -> jax.Array:
     """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
@@ -142,8 +223,10 @@ def weighted_loss(
       outputs: what the network gives, `[N, C]` or `[N, A, C]`.
       targets: the right classes or numbers, `[N]` or `[N, A]`, or K numbers a row `[N, K]`.
       weights: share of each row in the loss, `[N]`.
+      dtype: type in which the losses of rows are computed; None: that of the weights.
     """
-    losses = per_target(loss, one_by_one(outputs, targets).astype(weights.dtype), targets)
+    outputs = one_by_one(outputs, targets)
+    losses = in_dtype(loss, outputs, targets, dtype or str(weights.dtype))
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 

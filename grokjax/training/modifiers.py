@@ -18,6 +18,8 @@ import optax
 from grokjax.config import (
     L1,
     SAM,
+    ClipNorm,
+    ClipValue,
     DecayToStart,
     GradientModifier,
     GradientNoise,
@@ -71,6 +73,12 @@ class Average(NamedTuple):
 
     seen: jax.Array
     kept: Tree
+
+
+class Clipped(NamedTuple):
+    """The memory of clipping: how many updates since the last log point it has clipped."""
+
+    updates: jax.Array
 
 
 def _stateless(function: Callable[..., Tree]) -> Transformation:
@@ -128,6 +136,60 @@ def _grokfast_ma(modifier: GrokfastMA) -> Transformation:
         return grads, Average(state.seen + 1, last)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+@transformation.register
+def _clip_norm(modifier: ClipNorm) -> Transformation:
+    def clipped(grads: Tree) -> tuple[Tree, jax.Array]:
+        factor = modifier.max_norm / (optax.tree.norm(grads) + 1e-6)
+        return jax.tree.map(lambda g: jnp.minimum(1, factor) * g, grads), factor < 1
+
+    return _counting(clipped)
+
+
+@transformation.register
+def _clip_value(modifier: ClipValue) -> Transformation:
+    def clipped(grads: Tree) -> tuple[Tree, jax.Array]:
+        limit = modifier.clip_value
+        beyond = [jnp.any(jnp.abs(g) > limit) for g in jax.tree.leaves(grads)]
+        return jax.tree.map(lambda g: jnp.clip(g, -limit, limit), grads), jnp.stack(beyond).any()
+
+    return _counting(clipped)
+
+
+def _counting(clipped: Callable[[Tree], tuple[Tree, jax.Array]]) -> Transformation:
+    """A transformation from a function of gradients that also says whether it has changed them."""
+
+    def update(grads: Tree, state: Clipped, params: Tree, **_: Any) -> tuple[Tree, Clipped]:
+        grads, is_clipped = clipped(grads)
+        return grads, Clipped(state.updates + is_clipped)
+
+    return optax.GradientTransformationExtraArgs(
+        lambda params: Clipped(jnp.zeros((), jnp.int32)), update
+    )
+
+
+def clipped_updates(modifiers: tuple[Modifier, ...], memories: dict[str, Any]) -> dict[str, Any]:
+    """Updates that were clipped since the last log point, by the kind of what clips.
+
+    Args:
+      modifiers: all modifiers of the experiment.
+      memories: number of the modifier in the list → its memory.
+    """
+    found: dict[str, Any] = {}
+    for at, modifier in enumerate(modifiers):
+        if modifier.clips:
+            name = f"{modifier.kind}.{at}" if modifier.kind in found else modifier.kind
+            found[name] = memories[str(at)].updates
+    return found
+
+
+def counted_anew(memories: dict[str, Any]) -> dict[str, Any]:
+    """The memories of modifiers at a log point, from which clipped updates are counted anew."""
+    return {
+        at: jax.tree.map(jnp.zeros_like, memory) if isinstance(memory, Clipped) else memory
+        for at, memory in memories.items()
+    }
 
 
 @transformation.register

@@ -32,12 +32,14 @@ def observed(
     """
 
     def row_losses(outputs: jax.Array, labels: jax.Array) -> jax.Array:
-        outputs = losses.one_by_one(outputs, labels).astype(spec.loss_dtype)
-        each = losses.per_target(words.loss, outputs, labels)
+        outputs = losses.one_by_one(outputs, labels)
+        each = losses.in_dtype(words.loss, outputs, labels, spec.loss_dtype)
         return each.reshape(len(each), -1).mean(axis=1)
 
     def count_right(outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
-        return losses.count_right(outputs, targets, weights, dataset.tolerance)
+        return losses.count_right(
+            outputs, targets, weights, dataset.tolerance, dataset.row_error, dataset.scored
+        )
 
     dataset = tasks.build(spec.task)
     return Observed(

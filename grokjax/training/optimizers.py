@@ -104,12 +104,41 @@ def learning_rate(optimizer: Optimizer, step: jax.Array) -> jax.Array:
     """The learning rate at a step, counted from 0, with warmup and schedule."""
     rate: Any = optimizer.learning_rate
     done = step.astype(rate.dtype)
-    rate = rate * jnp.minimum(1, (done + 1) / jnp.maximum(optimizer.warmup_steps, 1))
+    rate = rate * _warmup(optimizer, done)
     if optimizer.schedule == "constant":
         return rate
+    if optimizer.schedule == "inverse_sqrt":
+        full = jnp.maximum(optimizer.warmup_steps, 1)
+        return rate * jnp.minimum(1, jnp.sqrt(full / (done + 1)))
+    if optimizer.schedule in ("step", "exponential"):
+        length: Any = optimizer.schedule_steps
+        # In whole numbers: a quotient that is rounded down a bit would drop the rate too late.
+        whole = (step // length.astype(step.dtype)).astype(rate.dtype)
+        times = whole if optimizer.schedule == "step" else done / length
+        return rate * jnp.maximum(optimizer.final_rate, optimizer.schedule_factor**times)
     part = jnp.minimum(1, done / optimizer.schedule_steps)
     left = 1 - part if optimizer.schedule == "linear" else (1 + jnp.cos(jnp.pi * part)) / 2
     return rate * (optimizer.final_rate + (1 - optimizer.final_rate) * left)
+
+
+def _warmup(optimizer: Optimizer, done: jax.Array) -> jax.Array:
+    """The share of the learning rate that an update uses while it rises.
+
+    Args:
+      optimizer: with its warmup.
+      done: number of updates before this one.
+    """
+    start: Any = optimizer.warmup_start
+    steps = jnp.maximum(optimizer.warmup_steps, 1)
+    if optimizer.warmup_shape == "linear":
+        return jnp.minimum(1, (done + 1) / steps)
+    part = jnp.minimum(1, done / steps)
+    part = jnp.where(optimizer.warmup_steps > 0, part, 1)
+    if optimizer.warmup_shape == "linear_from_start":
+        return start + (1 - start) * part
+    if optimizer.warmup_shape == "constant":
+        return jnp.where(part < 1, start, 1)
+    return start ** (1 - part)
 
 
 def factors(

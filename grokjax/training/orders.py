@@ -74,7 +74,7 @@ def sizes(run: Experiment) -> tuple[int, int]:
     if isinstance(run.split, GroupSplit) and run.train_fraction < 1:
         seed = run.seed if run.split_seed is None else run.split_seed
         n_train = _whole_groups(run.task, run.split.by, run.train_fraction, seed)
-        size = run.batch_size
+        size = run.batch_rows
         remedy = f"whole groups come to {n_train} training rows with split_seed={seed}, give less"
         require(size is None or size <= n_train, "batch_size", size, remedy)
     return n_train, n_rows - n_train

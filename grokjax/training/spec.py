@@ -79,6 +79,10 @@ class Spec:
     """Number of pieces in which rows go through the network, to save memory; gradients add up."""
     row_multiple: int = 1
     """Number that the rows of a tile are padded to a multiple of, with rows of weight zero."""
+    batches: str = "drop_last"
+    """How batches are drawn, as `Experiment.batches` says."""
+    label_noise_kind: str = "random_row"
+    noise_class: int = 0
 
     @property
     def step_rows(self) -> int:
@@ -118,6 +122,11 @@ class Spec:
         """The number of rows after padding to whole tiles."""
         whole = self.tiles * self.row_multiple
         return math.ceil(rows / whole) * whole
+
+    @property
+    def sum_dtype(self) -> str:
+        """Type in which losses of rows are summed: that of the loss, but no half precision."""
+        return self.loss_dtype if self.loss_dtype in ("float32", "float64") else "float32"
 
     @property
     def double(self) -> bool:
@@ -257,7 +266,7 @@ def spec_of(run: Experiment) -> Spec:
         task=run.task,
         words=_structure(words_of(run)),
         split=split,
-        batch_size=run.batch_size,
+        batch_size=run.batch_rows,
         stages=len(rows),
         donates=run.start is not None,
         donates_optimizer=run.start is not None and run.start.optimizer_state,
@@ -268,6 +277,9 @@ def spec_of(run: Experiment) -> Spec:
         loss_dtype=run.loss_dtype or run.dtype,
         matmul_precision=run.matmul_precision,
         train_rows=(min(low for low, _ in rows), max(high for _, high in rows)),
+        batches=run.batches,
+        label_noise_kind=run.label_noise_kind,
+        noise_class=run.noise_class,
     )
 
 
