@@ -3,6 +3,8 @@
 Written from the documentation of TransformerLens, and sharing no code with it or with grokjax.
 """
 
+import math
+
 import numpy as np
 from reference import ACTIVATIONS
 
@@ -27,7 +29,7 @@ def turned(config, x):
 
 def logits(config, state, tokens):
     """tokens [N, T] → [N, T, C], at every position."""
-    n, t = tokens.shape
+    t = tokens.shape[1]
     x = state["embed.W_E"][tokens]
     rotary = config["positional_embedding_type"] == "rotary"
     x = x if rotary else x + state["pos_embed.W_pos"]
@@ -40,7 +42,7 @@ def logits(config, state, tokens):
             for letter in "QKV"
         )
         q, k = (turned(config, q), turned(config, k)) if rotary else (q, k)
-        scores = np.einsum("nqhe,nkhe->nhqk", q, k) / np.sqrt(config["d_head"])
+        scores = np.einsum("nqhe,nkhe->nhqk", q, k) / math.sqrt(config["d_head"])
         if config["attention_dir"] == "causal":
             scores = np.where(np.tri(t, dtype=bool), scores, -np.inf)
         powers = np.exp(scores - scores.max(-1, keepdims=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -18,7 +19,8 @@ from grokjax.results.files import write_atomically
 
 SUFFIXES = (".safetensors", ".npz")
 METADATA = "__metadata__"
-"""Array of an npz file that holds its metadata, pairs of name and text `[M, 2]`."""
+"""Where a safetensors file has its metadata, and the array of an npz file that holds them, pairs of
+name and text `[M, 2]`."""
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
@@ -35,7 +37,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
             write_atomically(path, partial(_fill_npz, {**contiguous, METADATA: words}))
         else:
             content = safetensors.numpy.save(contiguous, dict(metadata))
-            write_atomically(path, partial(_fill, content))
+            write_atomically(path, partial(_fill, _in_order(content)))
     except OSError as error:
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
@@ -57,6 +59,19 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (OSError, ValueError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
         raise ConfigError(f"{path}: not a readable file of weights ({error}).") from None
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same safetensors file with its metadata sorted, which the library puts in any order.
+
+    The file is the length of its head in 8 bytes, the head as JSON, and the numbers.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    head = json.loads(content[8:start])
+    head[METADATA] = dict(sorted(head[METADATA].items()))
+    text = json.dumps(head, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers stay aligned
+    return len(text).to_bytes(8, "little") + text + content[start:]
 
 
 def _fill(content: bytes, path: Path) -> None:

@@ -73,9 +73,11 @@ def check(model: Model, choices: Choices, target: Target) -> None:
     Raises:
       ConfigError: it names the field, and what to do instead.
     """
-    known, at_default = {**COMMON, **choices}, defaults(type(model))
+    known, at_default, derived = {**COMMON, **choices}, defaults(type(model)), model.derived()
     for name, value in model.values().items():
-        allowed = known.get(name, (at_default.get(name),))
+        # A field without a default holds what nothing is known of.
+        usual = [values[name] for values in (at_default, derived) if name in values]
+        allowed = known.get(name, usual)
         if allowed is not None and value not in allowed:
             raise refusal(f"model.{name}", value, target)
 
