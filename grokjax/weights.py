@@ -228,8 +228,9 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
     arrays, about = files.read(Path(path))
     if about.get("names") != "grokjax" or "experiment" not in about:
         raise ConfigError(
-            f"path={str(path)!r}: it does not say by grokjax's names what it is a network of, "
-            "give one that network.save has written, or measure.weights names and an experiment."
+            f"path={str(path)!r}: it does not say by grokjax's names what it is a network of, give "
+            "one that network.save has written; measure.weights takes others with an experiment of "
+            "their task and model (--experiment FILE) and with names."
         )
     if experiment is None:
         run = rebuild(json.loads(about["experiment"]), {}).resolved()
@@ -311,8 +312,8 @@ AXES: dict[str, str] = {
     r"mlp_\d+/out/weight": "hidden, residual",
     r"(attention_\d+/output|mlp_\d+/out)/bias": "residual",
     r"(norm_\w+|final_norm)/(scale|bias)": "residual",
-    r"hidden_\d+(_gate)?/weight": "input, hidden",
-    r"hidden_\d+(_gate)?/bias": "hidden",
+    r"(hidden_\d+|embed)(_gate)?/weight": "input, hidden",
+    r"(hidden_\d+|embed)(_gate)?/bias": "hidden",
     r"unembed/weight": "input, class",
     r"unembed/bias": "class",
 }
@@ -323,6 +324,6 @@ def _axes(name: str, ndim: int) -> str:
     """What the axes of a parameter run over, empty for those of a user's own network."""
     found = [axes for pattern, axes in AXES.items() if re.fullmatch(pattern, name)]
     words = found[0] if found else ""
-    if words == "input, hidden" and ndim == 3:
-        words = "position, input, hidden"
+    if words.startswith("input, ") and ndim == 3:
+        words = f"position, {words}"
     return words if words.count(",") + 1 == ndim else ""
