@@ -15,6 +15,7 @@ COMMANDS = {
     "sweep": ("grokjax.sweep", "train the runs of an experiment file"),
     "phase": ("grokjax.phase", "the zone, its boundary, laws, figures and a page of a sweep"),
     "measure": ("grokjax.measure", "instruments on snapshots of a sweep, or on a file of weights"),
+    "export": ("grokjax.export", "a network of a sweep as a file for other programs"),
     "bench": ("grokjax.bench.__main__", "time the training step, or estimate it for a device"),
 }
 """Name → the module whose `main` takes the words after it, and what the command does."""

@@ -69,7 +69,7 @@ def snapshots(
 
 def weights(
     path: str | Path,
-    experiment: Experiment,
+    experiment: Experiment | None = None,
     instruments: Asked = None,
     names: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
@@ -77,14 +77,19 @@ def weights(
 
     Args:
       path: of a safetensors or an npz file.
-      experiment: the task and model that it is a network of.
+      experiment: the task and model that it is a network of; None: those that the file tells of
+        itself, where `network.save` has written it.
       instruments: what to measure; None: all that fit and cost no more than a few updates; all:
         all that fit.
       names: name of a parameter of ours → its name there, or a dictionary with `name` and how it
         is made ours: `rows` to take (first, last), `transpose` (an order of axes), `shape`.
     """
     from grokjax.engine import foreign
+    from grokjax.weights import read, stage_of
 
+    if experiment is None:
+        network = read(path)
+        experiment = stage_of(network.run, network.step)
     params = foreign.read(Path(path), experiment, names)
     return foreign.measure(params, experiment, instruments)
 
@@ -179,11 +184,6 @@ def _measure_weights(
 ) -> int:
     from grokjax.config import ConfigError
 
-    if experiment is None:
-        raise ConfigError(
-            "experiment=None: a file of weights does not say what it is a network of, give "
-            "--experiment FILE, an experiment of its task and model."
-        )
     names = None
     if given.names is not None:
         try:

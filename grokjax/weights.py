@@ -1,6 +1,7 @@
 """Weights out of a results folder: the network of a run at a step, and the rows it has seen.
 
-Reached through the results: `results.network(run_id, "t_grok")` and `results.split(run_id)`.
+Reached through the results: `results.network(run_id, "t_grok")` and `results.split(run_id)`. A
+network leaves as a file, as a PyTorch module or for TransformerLens; `read` takes the file back.
 docs/weights.md says what the parameters of each network are called and how they are multiplied.
 
 Legend: N rows, T positions, I features, C classes, A answers.
@@ -9,7 +10,9 @@ Legend: N rows, T positions, I features, C classes, A answers.
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -17,12 +20,13 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from grokjax import models, tasks
+from grokjax import __version__, models, tasks
 from grokjax.config import ConfigError, Experiment, Model
 from grokjax.config.coercion import require
 from grokjax.config.identity import FORMER_IDS, former_run_id, unknown_paths
 from grokjax.config.rebuild import rebuild
-from grokjax.results import snapshots
+from grokjax.formats import files, lens, naming, plain, torch_weights
+from grokjax.results import manifest, snapshots
 from grokjax.results.load import Results
 from grokjax.training.data import row_order, split
 from grokjax.training.spec import hparams, spec_of
@@ -100,11 +104,55 @@ class Network:
             raise ConfigError(f"activations={name!r}: the network shows {known}, choose of these.")
         return found.reshape(len(found), -1)
 
+    def to_torch(self) -> Any:
+        """The network as a `torch.nn.Module`, one of `grokjax.formats.torch_module`.
+
+        It takes rows as tensors and gives their logits, in the run's dtype and without dropout.
+        Factors of µP, mean-field scaling and `output_scale` are multiplied into its weights.
+
+        Raises:
+          ConfigError: the module cannot express the model, or PyTorch is not installed.
+        """
+        return torch_weights.module(self.model, self.dataset, self.params)
+
+    def to_transformer_lens(self) -> lens.Lens:
+        """The network as TransformerLens takes it: `config`, `state_dict` and `model()`.
+
+        Its models give logits at every position `[N, T, C]`; `read` takes those that count.
+
+        Raises:
+          ConfigError: TransformerLens cannot express the model, or PyTorch is not installed.
+        """
+        return lens.lens(self.model, self.dataset, self.params)
+
+    def save(self, path: str | Path, names: naming.Names = "grokjax") -> None:
+        """Write the parameters to a file, with words about the run in its metadata.
+
+        Args:
+          path: a .safetensors or an .npz file.
+          names: and shapes of the arrays. grokjax: as in `parameters`, which `weights.read` and
+            `measure.weights` take back; torch: the state dict of `to_torch()`; transformer_lens:
+            that of `to_transformer_lens()`. These two are written without PyTorch.
+
+        Raises:
+          ConfigError: the file cannot be written, or the names cannot express the model.
+        """
+        arrays, settings = naming.arrays_by(names, self.model, self.dataset, self.params)
+        about = {
+            "written_by": f"grokjax {__version__}",
+            "names": names,
+            "run_id": self.run.run_id,
+            "step": str(self.step),
+            "task": repr(self.run.task),
+            "model": repr(self.model),
+            "experiment": json.dumps(manifest.base_of(self.run)),
+            "settings": json.dumps(settings),
+        }
+        files.write(Path(path), arrays, about)
+
     @property
     def parameters(self) -> pd.DataFrame:
         """A row a parameter: `name`, `shape`, `axes` in words, and its group."""
-        flat, _ = jax.tree_util.tree_flatten_with_path(self.params)
-        named = [(jax.tree_util.keystr(p, simple=True, separator="/"), p, leaf) for p, leaf in flat]
         rows = [
             {
                 "name": name,
@@ -112,7 +160,7 @@ class Network:
                 "axes": _axes(name, leaf.ndim),
                 "group": models.group(path),
             }
-            for name, path, leaf in named
+            for name, (path, leaf) in plain.named(self.params).items()
         ]
         return pd.DataFrame(rows)
 
@@ -163,9 +211,41 @@ def network(
     file = results.find_snapshot(run_id, step)
     params = snapshots.nested(snapshots.read(file), "params")
     run = run_of(results, run_id, experiment)
-    stages = [change.step <= file.step for change in run.changes]
-    model = run.stages()[sum(stages)].model
+    model = stage_of(run, file.step).model
     return Network(run, file.step, params, tasks.build(run.task), model)
+
+
+def read(path: str | Path, experiment: Experiment | None = None) -> Network:
+    """The network in a file that `Network.save` has written by grokjax's names.
+
+    Args:
+      path: of the file.
+      experiment: as it was trained; needed only where the file does not tell all of it.
+
+    Raises:
+      ConfigError: the file is another program's, or the experiment is needed.
+    """
+    arrays, about = files.read(Path(path))
+    if about.get("names") != "grokjax" or "experiment" not in about:
+        raise ConfigError(
+            f"path={str(path)!r}: it does not say by grokjax's names what it is a network of, give "
+            "one that network.save has written; measure.weights takes others with an experiment of "
+            "their task and model (--experiment FILE) and with names."
+        )
+    if experiment is None:
+        run = rebuild(json.loads(about["experiment"]), {}).resolved()
+        remedy = f"{path} does not tell all of its configuration, give experiment="
+        require(run.run_id == about["run_id"], "run_id", about["run_id"], remedy)
+    else:
+        run = _run_in(experiment, about["run_id"])
+    step = int(about["step"])
+    params = snapshots.nested({f"params/{name}": array for name, array in arrays.items()}, "params")
+    return Network(run, step, params, tasks.build(run.task), stage_of(run, step).model)
+
+
+def stage_of(run: Experiment, step: int) -> Experiment:
+    """A run as it is configured at a step, after those of its `changes` that have been made."""
+    return run.stages()[sum(change.step <= step for change in run.changes)]
 
 
 def training_split(
@@ -204,9 +284,7 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
     if experiment is not None:
         if version <= FORMER_IDS:
             experiment = experiment.with_former_ids(unknown_paths(experiment, base))
-        told = experiment.expansion.runs
-        require(run_id in told, "experiment", run_id, "its sweep has no such run")
-        return told[run_id]
+        return _run_in(experiment, run_id)
     (row,) = rows.astype(object).where(rows.notna(), None).to_dict("records")
     run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
     unknown = unknown_paths(run, base)
@@ -217,6 +295,12 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
             "experiment=, as it was trained."
         )
     return run
+
+
+def _run_in(experiment: Experiment, run_id: str) -> Experiment:
+    told = experiment.expansion.runs
+    require(run_id in told, "experiment", run_id, "its sweep has no such run")
+    return told[run_id]
 
 
 AXES: dict[str, str] = {
@@ -231,8 +315,8 @@ AXES: dict[str, str] = {
     r"(attention_\d+/output|mlp_\d+/out)/bias": "residual",
     r"norm_(query|key|value)_\d+/(scale|bias)": "head width",
     r"(norm_\w+|final_norm)/(scale|bias)": "residual",
-    r"hidden_\d+(_gate)?/weight": "input, hidden",
-    r"hidden_\d+(_gate)?/bias": "hidden",
+    r"(hidden_\d+|embed)(_gate)?/weight": "input, hidden",
+    r"(hidden_\d+|embed)(_gate)?/bias": "hidden",
     r"unembed/weight": "input, class",
     r"unembed/bias": "class",
 }
@@ -243,6 +327,6 @@ def _axes(name: str, ndim: int) -> str:
     """What the axes of a parameter run over, empty for those of a user's own network."""
     found = [axes for pattern, axes in AXES.items() if re.fullmatch(pattern, name)]
     words = found[0] if found else ""
-    if words == "input, hidden" and ndim == 3:
-        words = "position, input, hidden"
+    if words.startswith("input, ") and ndim == 3:
+        words = f"position, {words}"
     return words if words.count(",") + 1 == ndim else ""

@@ -311,7 +311,10 @@ def test_an_experiment_file_is_run_once_and_results_never(tmp_path, monkeypatch)
     assert (tmp_path / "count").read_text() == "x"
 
 
-@pytest.mark.parametrize("arguments", [["grokjax.sweep", "--help"], ["grokjax.phase", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["grokjax.sweep", "--help"], ["grokjax.phase", "--help"], ["grokjax.export", "--help"]],
+)
 def test_help_imports_no_jax(arguments):
     script = (
         "import runpy, sys; sys.argv = sys.argv[1:]\n"

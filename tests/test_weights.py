@@ -10,7 +10,18 @@ import pytest
 from conftest import network_inputs
 
 import grokjax
-from grokjax import MLP, Change, ConfigError, SnapshotSchedule, own, traced, weights
+from grokjax import (
+    MLP,
+    Change,
+    ConfigError,
+    Norms,
+    SnapshotSchedule,
+    export,
+    measure,
+    own,
+    traced,
+    weights,
+)
 from grokjax.weights import run_of
 
 
@@ -100,6 +111,42 @@ def test_every_axis_of_a_parameter_has_a_word(swept):
     assert (table["axes"].str.split(", ").map(len) == table["shape"].map(len)).all()
 
 
+def test_a_saved_network_is_read_and_measured_as_what_it_is(swept, tmp_path):
+    experiment, results = swept
+    network = results.network(results.runs["run_id"][1], 80)
+    for path in (tmp_path / "net.npz", tmp_path / "net.safetensors"):
+        network.save(path)
+        again = weights.read(path)
+        assert (again.run, again.step, again.model) == (network.run, 80, network.model)
+        jax.tree.map(np.testing.assert_array_equal, again.params, network.params)
+        assert weights.read(path, experiment).run == network.run
+    np.testing.assert_array_equal(again(), network())
+    measured = measure.weights(path, instruments=(Norms(),)).set_index("part")["value"]
+    norm = np.sqrt(sum((np.asarray(x) ** 2).sum() for x in jax.tree.leaves(network.params)))
+    assert measured["all.norm"] == pytest.approx(norm, rel=1e-5)
+    with pytest.raises(ConfigError, match="its sweep has no such run"):
+        weights.read(path, dataclasses.replace(experiment, sweep=grokjax.grid(seed=[7])))
+
+
+def test_the_command_writes_what_save_writes(swept, tmp_path, capsys):
+    _, results = swept
+    run_id = results.runs["run_id"][0]
+    words = [str(results.path), "--run", run_id, "--step", "80", "--out"]
+    assert export.main([*words, str(tmp_path / "command.safetensors")]) == 0
+    assert f"{run_id} at step 80" in capsys.readouterr().out
+    results.network(run_id, 80).save(tmp_path / "save.safetensors")
+    one, other = ((tmp_path / f"{name}.safetensors").read_bytes() for name in ("command", "save"))
+    assert one == other
+    torch = [*words, str(tmp_path / "torch.npz"), "--names", "torch"]
+    assert export.main(torch) == 0
+    with pytest.raises(ConfigError, match="does not say by grokjax's names what it is a network"):
+        weights.read(tmp_path / "torch.npz")
+    with pytest.raises(ConfigError, match="not a readable file of weights"):
+        weights.read(tmp_path / "nothing.npz")
+    assert export.main([*words, str(tmp_path / "net.pt")]) == 2
+    assert "end it in .safetensors or .npz" in capsys.readouterr().err
+
+
 def test_what_results_do_not_tell_is_asked_for(tmp_path):
     inputs = [[a, b] for a in range(5) for b in range(5)]
     experiment = grokjax.Experiment(
@@ -114,6 +161,10 @@ def test_what_results_do_not_tell_is_asked_for(tmp_path):
     with pytest.raises(ConfigError, match=r"its rows are not in the results, give experiment="):
         results.network(run_id, 20)
     assert results.network(run_id, 20, experiment)().shape == (25, 5)
+    results.network(run_id, 20, experiment).save(tmp_path / "net.npz")
+    with pytest.raises(ConfigError, match=r"its rows are not in the results, give experiment="):
+        weights.read(tmp_path / "net.npz")
+    assert weights.read(tmp_path / "net.npz", experiment)().shape == (25, 5)
     other = dataclasses.replace(experiment, seed=1)
     with pytest.raises(ConfigError, match="its sweep has no such run"):
         results.split(run_id, experiment=other)

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import safetensors
-import safetensors.numpy
 
 from grokjax.config import ConfigError, Experiment, Sweep
 from grokjax.engine import after_the_fact, donors
 from grokjax.engine.measuring import Meter, OnHost
 from grokjax.engine.plan import Run
+from grokjax.formats import files
 from grokjax.training.spec import spec_of
 
 HOW = ("name", "rows", "transpose", "shape")
@@ -36,7 +35,7 @@ def read(
     Raises:
       ConfigError: an array is missing, or has another shape than the network's.
     """
-    arrays = _arrays(path)
+    arrays, _ = files.read(path)
     names = {name: name for name in wanted_shapes(experiment)} if names is None else names
     params = {}
     for name, shape in wanted_shapes(experiment).items():
@@ -102,16 +101,6 @@ def _only_run(experiment: Experiment) -> Experiment:
         instruments=(),
     )
     return bare.runs()[0]
-
-
-def _arrays(path: Path) -> Mapping[str, np.ndarray]:
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return dict(file)
-        return safetensors.numpy.load_file(path)
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{path}: not a readable file of weights ({error}).") from None
 
 
 def _made_ours(path: Path, arrays: Mapping[str, np.ndarray], name: str, how: Any) -> np.ndarray:
