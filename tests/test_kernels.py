@@ -219,15 +219,16 @@ def assert_attention_is_plain(case, blocks):
 
 
 def test_attention_is_for_few_positions_of_float32_in_blocks():
-    def takes(rows=32, positions=3, heads=4, size=32, dtype="float32", masks=1, shared=False,
-              **fields):  # fmt: skip
+    def takes(
+        rows=32, positions=3, heads=4, size=32, dtype="float32", masks=1, shared=False, form=None
+    ):
         x = jax.ShapeDtypeStruct((rows, positions, 3, heads, size), np.dtype(dtype))
         read = Read(None, None, None, x)
         if shared:
             index = jax.ShapeDtypeStruct((rows, positions), np.int32)
             read = Read(None, jax.ShapeDtypeStruct((50, *x.shape[2:]), x.dtype), index, None)
         visible = np.ones((masks, positions, positions), bool)
-        return attention_kernel.takes(visible, read, grokjax.Transformer(**fields))
+        return attention_kernel.takes(visible, read, grokjax.Transformer(**(form or {})))
 
     for shared in (False, True):
         assert takes(shared=shared) and takes(positions=8, shared=shared)
@@ -236,9 +237,10 @@ def test_attention_is_for_few_positions_of_float32_in_blocks():
         assert not takes(positions=9, shared=shared)
         assert not takes(heads=3, shared=shared) and not takes(size=24, shared=shared)
         assert not takes(masks=32, shared=shared)  # a mask for every row
-        assert takes(qk_norm=True, shared=shared)
-    assert not takes(positions="rotary") and not takes(attention_rate=0.5)
-    assert takes(dropout=0.1) and not takes(dropout=0.1, dropout_places=["weights"])
+    assert takes(form={"qk_norm": True, "dropout": 0.1})
+    weights = {"dropout": 0.1, "dropout_places": ["weights"]}
+    for other in ({"positions": "rotary"}, {"attention_rate": 0.5}, weights):
+        assert not takes(form=other)
 
 
 @pytest.mark.parametrize("shape", [(1, 5), (32, 32), (45, 97), (7, 3, 13), (64, 2)], ids=str)

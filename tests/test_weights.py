@@ -35,7 +35,21 @@ SETTINGS = {
     "mlp": {"model": MLP(width=8, mlp_width=16)},
     "two answers": {
         "task": grokjax.ModularArithmetic("sub", p=5),
-        "model": grokjax.Transformer(width=8, heads=2, mlp_width=16, norm="pre", biases=True),
+        "model": grokjax.Transformer(
+            width=8,
+            heads=2,
+            mlp_width=16,
+            norm="peri",
+            biases=True,
+            gated=True,
+            qk_norm=True,
+            dropout=0.1,
+            dropout_places=["weights", "hidden"],
+            norm_kind="layer",
+            embed_init="frequencies",
+            frequencies=[1, 2],
+            attention_biases=False,
+        ),
         "dtype": "float64",
     },
     "changed and noisy": {
