@@ -100,8 +100,8 @@ def test_rows_of_numbers_have_an_output_each_and_one_error():
         weights = jnp.full(30, 1 / 30)
         arrays = jnp.asarray(outputs), jnp.asarray(targets), weights
         found = losses.weighted_loss(MeanSquaredError(), *arrays)
-        largest = losses.count_right(*arrays, 1.5)
-        square = losses.count_right(*arrays, 1.5, "mean_square")
+        largest = int(losses.count_right(*arrays, 1.5))
+        square = int(losses.count_right(*arrays, 1.5, "mean_square"))
     assert float(found) == pytest.approx((far**2).mean(), rel=1e-12)
     assert largest == (np.abs(far).max(axis=1) <= 1.5).sum()
     assert square == ((far**2).mean(axis=1) <= 1.5).sum()
@@ -110,7 +110,7 @@ def test_rows_of_numbers_have_an_output_each_and_one_error():
 
 def test_chance_of_rows_of_numbers_is_that_of_the_best_of_their_guesses():
     targets = [[0.0, 0.0], [0.1, 0.0], [0.0, 0.1], [3.0, 3.0], [5.0, 5.0]]
-    for row_error, tolerance in (("largest", 0.1), ("mean_square", 0.005)):
+    for row_error, tolerance in (("largest", 0.1), ("mean_square", 0.006)):
         task = Table([[at] for at in range(5)], targets, tolerance=tolerance, row_error=row_error)
         assert tasks.build(task).chance == 0.6
     one = Table([[0], [1], [2]], [0.0, 0.2, 5.0], tolerance=0.01, row_error="mean_square")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import grokjax
-from grokjax import ConfigError, Experiment, GivenSplit, Table, Transformer, tasks
+from grokjax import ConfigError, Experiment, GivenSplit, Table, tasks
 
 PATTERN = "{x} {op} {y} = {target}"
 
@@ -83,7 +83,7 @@ def test_columns_of_text_a_split_and_groups(tmp_path):
         Table.read(tmp_path / "rows.csv", split="set")
     with pytest.raises(ConfigError, match="loss_on='all': classes have names of their own"):
         table.replaced(loss_on="all")
-    with pytest.raises(ConfigError, match="give train and test|give path, or train"):
+    with pytest.raises(ConfigError, match="give path, or train="):
         Table.read()
     with pytest.raises(ConfigError, match="train=None: give the file of the training rows"):
         Table.read(test=path)
@@ -96,9 +96,8 @@ def test_what_numbers_stand_for_is_kept_and_so_is_what_stands_on_both_sides(tmp_
     table = Table.read(
         train=tmp_path / "train.txt", test=tmp_path / "test.txt", pattern="{x} + {y} = {target}"
     )
-    experiment = Experiment(
-        task=table, split=GivenSplit(), model=Transformer(width=8, heads=2, mlp_width=8), steps=10
-    )
+    model = grokjax.MLP(token_inputs="one_hot", mlp_width=4)
+    experiment = Experiment(task=table, split=GivenSplit(), model=model, steps=10)
     results = grokjax.run(experiment, tmp_path / "out", progress=False)
     kept = results.manifest["vocabularies"][table.sha256]["vocabulary"]
     assert [kept[token] for token in table.inputs[1]] == ["0", "+", "1", "="]
