@@ -158,7 +158,7 @@ def describe(progress: Progress) -> str:
         return progress.activity
     parts = [
         f"{progress.memorised}/{progress.runs} memorised",
-        f"{progress.grokked} grokked",
+        *([f"{progress.grokked} grokked"] if progress.tested else []),
         f"{progress.finished} finished",
         f"{si(progress.run_steps)} of {si(progress.total_run_steps)} run-steps",
     ]

@@ -590,7 +590,7 @@ def test_large_tables_are_checked_once():
     assert copy.inputs is task.inputs
     assert copy.targets is task.targets
     assert tasks.build(copy).inputs.shape == (100_000, 3)
-    refused(lambda: Table(task.inputs, task.inputs), "targets[0]=(0, 1, 2)", "one number")
+    assert Table(task.inputs, task.inputs).targets is task.inputs
 
 
 @pytest.mark.parametrize(
@@ -607,7 +607,9 @@ def test_large_tables_are_checked_once():
         ([[1], ["b"]], [0, 1], ("inputs[1][0]='b'", "number what is text")),
         ([[1], [None]], [0, 1], ("inputs[1][0]=None",)),
         ([[1], [2]], [0, "b"], ("targets[1]='b'",)),
-        ([[1], [2]], [[0], [1]], ("targets[0]=(0,)", "one number")),
+        ([[1], [2]], [[0], [1, 2]], ("targets[1]=(1, 2)", "1 numbers", "not 2")),
+        ([[1], [2], [3]], np.eye(3, dtype=int), ("targets=(1, 0, 0)", "one-hot")),
+        (np.eye(4, dtype=int), [0, 1, 2, 3], ("inputs=(1, 0, 0, 0)", "one-hot")),
         ([[1], [-2]], [0, 1], ("inputs[1][0]=-2", "tokens are counted from 0")),
         ([[1], [2]], [0, -1], ("targets[1]=-1", "classes are counted from 0")),
         ([[1], [10**6]], [0, 1], ("inputs[1][0]=1000000", "renumber")),
@@ -641,7 +643,12 @@ def test_files_are_read(tmp_path, frame, suffix):
     task = Table.read(path, "y", ["b", "a"])
     assert task == Table([[3, 0], [4, 1], [5, 2]], [0, 1, 0], table_name="mine")
     assert Table.read(str(path), target="b", inputs=["a"]).targets == (3, 4, 5)
-    refused(lambda: Table.read(path, "y"), "column='name': ", "text")
+    with_text = Table.read(path, "y")
+    assert with_text.inputs == ((0, 3, 6), (1, 4, 7), (2, 5, 8))
+    assert with_text.vocabulary == (*map(str, range(6)), "x", "y", "z")
+    assert Table(with_text.inputs, with_text.targets).sha256 != with_text.sha256
+    named = Table.read(path, "name", ["a"])
+    assert (named.targets, named.class_names) == ((0, 1, 2), ("x", "y", "z"))
     refused(lambda: Table.read(path, "z"), "column='z': ", "choose from a, b, y, name")
     refused(lambda: Table.read(path, "y", ["a", "c"]), "column='c': ")
     refused(lambda: Table.read(path, "y", ["a", "y"]), "target='y': ")

@@ -19,9 +19,11 @@ from grokjax.config.donors import StartFrom
 from grokjax.config.fields import field_types
 from grokjax.config.masks import Mask
 from grokjax.config.snapshots import SnapshotSchedule
+from grokjax.config.splits import Split
 
 FAMILIES: dict[str, tuple[type[Config], ...]] = {
     "Tasks": (Task,),
+    "Splits": (Split,),
     "Models": (Network,),
     "Optimisers": (Optimizer,),
     "Modifiers": (Modifier,),

@@ -225,9 +225,14 @@ def _vocabulary(rows: list[list[str]], answers: list[list[str]]) -> dict[str, in
     # A file of a few large numbers would otherwise have a token for every number below them.
     dense = 2 * len(numbers) > max(numbers, default=0)
     names = [str(number) for number in range(max(numbers) + 1)] if dense else []
-    names += sorted(words - set(names), key=lambda word: (not word.isdecimal(), word))
+    names += sorted(words - set(names), key=_in_order)
     names += [PADDING] * any(len(set(map(len, lines))) > 1 for lines in (rows, answers))
     return {name: at for at, name in enumerate(dict.fromkeys(names))}
+
+
+def _in_order(word: str) -> tuple[bool, int, str]:
+    """Numbers by their value, before all other words."""
+    return not word.isdecimal(), int(word) if word.isdecimal() else 0, word
 
 
 def _padded(lines: list[list[str]], places: Mapping[str, int], *, left: bool) -> list[list[int]]:

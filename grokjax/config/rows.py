@@ -75,6 +75,8 @@ def check_numbers(name: str, given: Any, *, wide: bool | None) -> Numbers:
     items = _plain(given)
     if wide is None:
         wide = isinstance(items, tuple) and bool(items) and isinstance(items[0], tuple)
+        if wide and all(isinstance(item, tuple) and len(item) == 1 for item in items):
+            items, wide = tuple(item[0] for item in items), False  # a frame's one column
     if not isinstance(items, tuple) or len(items) < 2:
         _refuse(name, items, f"give a list of 2 or more {'rows' if wide else 'numbers'}")
     width = _width(name, items) if wide else 0

@@ -105,7 +105,7 @@ def _sets(train: tuple[int, ...], test: tuple[int, ...], task: Task) -> tuple[in
 
 @dataclasses.dataclass(frozen=True)
 class GroupSplit(Split):
-    """Whole groups of rows on one side, in a random order of groups, as near to `train_fraction`.
+    """Whole groups of rows on one side: as many random ones as come nearest to `train_fraction`.
 
     `split='rows'` and `'columns'` are the groups by the first and the second operand.
     """

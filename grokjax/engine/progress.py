@@ -11,6 +11,7 @@ from grokjax.config import Thresholds
 from grokjax.display import describe
 from grokjax.engine.lanes import SegmentRows
 from grokjax.engine.plan import Run
+from grokjax.training import orders
 
 
 class Progress:
@@ -29,6 +30,7 @@ class Progress:
         self.executed_run_steps, self.idle_seconds = 0, 0.0
         self.activity = activity
         self.runs = self.finished = self.failed = 0
+        self.tested = True
         self.total_run_steps = 0
 
     def start(self, runs: list[Run], ended: pd.DataFrame, running: Mapping[str, int]) -> None:
@@ -40,6 +42,7 @@ class Progress:
           running: run id → step, of those that an earlier start has begun.
         """
         known = {run.run_id: run.config.steps for run in runs}
+        self.tested = any(orders.sizes(run.config)[1] for run in runs) or not runs
         ended = ended[ended["run_id"].isin(list(known))]
         self.runs, self.total_run_steps = len(known), sum(known.values())
         self.finished, self.failed = len(ended), int((ended["status"] == "failed").sum())
