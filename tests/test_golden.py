@@ -128,9 +128,7 @@ OF_SETTINGS = {
     "grokfast_ma, clip_norm": {"optimizer": SGD, "modifiers": [MA, grokjax.ClipNorm(0.3)]},
     "step": adamw(schedule="step", schedule_steps=10, schedule_factor=0.5),
     "exponential": adamw(schedule="exponential", schedule_steps=1, schedule_factor=0.95),
-    "linear_from_start": adamw(
-        warmup_shape="linear_from_start", warmup_steps=8, warmup_start=0.2
-    ),
+    "linear_from_start": adamw(warmup_shape="linear_from_start", warmup_steps=8, warmup_start=0.2),
     "constant": adamw(warmup_shape="constant", warmup_steps=8, warmup_start=0.3),
     "inverse_sqrt": adamw(schedule="inverse_sqrt", warmup_steps=8),
 }

@@ -90,9 +90,7 @@ def test_a_killed_sweep_that_clips_goes_on_to_the_same_bits(clipped, tmp_path, s
         results = grokjax.run(CLIPPED, folder, lanes=2, progress=False)
         pd.testing.assert_frame_equal(in_order(results.measures), in_order(clipped.measures))
         key = ["run_id", "step"]
-        found, whole = (
-            r.curves.sort_values(key, ignore_index=True) for r in (results, clipped)
-        )
+        found, whole = (r.curves.sort_values(key, ignore_index=True) for r in (results, clipped))
         pd.testing.assert_frame_equal(found, whole)
 
 

@@ -68,14 +68,23 @@ OPTIMIZERS = {
     },
     "adamw step": {
         "optimizer": grokjax.AdamW(
-            learning_rate=2e-2, schedule="step", schedule_steps=15, schedule_factor=0.7,
-            warmup_steps=5, warmup_shape="linear_from_start",
+            learning_rate=2e-2,
+            schedule="step",
+            schedule_steps=15,
+            schedule_factor=0.7,
+            warmup_steps=5,
+            warmup_shape="linear_from_start",
         )
     },
     "adamw exponential": {
         "optimizer": grokjax.AdamW(
-            learning_rate=2e-2, schedule="exponential", schedule_steps=50, schedule_factor=0.5,
-            warmup_steps=5, warmup_shape="exponential", warmup_start=0.1,
+            learning_rate=2e-2,
+            schedule="exponential",
+            schedule_steps=50,
+            schedule_factor=0.5,
+            warmup_steps=5,
+            warmup_shape="exponential",
+            warmup_start=0.1,
         )
     },
     "adamw noam": {

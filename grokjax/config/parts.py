@@ -177,7 +177,9 @@ class Optimizer(Config):
         require(0 <= start <= 1, "warmup_start", start, "give a share in [0, 1]")
         remedy = f"a warmup_shape={shape!r} needs a share of the learning rate to start from, such "
         remedy += "as warmup_start=0.1"
-        require(start > 0 or shape not in ("constant", "exponential"), "warmup_start", start, remedy)
+        require(
+            start > 0 or shape not in ("constant", "exponential"), "warmup_start", start, remedy
+        )
 
     def direction(self) -> Any:
         """The `optax.GradientTransformation` of a gradient into a direction of descent.

@@ -133,8 +133,7 @@ def applicable(
         return tuple(
             one
             for one in every.values()
-            if _why_not(one, run) is None
-            and not (cheap and one.cadence == "snapshots")
+            if _why_not(one, run) is None and not (cheap and one.cadence == "snapshots")
         )
     for one in instruments:
         why = _why_not(one, run)

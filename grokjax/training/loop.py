@@ -258,9 +258,7 @@ def _score(
     """What a tile of rows `[N]` adds to the loss, and to the scores; the key is that of dropout."""
     dataset = tasks.build(spec.task)
     outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
-    loss = losses.weighted_loss(
-        words.loss, outputs, tile.targets, tile.weights, spec.loss_dtype
-    )
+    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights, spec.loss_dtype)
     hits = (
         losses.count_right(outputs, targets, tile.weights, dataset.tolerance)
         for targets in (tile.targets, tile.truth)
