@@ -97,6 +97,7 @@ def _check_loss(experiment: Experiment) -> None:
     loss, task = experiment.loss, experiment.task
     remedy = f"the targets of {task.kind} are numbers, give loss=MeanSquaredError()"
     require(loss.real or task.target_kind != "real", "loss", loss.kind, remedy)
+    loss.check_task(task)
 
 
 def _check_changes(experiment: Experiment) -> None:

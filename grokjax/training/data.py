@@ -19,7 +19,7 @@ import numpy as np
 from grokjax import tasks
 from grokjax.training.spec import Hparams, Spec
 
-SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK = range(6)
+SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK, LOSS = range(7)
 """Numbers of the streams of random numbers that a run draws from, one for each purpose."""
 
 

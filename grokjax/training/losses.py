@@ -7,11 +7,20 @@ Legend: N rows, A answers of a row, C classes. Where a row has answers, outputs 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from grokjax.config import ConfigError, CrossEntropy, Hinge, Loss, MeanSquaredError, StableMax
+from grokjax.config import (
+    ConfigError,
+    CrossEntropy,
+    Hinge,
+    Loss,
+    MeanSquaredError,
+    StableMax,
+    Task,
+)
 from grokjax.config.fields import blamed
 from grokjax.models.stream import last_axis
 from grokjax.training import loss_kernel
@@ -21,16 +30,18 @@ WIDE = 16
 
 
 @functools.singledispatch
-def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array, *key: Any) -> jax.Array:
     """The loss of every target, `[...]`; a user's loss is asked through its method `per_target`.
 
     Args:
       loss: which loss.
       outputs: what the network gives, `[..., C]`.
       targets: the right classes or numbers, `[...]`.
+      *key: of an update's random numbers, for a loss that is `random`; left out, its expectation.
     """
     with blamed(loss):
-        losses = loss.per_target(outputs, targets)
+        drawn = (key or (None,)) if loss.random else ()
+        losses = loss.per_target(outputs, targets, *drawn)
     if jnp.shape(losses) != targets.shape:
         raise ConfigError(
             f"loss={loss.kind!r}: for targets {list(targets.shape)} it gives "
@@ -131,7 +142,11 @@ def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def weighted_loss(
-    loss: Loss, outputs: jax.Array, targets: jax.Array, weights: jax.Array
+    loss: Loss,
+    outputs: jax.Array,
+    targets: jax.Array,
+    weights: jax.Array,
+    key: jax.Array | None = None,
 ) -> jax.Array:
     """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
@@ -140,17 +155,24 @@ def weighted_loss(
       outputs: what the network gives, `[N, C]` or `[N, A, C]`.
       targets: the right classes or numbers, `[N]` or `[N, A]`.
       weights: share of each row in the loss, `[N]`.
+      key: of the random numbers of a loss that is `random`; None: its expectation.
     """
-    losses = per_target(loss, outputs.astype(weights.dtype), targets)
+    drawn = () if key is None else (key,)
+    losses = per_target(loss, outputs.astype(weights.dtype), targets, *drawn)
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
 def count_right(
-    outputs: jax.Array, targets: jax.Array, weights: jax.Array, tolerance: float
+    outputs: jax.Array,
+    targets: jax.Array,
+    weights: jax.Array,
+    tolerance: float,
+    task: Task = Task(),
 ) -> jax.Array:
     """How many rows are right, at every one of their answers; rows of weight zero do not count.
 
-    A number is right within the tolerance. A class is right if its output is the largest, and of
+    A task of a user may say itself which rows are (`Task.right`). Else a number is right within the
+    tolerance. A class is right if its output is the largest, and of
     several largest ones the first; where outputs are NaN, none is.
 
     Args:
@@ -158,8 +180,18 @@ def count_right(
       targets: the right classes or numbers, `[N]` or `[N, A]`.
       weights: share of each row in the loss, `[N]`.
       tolerance: largest distance from a number at which a prediction is right.
+      task: that the rows are of.
     """
-    if jnp.issubdtype(targets.dtype, jnp.integer):
+    with blamed(task):
+        by_task = task.right(outputs, targets)
+    if by_task is not None:
+        if jnp.shape(by_task) != weights.shape:
+            raise ConfigError(
+                f"task={task.kind!r}: of {len(weights)} rows its method `right` gives "
+                f"{list(jnp.shape(by_task))}, return whether each row is right."
+            )
+        right = by_task
+    elif jnp.issubdtype(targets.dtype, jnp.integer):
         right = _is_largest(outputs, targets)
     else:
         right = jnp.abs(outputs[..., 0] - targets) <= tolerance
