@@ -6,7 +6,6 @@ for a few updates.
 
 import dataclasses
 import functools
-import itertools
 import runpy
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from conftest import QUICKLY, hparams
 from own_words import guessed
 
 import grokjax
-from grokjax import ConfigError, experiment_file, models, tasks
+from grokjax import models, tasks
 from grokjax.training import loop as training
 from grokjax.training import losses
 from grokjax.training.data import splits
@@ -95,7 +94,7 @@ def test_a_random_loss_draws_anew_at_every_update_and_is_recorded_as_its_expecta
     state, rows, policy = begun()
     _, curve, _ = compiled(functools.partial(training.segment, spec, 1, hp))(state)
     value = np.take_along_axis(np.asarray(policy), dataset.targets[:, None], axis=1)[:, 0]
-    expected = np.sum(rows.weights[0, 0] * value[rows.index[0, 0]])
+    expected = np.asarray(rows.weights[0, 0]) @ value[np.asarray(rows.index[0, 0])]
     assert float(curve.train_loss[0]) == pytest.approx(-expected, rel=1e-5)
     step = compiled(functools.partial(training.step, spec, hp, rows))
     norms = [step(dataclasses.replace(state, step=jnp.int32(at)))[1].grad_norm for at in (0, 0, 1)]

@@ -3,11 +3,11 @@
 Question:     does a policy that is only told whether its action was right memorise first and
               generalise long after, as a classifier does, and does sampling its actions matter?
 Command:      python -m grokjax.sweep experiments/beyond/bandit.py
-Cost:         @COST@
+Cost:         30 runs of at most 6,000 updates, about three minutes on two CPU cores.
 Expectation:  exact policy gradients grok about as cross-entropy does; sampled ones later, because
               rows whose right action is improbable are hardly ever rewarded.
 
-A context is a pair (a, b), an action one of p, and the reward 1 if the action is a - b mod p, else 0.
+A context is a pair (a, b), an action one of p, the reward 1 for the action a - b mod p, 0 for others.
 A network's outputs are the logits of its policy π. Losses are negative expected rewards, less an
 entropy bonus; a row is right when the most probable action is.
 """
@@ -15,8 +15,17 @@ entropy bonus; a row is right when the most probable action is.
 import jax
 import jax.numpy as jnp
 
-from grokjax import MLP, AdamW, CrossEntropy, Experiment, ModularArithmetic, Thresholds, grid, own
-from grokjax import traced
+from grokjax import (
+    MLP,
+    AdamW,
+    CrossEntropy,
+    Experiment,
+    ModularArithmetic,
+    Thresholds,
+    grid,
+    own,
+    traced,
+)
 
 
 def minus_value(logits, targets, entropy):
@@ -41,10 +50,10 @@ def policy_gradient(logits, targets, *, entropy: float = traced(0.0)):
 
 @own.loss(random=True)
 def reinforce(logits, targets, key, *, samples: int = 4, entropy: float = traced(0.0)):
-    """REINFORCE (Williams 1992): −(1/k) Σ_i (r_i − b_i) log π(a_i) − β H(π), a_1 … a_k drawn from π.
+    """REINFORCE (Williams 1992): −(1/k) Σ_i (r_i − b_i) log π(a_i) − β H(π), k actions from π.
 
-    The baseline b_i is the mean reward of the other draws (Kool et al. 2019), 0 for a single one, so
-    the gradient is that of `policy_gradient` on average. Where it is recorded the loss is that one.
+    The baseline b_i is the mean reward of the other draws (Kool et al. 2019), 0 for a single one.
+    On average the gradient is that of `policy_gradient`, whose loss is the one that is recorded.
     """
     if key is None:
         return minus_value(logits, targets, entropy)

@@ -105,7 +105,7 @@ class Gridworld(Task):
         require(plain, "world", self.world, "write rows of one length of . and #, a / between them")
         require(self.cells > 1, "world", self.world, "give it two free cells or more")
         joined = (distances(successors(self.world, self.torus)) >= 0).all()
-        require(joined, "world", self.world, "from each free cell there must be a way to each other")
+        require(joined, "world", self.world, "open a way from each free cell to each other")
 
     @property
     def cells(self):
