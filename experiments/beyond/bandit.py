@@ -7,7 +7,7 @@ Cost:         30 runs of at most 6,000 updates, about three minutes on two CPU c
 Expectation:  exact policy gradients grok about as cross-entropy does; sampled ones later, because
               rows whose right action is improbable are hardly ever rewarded.
 
-A context is a pair (a, b), an action one of p, the reward 1 for the action a - b mod p, 0 for others.
+A context is a pair (a, b), an action one of p, and only the action a - b mod p has a reward of 1.
 A network's outputs are the logits of its policy π. Losses are negative expected rewards, less an
 entropy bonus; a row is right when the most probable action is.
 """
