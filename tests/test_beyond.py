@@ -6,7 +6,9 @@ for a few updates.
 
 import dataclasses
 import functools
-import runpy
+import itertools
+import sys
+import types
 from pathlib import Path
 
 import jax
@@ -16,9 +18,10 @@ import pytest
 import vocabulary
 from conftest import QUICKLY, hparams
 from own_words import guessed
+from sklearn.metrics import mutual_info_score
 
 import grokjax
-from grokjax import models, tasks
+from grokjax import ConfigError, experiment_file, models, tasks
 from grokjax.training import loop as training
 from grokjax.training import losses
 from grokjax.training.data import splits
@@ -30,7 +33,9 @@ FOLDER = Path(__file__).parents[1] / "experiments" / "beyond"
 @functools.cache
 def written(name):
     """What an experiment file defines, by name."""
-    return runpy.run_path(str(FOLDER / f"{name}.py"), run_name=name)
+    path = FOLDER / f"{name}.py"
+    experiment_file.read(path)
+    return vars([m for m in sys.modules.values() if getattr(m, "__file__", "") == str(path)][-1])
 
 
 def numbers(shape, scale=1.0, seed=0):
@@ -99,3 +104,113 @@ def test_a_random_loss_draws_anew_at_every_update_and_is_recorded_as_its_expecta
     step = compiled(functools.partial(training.step, spec, hp, rows))
     norms = [step(dataclasses.replace(state, step=jnp.int32(at)))[1].grad_norm for at in (0, 0, 1)]
     assert norms[0] == norms[1] == curve.grad_norm[0] and norms[1] != norms[2]
+
+
+def walked(plan, start, goal, after):
+    """Probability that each move is the first to reach the goal, over all 4^H lists of actions."""
+    found = np.zeros(len(plan))
+    for actions in itertools.product(range(4), repeat=len(plan)):
+        here, chance = start, np.prod([plan[move, action] for move, action in enumerate(actions)])
+        for move, action in enumerate(actions):
+            here = after[here, action]
+            if here == goal:
+                found[move] += chance
+                break
+    return found
+
+
+@pytest.mark.parametrize("world", [("../.#/..", False), (".../...", True)])
+def test_a_return_is_that_of_all_walks_and_the_fewest_moves_are_right(world):
+    file = written("gridworld")
+    task = file["Gridworld"](world=world[0], torus=world[1])
+    loss = file["ExpectedReturn"](world=world[0], torus=world[1], discount=0.7, entropy=0.2)
+    table, after = task.dataset(), file["successors"](*world)
+    cells, moves = task.cells, len(table.answers)
+    assert len(table.targets) == cells * (cells - 1) == task.n_rows
+    rows = [0, 7, len(table.targets) - 1]
+    logits = numbers((len(rows), moves, 4), 1.5)
+    plan = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    entropy = -(plan * np.log(plan)).sum(axis=-1).mean(axis=1)
+    greedy = np.eye(4)[logits.argmax(axis=-1)]
+    value, right = [], []
+    for row, by_chance, surely in zip(rows, plan, greedy, strict=True):
+        start, goal = table.inputs[row, :2]
+        value.append(walked(by_chance, start, goal, after) @ 0.7 ** np.arange(moves))
+        # No list of fewer moves gets there.
+        most = np.flatnonzero(walked(np.full((moves, 4), 0.25), start, goal, after))[0]
+        right.append(walked(surely, start, goal, after)[most] == 1)
+    with jax.enable_x64(True):
+        targets = jnp.asarray(table.targets[rows])
+        found = losses.per_target(loss, jnp.asarray(logits), targets).mean(axis=1)
+        np.testing.assert_allclose(found, -(np.array(value) + 0.2 * entropy), rtol=1e-10)
+        assert np.asarray(task.right(jnp.asarray(logits), targets)).tolist() == right
+        # And of a plan that is known to be good: each start's best first move, and so on.
+        best = []
+        for start, goal in table.inputs[:, :2]:
+            walks = itertools.product(range(4), repeat=moves)
+            reach = {}
+            for walk in walks:
+                here, length = start, 0
+                for action in walk:
+                    here, length = after[here, action], length + 1
+                    if here == goal:
+                        reach.setdefault(length, walk)
+                        break
+            best.append(reach[min(reach)])
+        assert np.asarray(task.right(jnp.eye(4)[np.array(best)], jnp.asarray(table.targets))).all()
+
+
+def test_a_return_is_of_the_tasks_own_world():
+    experiment, file = written("gridworld")["experiment"], written("gridworld")
+    with pytest.raises(ConfigError, match="of the same one"):
+        dataclasses.replace(experiment, task=file["Gridworld"](torus=False), sweep=grokjax.grid(seed=[0]))
+    with pytest.raises(ConfigError, match="open a way"):
+        file["Gridworld"](world="...#.", torus=False)
+
+
+def test_the_gap_of_a_code_is_that_of_scikit_learns_mutual_information():
+    file, task = written("autoencoder"), written("autoencoder")["Factors"](factors=2, levels=4)
+    values = task.combinations()
+    code = np.stack([values[:, 0] + 0.1 * numbers(16), values.sum(axis=1), numbers(16, seed=1)], 1)
+    found = compiled(lambda code: file["shared_bits"](code, jnp.asarray(values), 4))(code)
+    bins = [np.histogram_bin_edges(unit, 20) for unit in code.T]
+    binned = [np.digitize(unit, edges[1:-1]) for unit, edges in zip(code.T, bins, strict=True)]
+    expected = [[mutual_info_score(unit, factor) for factor in values.T] for unit in binned]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    observed = types.SimpleNamespace(
+        task=task, looks=types.SimpleNamespace(neurons=jnp.asarray(code))
+    )
+    first, second = np.sort(expected, axis=0)[[-1, -2]]
+    gap = file["mutual_information_gap"]().measure(observed)
+    assert float(gap) == pytest.approx(np.mean(first - second) / np.log(4), rel=1e-4)
+
+
+def test_no_row_of_an_unseen_function_is_in_the_table():
+    file = written("in_context")
+    for operands, examples in ((1, 1), (2, 1)):
+        task = file["InContext"](p=5 if operands == 1 else 3, operands=operands, examples=examples)
+        seen, unseen = task.functions(seen=True), task.functions(seen=False)
+        assert sorted([*seen, *unseen]) == list(range(task.vectors))
+        tables = [task.dataset(), task.rows(unseen, None)]
+        for table in tables:
+            # Every row holds the same function in its example and in what it asks for.
+            x, z, asked = np.split(table.inputs[:, :-1], [operands, operands + 1], axis=1)
+            fits = [
+                {
+                    a
+                    for a in np.ndindex(*[task.p] * operands)
+                    if any(a)
+                    and (x[row] @ a - z[row, 0]) % task.p == 0
+                    and (asked[row] @ a - table.targets[row]) % task.p == 0
+                }
+                for row in range(len(table.targets))
+            ]
+            assert all(fits)
+        if operands == 1:  # one example says which function it is
+            functions = [
+                set(map(tuple, np.unique(table.inputs[:, :2], axis=0))) for table in tables
+            ]
+            assert not functions[0] & functions[1]
+        drawn = dataclasses.replace(task, samples=20).dataset().inputs
+        assert len(np.unique(drawn, axis=0)) == 20
+        assert set(map(tuple, drawn)) <= set(map(tuple, tables[0].inputs))

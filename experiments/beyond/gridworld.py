@@ -3,7 +3,7 @@
 Question:     does a planner that is trained by expected return on some pairs of start and goal find
               the shortest way between the others, and does that come long after the training pairs?
 Command:      python -m grokjax.sweep experiments/beyond/gridworld.py
-Cost:         @COST@
+Cost:         20 runs of at most 4,000 updates, about four minutes on two CPU cores.
 Expectation:  on a torus, where all that matters is goal minus start, late generalisation as in
               modular subtraction; with walls in the way it stays at part of the pairs.
 
@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax import AdamW, Experiment, Loss, Task, Thresholds, grid, own, traced
+from grokjax import AdamW, Change, Experiment, Loss, Task, Thresholds, grid, own, traced, zipped
 from grokjax.config.fields import require
 from grokjax.tasks import Dataset
 
@@ -136,7 +136,7 @@ class Gridworld(Task):
         fewest = is_pair @ jnp.asarray(distances(after).reshape(-1))
         greedy = jax.nn.one_hot(outputs.argmax(axis=-1), len(MOVES), dtype=outputs.dtype)
         arrives = reached_at(greedy, pairs, after)
-        in_time = jnp.arange(1, arrives.shape[-1] + 1) == fewest[:, None]
+        in_time = jnp.arange(1, arrives.shape[-1] + 1)[None] == fewest[:, None]
         return jnp.any((arrives > 0.5) & in_time, axis=-1)
 
 
@@ -151,7 +151,7 @@ class ExpectedReturn(Loss):
     """Rows of the world, those of the task."""
     torus: bool = Gridworld.torus
     """Whether its edges are joined, as the task's are."""
-    discount: float = traced(0.8)
+    discount: float = traced(0.95)
     """What a reward is worth a move later."""
     entropy: float = traced(0.0)
     """Weight of the mean entropy of a move, in nats."""
@@ -166,7 +166,7 @@ class ExpectedReturn(Loss):
         plan = jnp.exp(logs)
         arrives = reached_at(plan, targets[..., 0], successors(self.world, self.torus))
         worth = self.discount ** jnp.arange(arrives.shape[-1])
-        returns = jnp.sum(arrives * worth, axis=-1, keepdims=True)
+        returns = jnp.tensordot(arrives, worth, 1)[..., None]
         # A row counts as the mean over its answers, which all have the return of the whole plan.
         return self.entropy * jnp.sum(plan * logs, axis=-1) - returns
 
@@ -194,15 +194,24 @@ def planner(dataset, *, width: int = 32, hidden: int = 128):
     return Planner(dataset.vocabulary - 1, len(dataset.answers), width, hidden)
 
 
+TORUS = {"world": "...../...../...../...../.....", "torus": True}
+ROOMS = {"world": "...../.#.#./...../.#.#./.....", "torus": False}
+
 experiment = Experiment(
-    task=Gridworld(),
+    task=Gridworld(**TORUS),
     model=planner(),
-    loss=ExpectedReturn(entropy=0.01),
-    optimizer=AdamW(learning_rate=3e-3, weight_decay=0.3, b2=0.98),
+    loss=ExpectedReturn(**TORUS, entropy=0.6),
+    optimizer=AdamW(learning_rate=3e-3, b2=0.98),
     train_fraction=0.7,
-    steps=10_000,
+    steps=4_000,
     log_every=20,
     settle_steps=400,
+    # With little entropy from the start, plans settle on ways that miss the goal: 80 % are right.
+    changes=(Change(1_000, entropy=0.02),),
     thresholds=Thresholds(gap_rule="ratio", gap_ratio=5),
-    sweep=grid(entropy=[0.01, 0.1], weight_decay=[0.1, 1.0], seed=range(2)),
+    sweep=zipped(
+        task=[Gridworld(**TORUS), Gridworld(**ROOMS)],
+        loss=[ExpectedReturn(**TORUS, entropy=0.6), ExpectedReturn(**ROOMS, entropy=0.6)],
+    )
+    * grid(weight_decay=[1.0, 3.0], seed=range(5)),
 )
