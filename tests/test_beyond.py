@@ -21,9 +21,9 @@ from own_words import guessed
 from sklearn.metrics import mutual_info_score
 
 import grokjax
-from grokjax import ConfigError, experiment_file, models, tasks
+from grokjax import ConfigError, experiment_file, measures, models, tasks
 from grokjax.training import loop as training
-from grokjax.training import losses
+from grokjax.training import losses, observing
 from grokjax.training.data import splits
 from grokjax.training.spec import spec_of
 
@@ -139,31 +139,41 @@ def test_a_return_is_that_of_all_walks_and_the_fewest_moves_are_right(world):
         # No list of fewer moves gets there.
         most = np.flatnonzero(walked(np.full((moves, 4), 0.25), start, goal, after))[0]
         right.append(walked(surely, start, goal, after)[most] == 1)
+    # A plan that is known to be good: the shortest walk of every row.
+    best = []
+    for start, goal in table.inputs[:, :2]:
+        reached = {}
+        for walk in itertools.product(range(4), repeat=moves):
+            here = start
+            for length, action in enumerate(walk):
+                here = after[here, action]
+                if here == goal:
+                    reached.setdefault(length, walk)
+                    break
+        best.append(reached[min(reached)])
+
+    @compiled
+    def found(logits, targets, good, every):
+        return (
+            losses.per_target(loss, logits, targets).mean(axis=1),
+            task.right(logits, targets),
+            task.right(good, every),
+        )
+
     with jax.enable_x64(True):
-        targets = jnp.asarray(table.targets[rows])
-        found = losses.per_target(loss, jnp.asarray(logits), targets).mean(axis=1)
-        np.testing.assert_allclose(found, -(np.array(value) + 0.2 * entropy), rtol=1e-10)
-        assert np.asarray(task.right(jnp.asarray(logits), targets)).tolist() == right
-        # And of a plan that is known to be good: each start's best first move, and so on.
-        best = []
-        for start, goal in table.inputs[:, :2]:
-            walks = itertools.product(range(4), repeat=moves)
-            reach = {}
-            for walk in walks:
-                here, length = start, 0
-                for action in walk:
-                    here, length = after[here, action], length + 1
-                    if here == goal:
-                        reach.setdefault(length, walk)
-                        break
-            best.append(reach[min(reach)])
-        assert np.asarray(task.right(jnp.eye(4)[np.array(best)], jnp.asarray(table.targets))).all()
+        good = np.eye(4)[np.array(best)]
+        returns, is_right, all_right = found(logits, table.targets[rows], good, table.targets)
+    np.testing.assert_allclose(returns, -(np.array(value) + 0.2 * entropy), rtol=1e-10)
+    assert np.asarray(is_right).tolist() == right
+    assert np.asarray(all_right).all()
 
 
 def test_a_return_is_of_the_tasks_own_world():
     experiment, file = written("gridworld")["experiment"], written("gridworld")
     with pytest.raises(ConfigError, match="of the same one"):
-        dataclasses.replace(experiment, task=file["Gridworld"](torus=False), sweep=grokjax.grid(seed=[0]))
+        dataclasses.replace(
+            experiment, task=file["Gridworld"](torus=False), sweep=grokjax.grid(seed=[0])
+        )
     with pytest.raises(ConfigError, match="open a way"):
         file["Gridworld"](world="...#.", torus=False)
 
@@ -214,3 +224,50 @@ def test_no_row_of_an_unseen_function_is_in_the_table():
         drawn = dataclasses.replace(task, samples=20).dataset().inputs
         assert len(np.unique(drawn, axis=0)) == 20
         assert set(map(tuple, drawn)) <= set(map(tuple, tables[0].inputs))
+
+
+def small(name):
+    """An experiment of a file, its words as small as they can be."""
+    file = written(name)
+    perceptron = {"model": grokjax.MLP(width=6, mlp_width=12)}
+    if name == "bandit":
+        task = grokjax.ModularArithmetic("sub", p=5, format="a b")
+        return {**perceptron, "task": task, "loss": file["reinforce"](samples=2, entropy=0.1)}
+    if name == "gridworld":
+        world = {"world": ".../...", "torus": True}
+        model = file["planner"](width=4, hidden=8)
+        loss = file["ExpectedReturn"](**world, entropy=0.1)
+        return {"task": file["Gridworld"](**world), "model": model, "loss": loss, "changes": ()}
+    if name == "autoencoder":
+        task = file["Factors"](factors=2, levels=3, observed=4)
+        return {"task": task, "model": file["autoencoder"](code=2, hidden=8)}
+    return {**perceptron, "task": file["InContext"](p=5)}
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "bandit", "gridworld", "in_context"])
+def test_a_file_learns_and_is_measured(name):
+    experiment = dataclasses.replace(
+        written(name)["experiment"],
+        **small(name),
+        optimizer=grokjax.AdamW(learning_rate=1e-2),
+        train_fraction=0.6,
+        log_every=20,
+        sweep=grokjax.grid(seed=[0]),
+    )
+    (run,) = experiment.runs()
+    spec, hp = spec_of(run), hparams(run)
+
+    @compiled
+    def trained(hp):
+        state, curve, _ = training.segment(spec, 3, hp, training.init(spec, hp))
+        stage, words = hp.at(state.step)
+        rows = observing.training_rows(splits(spec, hp)[0], stage)
+        seen = observing.observed(spec, words, training.layout(spec), state.params, rows)
+        return curve.columns(), measures.measure(run.instruments, seen)
+
+    curve, measured = jax.tree.map(np.asarray, trained(hp))
+    assert curve["train_loss"][-1] < curve["train_loss"][0]
+    assert all(np.isfinite(column).all() for column in curve.values())
+    shares = [*curve["train_accuracy"], *curve["test_accuracy"], *jax.tree.leaves(measured)]
+    assert all(0 <= share <= 1 for share in shares)
+    assert len(measured) == (name in ("autoencoder", "in_context"))
