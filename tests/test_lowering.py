@@ -147,6 +147,16 @@ def test_a_loss_in_float64_leaves_its_kernel_alone():
     assert found["cuda"][1].kernels == MLP_KERNELS
 
 
+@pytest.mark.parametrize(
+    "form", [{"activation": "gelu"}, {"gated": True, "activation": "silu", "norm": "peri"}], ids=str
+)
+def test_a_form_that_kernels_have_not_is_lowered_without_them(form):
+    spec = in_dtypes(NETWORK, "float32", model=dataclasses.replace(NETWORK.model, **form))
+    found = lowered(dataclasses.replace(spec, row_multiple=16), "cuda")
+    check(found)
+    assert found["cuda"][1].kernels == LOSS_KERNEL
+
+
 VARIED = {
     "one lane": (1, {}, {}),
     "several lanes": (3, {}, {}),

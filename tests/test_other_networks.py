@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import reference
-from conftest import QUICKLY, in_float64, model_of
+from conftest import QUICKLY, in_float64, model_of, to_numpy
 from test_models import built
 
 import grokjax
@@ -144,7 +144,8 @@ def test_what_is_shown_of_a_peri_norm_is_what_is_added(tiny):
             looks = models.look(numbers, table, layout, params)
             return looks.neurons, looks.readout, looks.tree
 
-        neurons, readout, tree = jax.jit(seen).lower(params).compile(QUICKLY)(params)
+        program = jax.jit(seen).lower(params).compile(QUICKLY)
+        neurons, readout, tree = to_numpy(program(params))
     assert neurons.shape == (len(table.targets), model.mlp_width)
     embedded = tree["embedded"][-1][:, -1]
     added = sum(tree[name]["added"][-1][:, 0] for name in ("attention_0", "mlp_0"))
