@@ -8,13 +8,15 @@ import hashlib
 import json
 from typing import Any, ClassVar
 
+from grokjax.config import formulas
 from grokjax.config.coercion import require, share
 from grokjax.config.fields import Config, data, traced
-from grokjax.config.formulas import parsed
 from grokjax.config.parts import Task
 
 __all__ = ["GivenSplit", "GroupSplit"]
 
+NAMES = ("p", "answer", "group", "set")
+"""What a formula of rows may use beside operands."""
 TRAIN, TEST, THIRD = range(3)
 """Sets of rows; those of the third are neither trained on nor in the test set."""
 
@@ -113,12 +115,12 @@ class GroupSplit(Split):
     kind: ClassVar[str] = "groups"
 
     by: str = "group"
-    """What the rows of a group have in common, a name or a formula, such as `(a + b) % 3`: a and b
-    are the operands, x0, x1, … the tokens or numbers of a row, target is its answer, and group what
-    the `groups` of a `Table` say."""
+    """What the rows of a group have in common, a formula such as `(a + b) % 3` of operands (x, y, z
+    or a, b, c or x0, x1, …), p, the answer, and the group and the set that a `Table` gives to its
+    rows. Where a task has no operands they are the tokens of a row."""
 
     def check(self) -> None:
-        parsed("by", self.by)
+        formulas.read(self.by, "by", NAMES)
 
     def check_task(self, task: Task) -> None:
         remedy = f"{task.kind} has rows that are always trained on, give split='random'"
