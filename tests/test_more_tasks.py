@@ -576,7 +576,8 @@ def test_shape_is_part_of_the_checksum():
 def test_a_checksum_is_compared_and_bulk_is_no_column():
     task = Table([[0], [1]], [0, 1])
     assert re.fullmatch("[0-9a-f]{64}", task.sha256)
-    assert task.values().keys() == {"sha256", "tolerance", "table_name"}
+    named = {"sha256", "tolerance", "table_name", "row_error", "loss_on"}
+    assert task.values().keys() == named
     assert "inputs" not in repr(task)
     assert Table([[0], [1]], [0, 1], task.sha256) == task
     refused(lambda: Table([[0], [2]], [0, 1], task.sha256), "sha256=", "leave it out")

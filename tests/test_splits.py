@@ -70,7 +70,7 @@ def test_a_table_that_says_the_set_of_its_rows_is_split_so():
         with_split("random", task=task)
 
 
-@pytest.mark.parametrize("by", ["a", "(a + b) % 3", "min(x0, x1)", "a * b == 0", "target"])
+@pytest.mark.parametrize("by", ["a", "(a + b) % 3", "min(x0, x1)", "a * b == 0", "answer"])
 @pytest.mark.parametrize("fraction", [0.3, 0.7])
 def test_whole_groups_are_on_one_side(by, fraction):
     experiment = with_split(GroupSplit(by), train_fraction=fraction)
@@ -104,9 +104,10 @@ def test_groups_by_the_first_operand_are_the_split_by_rows():
         (lambda: GivenSplit(train=[1, 1]), ("each is there once",)),
         (lambda: GivenSplit(test=[1]), ("train=()",)),
         (lambda: GivenSplit(train=[0], sha256="abc"), ("sha256='abc'", "leave it out")),
-        (lambda: GroupSplit("a +"), ("no formula",)),
-        (lambda: GroupSplit("a.real"), ("'a.real' is not for here",)),
-        (lambda: spec_of(with_split(GroupSplit("q"))), ("no 'q' here", "x0, x1, a, b, target")),
+        (lambda: GroupSplit("a +"), ("by='a +'", "cannot be read as a formula")),
+        (lambda: GroupSplit("q"), ("by='q'", "no name here")),
+        (lambda: spec_of(with_split(GroupSplit("c"))), ("operand 3", "rows have 2")),
+        (lambda: spec_of(with_split(GroupSplit())), ("by='group'", "no such number")),
         (lambda: spec_of(with_split(GroupSplit("a * 0"))), ("all rows", "alike")),
         (
             lambda: spec_of(with_split(GroupSplit("a * b == 0"), batch_size=12, split_seed=1)),

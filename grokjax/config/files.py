@@ -125,7 +125,10 @@ def _frame(path: Path) -> Any:
     readers: dict[str, Any] = {
         ".csv": pd.read_csv,
         ".parquet": pd.read_parquet,
-        ".jsonl": lambda file: pd.read_json(file, lines=True),
+        # Text stays text: "07" is no number, and no column a date for its name.
+        ".jsonl": lambda file: pd.read_json(
+            file, lines=True, dtype=False, convert_dates=False, convert_axes=False
+        ),
     }
     try:
         return readers[path.suffix](path)

@@ -312,7 +312,8 @@ class Table(Task):
 
         Files .csv, .parquet and .jsonl (an object a line) have columns. Columns of text are
         numbered, and `vocabulary` and `class_names` keep what their numbers mean. In .txt files
-        every line is a row; the target may be of several tokens there.
+        every line is a row; the target may be of several tokens there. Short ones are filled up
+        with padding, rows on the left and answers on the right, which is learnt like other tokens.
 
         Args:
           path: the file; None where `train` and `test` are given.
