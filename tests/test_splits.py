@@ -106,8 +106,8 @@ def test_groups_by_the_first_operand_are_the_split_by_rows():
         (lambda: GivenSplit(train=[0], sha256="abc"), ("sha256='abc'", "leave it out")),
         (lambda: GroupSplit("a +"), ("by='a +'", "cannot be read as a formula")),
         (lambda: GroupSplit("q"), ("by='q'", "no name here")),
-        (lambda: spec_of(with_split(GroupSplit("c"))), ("operand 3", "rows have 2")),
-        (lambda: spec_of(with_split(GroupSplit())), ("by='group'", "no such number")),
+        (lambda: spec_of(with_split(GroupSplit("c"))), ("operand 3", "have 2")),
+        (lambda: spec_of(with_split(GroupSplit())), ("by='group'", "have no group")),
         (lambda: spec_of(with_split(GroupSplit("a * 0"))), ("all rows", "alike")),
         (
             lambda: spec_of(with_split(GroupSplit("a * b == 0"), batch_size=12, split_seed=1)),

@@ -244,6 +244,7 @@ class Operations(Task):
             remedy = "tokens are those of all operations, give it to Operations"
             require(plain, f"{where}.format", told.format, remedy)
             require(not separate, f"{where}.separate_tokens", separate, remedy)
+            require(told.loss_on == "answer", f"{where}.loss_on", told.loss_on, remedy)
             for name in task.traced_values():
                 remedy = "nothing of a task is an input of the program, make it a plain field"
                 require(False, f"{where}, {name}", "traced", remedy)

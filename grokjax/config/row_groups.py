@@ -45,8 +45,8 @@ class RowGroups(Instrument):
         formula = formulas.read(self.by, "by", ROW_NAMES)
         if "operation" in formula.names and not isinstance(task, Operations):
             return f"{task.kind} has one operation only, so say by which formula in by="
-        if "answer" in formula.names and task.target_kind != "classes":
-            return f"the rows of {task.kind} do not ask for one class"
+        if "answer" in formula.names and task.target_kind == "real":
+            return f"the rows of {task.kind} do not ask for a class"
         if formula.operands and task.encoding != "tokens":
             return f"the rows of {task.kind} have no tokens that by={self.by!r} could be of"
         there = arity(task)
