@@ -21,6 +21,7 @@ FLOORS = {
     "grokjax.results": 1,
     "grokjax.analysis": 2,
     "grokjax.models": 2,
+    "grokjax.exchange": 3,
     "grokjax.figures": 3,
     "grokjax.measures": 3,
     "grokjax.report": 4,

@@ -57,6 +57,21 @@ class Curves:
             values[name] = padded
         return cls(list(run_ids), np.maximum.accumulate(steps, 1), inside, values)
 
+    def logged(self, name: str) -> Curves:
+        """The log points at which a value is known: other programs log values at steps of each."""
+        known = self.inside & np.isfinite(self.values[name])
+        if (known == self.inside).all():
+            return self
+        order = np.argsort(~known, axis=1, kind="stable")  # known points first, in their order
+        order = order[:, : max(1, int(known.sum(1).max(initial=0)))]
+        inside = np.take_along_axis(known, order, 1)
+        step = np.where(inside, np.take_along_axis(self.step, order, 1), 0)
+        values = {
+            other: np.where(inside, np.take_along_axis(column, order, 1), np.nan)
+            for other, column in self.values.items()
+        }
+        return Curves(self.run_ids, np.maximum.accumulate(step, 1), inside, values)
+
     @property
     def length(self) -> np.ndarray:
         """Log points of each run, `[R]`."""

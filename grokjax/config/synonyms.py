@@ -149,6 +149,18 @@ def explain(name: str, *tiers: Sequence[Known], whole: str = "") -> str:
     return f"{name}: there is no such {kind}, {there}{f'; {whole}' if whole else ''}."
 
 
+def translated(name: str) -> str | None:
+    """Our one name for a hyperparameter of another tool; None where there is none, or are several.
+
+    >>> translated("wd"), translated("n_layers"), translated("hidden_dim")
+    ('weight_decay', 'layers', None)
+    """
+    word = _plain(name)
+    meant = [ours for ours in OTHER_WORDS if _plain(ours) == word]
+    meant += [ours for ours, words in OTHER_WORDS.items() if word in map(_plain, words.split())]
+    return meant[0] if meant and " " not in meant[0] else None
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """`did you mean 'width'?`, or the names that there are, the most alike ones where many."""
     names = list(known)

@@ -70,6 +70,9 @@ class Manifest(Described, Provenance, total=False):
     """The files of a finished sweep, with their rows and hashes."""
     measured: dict[str, dict[str, Any]]
     """Kind of an instrument that has measured snapshots → its fields."""
+    curves_of: dict[str, Any]
+    """Of curves that another program has left: where from, what was taken for what, what is not
+    known; see `exchange.folder.Origin`."""
     growing: list[dict[str, Any]]
     """Budgets that rows may still have, while that of `base` is being given to them."""
 
