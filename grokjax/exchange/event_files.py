@@ -62,15 +62,21 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return frame, hparams
 
 
-def write(path: Path, steps: Sequence[int], values: Mapping[str, Sequence[float]]) -> None:
+def write(
+    path: Path,
+    steps: Sequence[int],
+    values: Mapping[str, Sequence[float]],
+    hparams: Mapping[str, Any],
+) -> None:
     """An event file of scalars, in float32 as TensorBoard has them; NaN leaves a value out.
 
     Args:
       path: its name must have `MARK` in it.
       steps: `[K]`.
       values: tag → `[K]`.
+      hparams: numbers, strings and flags of the run, for TensorBoard's table of hyperparameters.
     """
-    records = [_event({_EVENT_VERSION: b"brain.Event:2"})]
+    records = [_event({_EVENT_VERSION: b"brain.Event:2"}), _event({_EVENT_SUMMARY: _start(hparams)})]
     for at, step in enumerate(steps):
         told = [
             _field(_SUMMARY_VALUE, _field(_VALUE_TAG, tag.encode()) + _float(_VALUE_SIMPLE, column[at]))
@@ -172,6 +178,30 @@ def _of_struct(value: Fields) -> Any:
     if 3 in value:
         return value[3][-1].decode("utf-8", "replace")
     return bool(value[4][-1]) if 4 in value else None
+
+
+def _start(hparams: Mapping[str, Any]) -> bytes:
+    """The summary with which a run begins in TensorBoard's table of hyperparameters."""
+    entries = [
+        _field(_START_HPARAMS, _field(1, name.encode()) + _field(2, _to_struct(value)))
+        for name, value in hparams.items()
+    ]
+    content = _field(_HPARAMS_START, b"".join(entries))
+    plugin = _field(_PLUGIN_NAME, b"hparams") + _field(_PLUGIN_CONTENT, content)
+    tag = _field(_VALUE_TAG, b"_hparams_/session_start_info")
+    metadata = _field(_VALUE_METADATA, _field(_METADATA_PLUGIN, plugin))
+    # A table of hyperparameters passes over what has no tensor; an empty one will do.
+    tensor = _field(_VALUE_TENSOR, _key(_TENSOR_DTYPE, 0) + _to_varint(1) + _field(2, b""))
+    return _field(_SUMMARY_VALUE, tag + tensor + metadata)
+
+
+def _to_struct(value: Any) -> bytes:
+    """As a `google.protobuf.Value`."""
+    if isinstance(value, bool):
+        return _key(4, 0) + _to_varint(int(value))
+    if isinstance(value, (int, float)):
+        return _key(2, 1) + struct.pack("<d", value)
+    return _field(3, str(value).encode())
 
 
 def _event(parts: Mapping[int, bytes], step: int = 0) -> bytes:

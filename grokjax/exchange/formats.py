@@ -20,6 +20,7 @@ from grokjax.results.files import read_table
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".npz")
 LOGS = (".log", ".txt", ".out", ".dat")
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".npy", ".ckpt")
 CONFIGS = (
     "config", "args", "params", "hparams", "hyperparameters", "hyperparams", "settings", "options",
     "opts", "flags", "run_config",
@@ -107,6 +108,10 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
     """
     ending = path.suffix.lower()
     place = (*within[:-1], Path(within[-1]).stem)
+    if ending in PICKLES:
+        raise ConfigError(
+            f"{path}: a pickle can run code and is not read, save its numbers as JSON or CSV."
+        )
     try:
         if event_files.is_event_file(path):
             frame, hparams = event_files.read(path)
@@ -117,11 +122,9 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
             with np.load(path, allow_pickle=False) as arrays:
                 value: Any = {name: arrays[name].tolist() for name in arrays.files}
             return _of_json(path, value, place, config)
-        if ending in (".pt", ".pth", ".pkl", ".pickle", ".npy"):
-            raise ConfigError(
-                f"{path}: a pickle can run code and is not read, save its numbers as JSON or CSV."
-            )
         text = path.read_text(encoding="utf-8-sig", errors="replace")
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConfigError(f"{path}: not readable ({reason}), give a file of curves.") from None

@@ -92,8 +92,9 @@ def read_curves(
     if place is not None:
         folder.check_free(place, told)
     found = [_found(source) for source in sources]
-    tables = [columns_.named(table, asked) for part in found for table in part.curves]
-    _check_asked(asked, tables)
+    as_read = [table for part in found for table in part.curves]
+    _check_asked(asked, as_read)
+    tables = [columns_.named(table, asked) for table in as_read]
     pieces = _pieces(tables, pattern)
     others = [table for part in found for table in part.runs]
     if runs is not None:
@@ -198,10 +199,10 @@ def _found(source: Source, of_runs: bool = False) -> Found:
     if isinstance(source, pd.DataFrame):
         indexed = [name for name in source.index.names if name is not None]
         return Found([Table("the DataFrame", source.reset_index(indexed))], [], [], [])
-    if isinstance(source, Mapping):
-        return _of_mapping(source)
     if hasattr(source, "to_dataframe"):
         return Found([Table("the Dataset", source.to_dataframe().reset_index())], [], [], [])
+    if isinstance(source, Mapping):
+        return _of_mapping(source)
     raise ConfigError(f"sources={source!r}: give a path, a DataFrame or a dictionary of columns.")
 
 
@@ -222,12 +223,14 @@ def _of_mapping(source: Mapping[str, Any]) -> Found:
     return Found([Table("the dictionary", frame)], [], [], [])
 
 
-def _check_asked(asked: Mapping[str, str], tables: Sequence[Named]) -> None:
-    """Refuse columns that no table has."""
-    there = {theirs for table in tables for theirs in table.known.values()}
+def _check_asked(asked: Mapping[str, str], tables: Sequence[Table]) -> None:
+    """Refuse columns that no table has, whole or beside the name of a run."""
+    there = list(dict.fromkeys(str(name) for table in tables for name in table.frame))
+    there += [word for table in tables for word in table.names]
     for ours, theirs in asked.items():
-        if theirs not in there:
-            known = sorted({str(name) for table in tables for name in table.frame} | there)
+        whole = re.compile(rf"(?<![^\W_]){re.escape(theirs)}(?![^\W_])")  # a word of the name at least
+        if not any(whole.search(name) for name in there):
+            known = list(dict.fromkeys(name.rpartition(" - ")[2] for name in there))
             near = difflib.get_close_matches(theirs, known, 1)
             what = f"did you mean {near[0]!r}?" if near else f"there are {_listed(known)}."
             raise ConfigError(f"columns, {ours}: there is no column {theirs!r}, {what}")
@@ -283,7 +286,7 @@ def _recognised(tables: Sequence[Named]) -> dict[str, str]:
         others = [str(name) for name in (*table.frame, *table.config)]
         settings = {translated(name): name for name in others if names.role(name) is None}
         for ours, theirs in [*table.known.items(), *settings.items()]:
-            if ours is not None:
+            if ours is not None and not (ours == "counter" and {"step", "epoch"} & table.known.keys()):
                 found.setdefault(ours, {})[theirs] = None
     return {ours: ", ".join(list(theirs)[:4]) for ours, theirs in sorted(found.items())}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,6 +39,8 @@ class OtherRun:
     config: dict[str, Any]
     """Hyperparameters by our names, and what else the tables say of the whole run."""
     source: str
+    place: tuple[str, ...] = ()
+    """Where its table stands: folders and the file."""
 
 
 def split(table: Named) -> list[OtherRun]:
@@ -69,7 +72,8 @@ def split(table: Named) -> list[OtherRun]:
             words = words[-1:]
         called = "/".join(words)
         told = {**_told(table.config), **_from_words((*table.place, str(name))), **config}
-        found.append(OtherRun(called, pd.DataFrame({**values, **measured}), told, table.source))
+        curve_ = pd.DataFrame({**values, **measured})
+        found.append(OtherRun(called, curve_, told, table.source, table.place))
     return found
 
 
@@ -116,13 +120,16 @@ def _told_apart(
     frame = table.frame
     candidates = [n for n in rest if translated(n) or columns[n] is None]
     candidates += [n for n in rest if n not in candidates and _is_setting(frame[n])]
-    candidates = [n for n in candidates if frame[n].nunique(dropna=False) > 1]
+    candidates = [n for n in candidates if frame[n].notna().all() and frame[n].nunique() > 1]
     one = pd.Series("", index=frame.index)
-    if axis is None or not frame[axis].duplicated().any():
+    logged = next((n for n in ("test_accuracy", *METRICS) if n in frame), axis)
+    # Rows of other metrics may stand at the same steps.
+    rows = frame[frame[logged].notna()] if logged is not None else frame
+    if axis is None or not rows[axis].duplicated().any():
         return one
 
     def repeated(keys: Iterable[str]) -> int:
-        return int(frame.duplicated([axis, *keys]).sum())
+        return int(rows.duplicated([axis, *keys]).sum())
 
     least = repeated(candidates)
     chosen = list(candidates)
@@ -131,7 +138,7 @@ def _told_apart(
         without = [other for other in chosen if other != name]
         if repeated(without) == least:
             chosen = without
-    if least > RUNS_SHARE * len(frame):
+    if least >= RUNS_SHARE * len(rows):
         raise ConfigError(
             f"{table.source}: the same {table.known.get(axis, axis)} occurs in many rows, so several "
             "runs seem to be in it, say which column tells them apart with --columns run=NAME."
@@ -169,6 +176,8 @@ def _told(config: Mapping[str, object]) -> dict[str, Any]:
 
 def _setting(name: str) -> str:
     role = names.role(name)
+    if name == "run_id":
+        return name
     return role if role in ("updates_per_epoch", "classes", "run") else names.hyperparameter(name)
 
 
@@ -220,21 +229,59 @@ def by_pattern(pattern: str, place: Sequence[str], name: str) -> dict[str, Any]:
 
 
 def joined(pieces: Sequence[OtherRun]) -> list[OtherRun]:
-    """The runs, those of one name in several tables put together."""
+    """The runs, those of one name in several tables put together; what all names share is dropped."""
     groups: dict[tuple[str, str], list[OtherRun]] = {}
     for piece in pieces:
         # Runs that no name tells from others are the same where their settings are.
         settings = "" if piece.name else repr(sorted(piece.config.items(), key=str))
         groups.setdefault((piece.name, settings), []).append(piece)
     found = []
-    for (name, _), parts in groups.items():
+    for (name, _), parts in _without_namesakes(groups):
         config = {key: value for part in parts for key, value in part.config.items()}
         filled = [part.curve for part in parts if len(part.curve) and set(part.curve) - set(AXIS)]
         if not filled:
             continue
         curve = filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
         found.append(OtherRun(name, curve, config, parts[0].source))
+    for run, name in zip(found, _shortened([run.name for run in found]), strict=True):
+        run.name = name
     return found
+
+
+def _without_namesakes(
+    groups: Mapping[tuple[str, str], list[OtherRun]],
+) -> Iterable[tuple[tuple[str, str], list[OtherRun]]]:
+    """The groups; runs of one name in two files that say different things are two runs."""
+    for (name, settings), parts in groups.items():
+        places = {part.place for part in parts}
+        if len(places) > 1 and any(
+            _disagree(a.curve, b.curve) for a, b in itertools.combinations(parts, 2) if a.place != b.place
+        ):
+            for place in sorted(places):
+                yield ("/".join((*place, name)), settings), [p for p in parts if p.place == place]
+        else:
+            yield (name, settings), parts
+
+
+def _disagree(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    """Whether two curves have another value of a metric at the same place."""
+    shared = [name for name in METRICS if name in one and name in other]
+    axis = next((name for name in AXIS if name in one and name in other), None)
+    if axis is None or not shared:
+        return bool(shared)
+    both = one[[axis, *shared]].merge(other[[axis, *shared]], on=axis, suffixes=("", " too"))
+    pairs = [(both[name], both[f"{name} too"]) for name in shared]
+    return any(((a != b) & a.notna() & b.notna()).any() for a, b in pairs)
+
+
+def _shortened(called: Sequence[str]) -> list[str]:
+    """Names without the folders, and the names of files, that all of them have."""
+    words = [name.split("/") for name in called]
+    while len(words) > 1 and min(map(len, words)) > 1 and len({w[0] for w in words}) == 1:
+        words = [w[1:] for w in words]
+    while len(words) > 1 and min(map(len, words)) > 1 and len({w[-1] for w in words}) == 1:
+        words = [w[:-1] for w in words]
+    return ["/".join(w) for w in words]
 
 
 def settings(config: Mapping[str, object]) -> dict[str, Any]:
