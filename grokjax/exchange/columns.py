@@ -216,6 +216,9 @@ def _only(frame: pd.DataFrame, ours: str, found: Sequence[str], source: str) -> 
     if len(different.columns) > 1 and ours == "run":
         # Of a name and a number of the same runs, the one that tells more of them apart.
         return max(found, key=lambda name: frame[name].nunique())
+    exact = [name for name in found if names.plain(name) == ours]
+    if ours in ("step", "epoch") and len(exact) == 1:
+        return exact[0]  # beside it `steps` is a budget
     if len(different.columns) > 1:
         names_ = " and ".join(found[:4])
         raise ConfigError(

@@ -185,7 +185,7 @@ def _curve(run: OtherRun, steps: np.ndarray, percent: float) -> tuple[pd.DataFra
     curve = curve.assign(step=steps)[np.isfinite(steps)]
     curve = curve.assign(step=curve["step"].round().astype("int64"))
     twice = curve.loc[curve["test_accuracy"].notna(), "step"].duplicated().sum()
-    last = curve.groupby("step", sort=True).last()
+    last = curve.groupby("step", sort=True).last().dropna(how="all")
     return last.reset_index(), int(twice)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import pandas as pd
 
+from grokjax.analysis.cells import RESULTS
 from grokjax.command import say
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.coercion import require
@@ -108,13 +109,13 @@ def read_curves(
         thresholds or Thresholds(),
     )
     if not read.rows:
-        raise ConfigError(_no_accuracy(tables))
+        raise ConfigError(_no_accuracy(as_read))
     if not any(set(table.frame) & {"step", "epoch", "counter"} for table in tables):
         read.notes.insert(0, f"which update a row belongs to: {log_every} from one to the next")
     origin = folder.Origin(
         sources=told,
         files={str(path): fingerprint(path) for path in _files(sources, tables)},
-        recognised=_recognised(tables),
+        recognised=_recognised(tables, others),
         steps=read.steps,
         accuracies=read.accuracies,
         not_known=[*read.notes, *notes],
@@ -279,20 +280,23 @@ def _measures(found: Sequence[Found], read: measured.Read) -> pd.DataFrame:
     return pd.concat([read.measures, *ours], ignore_index=True) if ours else read.measures
 
 
-def _recognised(tables: Sequence[Named]) -> dict[str, str]:
+def _recognised(tables: Sequence[Named], of_runs: Sequence[Table]) -> dict[str, str]:
     """Our name → what was taken for it, metrics and then settings."""
     found: dict[str, dict[str, None]] = {}
-    for table in tables:
+    for table in (*tables, *of_runs):
+        known = dict(table.known) if isinstance(table, Named) else {}
+        if {"step", "epoch"} & known.keys():
+            known.pop("counter", None)
         others = [str(name) for name in (*table.frame, *table.config)]
         settings = {translated(name): name for name in others if names.role(name) is None}
-        for ours, theirs in [*table.known.items(), *settings.items()]:
-            if ours is not None and not (ours == "counter" and {"step", "epoch"} & table.known.keys()):
+        for ours, theirs in [*known.items(), *settings.items()]:
+            if ours is not None and ours not in RESULTS:
                 found.setdefault(ours, {})[theirs] = None
     return {ours: ", ".join(list(theirs)[:4]) for ours, theirs in sorted(found.items())}
 
 
-def _no_accuracy(tables: Sequence[Named]) -> str:
-    there = sorted({str(name) for table in tables for name in table.frame})
+def _no_accuracy(tables: Sequence[Table]) -> str:
+    there = list(dict.fromkeys(str(name) for table in tables for name in table.frame))
     source = tables[0].source if tables else "the curves"
     return (
         f"{source}: no test accuracy was recognised among {_listed(there)}, say which column it is "

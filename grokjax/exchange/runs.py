@@ -50,8 +50,8 @@ def split(table: Named) -> list[OtherRun]:
       ConfigError: several runs are in it and nothing tells them apart.
     """
     frame = table.frame
-    if frame.empty:
-        return []
+    if frame.empty:  # of an event file that has the settings only
+        return [OtherRun("/".join(table.run), frame, _told(table.config), table.source, table.place)]
     axis = next((name for name in AXIS if name in frame), None)
     columns = {str(name): numbers(frame[name]) for name in frame}
     curve = {n: v for n, v in columns.items() if n in (*AXIS, *METRICS) and v is not None}
@@ -100,6 +100,7 @@ def _of_run(
     measured: dict[str, np.ndarray] = {}
     for name in rest:
         there = frame[name].dropna()
+        there = there[there.astype(str) != ""]
         values = columns[name]
         ours = translated(name) is not None or names.role(name) is not None
         often = ours or values is None or len(there) >= len(frame) / 2

@@ -131,7 +131,8 @@ def to_xarray(results: Results, over: Sequence[str] | None = None) -> xarray.Dat
     placed = curves.merge(runs[list(dict.fromkeys(["run_id", *keys]))], on="run_id")
     rows = placed.set_index([*keys, "step"]).drop(columns="run_id", errors="ignore")
     rows.index = _plain_index(rows.index)
-    found = xarray.Dataset.from_dataframe(rows).merge(xarray.Dataset.from_dataframe(plain))
+    of_steps, of_runs = (xarray.Dataset.from_dataframe(frame) for frame in (rows, plain))
+    found = of_steps.merge(of_runs, join="outer")
     told = results.manifest
     return found.assign_attrs(
         name=str(told.get("name", results.path.name)), command=str(told.get("command", ""))
