@@ -191,8 +191,8 @@ def _opened(given: argparse.Namespace, arguments: Sequence[str]) -> Results:
         return load(*given.results, join_anyway=given.join_anyway)
     if any(ours):
         raise ConfigError(
-            f"{given.results[ours.index(True)]}: a sweep is not joined with curves of other programs, "
-            "look at them one by one."
+            f"{given.results[ours.index(True)]}: a sweep is not joined with curves of other "
+            "programs, look at them one by one."
         )
     if given.watch is not None:
         raise ConfigError(f"watch={given.watch:g}: it is for sweeps, curves are read once.")
@@ -246,7 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add(
         "results", type=Path, nargs="+", metavar="RESULTS",
-        help="a sweep's folder, or curves of another program (CSV, parquet, JSON, logs, TensorBoard)",
+        help="a sweep's folder, or curves of another program (CSV, JSON, logs, TensorBoard …)",
     )  # fmt: skip
     add("--x", help="column across (weight_decay, or what the sweep varies)")
     add("--y", help="column up (train_fraction, or what the sweep varies)")
@@ -281,8 +281,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_curves_options(parser: argparse.ArgumentParser) -> None:
     """What `exchange.read.read_curves` takes, under the same names."""
     add = parser.add_argument_group(
-        "curves of other programs", "they are read into --out (results/NAME); names that are common "
-        "are recognised, and what was taken for what is printed",
+        "curves of other programs", "they are read into --out (results/NAME); names that are "
+        "common are recognised, and what was taken for what is printed",
     ).add_argument  # fmt: skip
     add("--columns", nargs="+", metavar="OURS=THEIRS", help="as in test_accuracy=val/acc epoch=ep")
     add("--runs", type=Path, help="a table with a row a run, or settings of all, as JSON or YAML")

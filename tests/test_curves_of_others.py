@@ -180,7 +180,9 @@ def test_runs_are_told_apart_by_what_is_there(tmp_path):
     wide = pd.DataFrame({"step": STEPS, **{f"wd={wd}_seed={s}/val_acc": TEST for wd, s in every}})
     assert read(wide).axes == results.axes
     # By a table with a row a run, or by nothing but their names.
-    settings = pd.DataFrame({"wd": [w for w, _ in every], "seed": [s for _, s in every], "id": [f.stem for f in files]})
+    settings = pd.DataFrame(
+        {"wd": [w for w, _ in every], "seed": [s for _, s in every], "id": [f.stem for f in files]}
+    )
     assert read(*files, runs=settings).axes == results.axes
     assert list(read(*files).axes) == ["run"]
 
@@ -206,11 +208,22 @@ def test_a_folder_of_curves_that_belong_together(tmp_path):
 def test_values_that_were_logged_at_steps_of_their_own():
     """Times are log points of the value itself, and widths know nothing between them."""
     every_ten, every_hundred = STEPS % 20 == 10, STEPS % 100 == 0
-    rows = [{"step": s, "train_acc": v} for s, v in zip(STEPS[every_ten], TRAIN[every_ten], strict=True)]
-    rows += [{"step": s, "val_acc": v} for s, v in zip(STEPS[every_hundred], TEST[every_hundred], strict=True)]
+    rows = [
+        {"step": s, "train_acc": v} for s, v in zip(STEPS[every_ten], TRAIN[every_ten], strict=True)
+    ]
+    rows += [
+        {"step": s, "val_acc": v}
+        for s, v in zip(STEPS[every_hundred], TEST[every_hundred], strict=True)
+    ]
     rows.append({"step": 995, "train_acc": 1.0})
     (run,) = read(pd.DataFrame(rows)).runs.to_dict("records")
-    alone = read({"step": STEPS[every_hundred], "val_acc": TEST[every_hundred], "train_acc": TRAIN[every_hundred]})
+    alone = read(
+        {
+            "step": STEPS[every_hundred],
+            "val_acc": TEST[every_hundred],
+            "train_acc": TRAIN[every_hundred],
+        }
+    )
     (apart,) = alone.runs.to_dict("records")
     assert (run["t_mem"], run["t_grok"], run["last_step"], run["log_every"]) == (110, 600, 900, 100)
     for name in ("t_grok_interpolated", "transition_width", "slope_at_t_grok", "max_test_accuracy"):
@@ -221,7 +234,9 @@ def test_values_that_were_logged_at_steps_of_their_own():
 
 def test_what_is_not_known_is_missing(tmp_path, quick_figures):
     grid = [(wd, frac) for wd in (0.1, 1) for frac in (0.3, 0.5)]
-    long = pd.concat([pd.DataFrame({"epoch": STEPS, "test_acc": TEST, "wd": w, "frac": f}) for w, f in grid])
+    long = pd.concat(
+        [pd.DataFrame({"epoch": STEPS, "test_acc": TEST, "wd": w, "frac": f}) for w, f in grid]
+    )
     results = read(long, out=tmp_path / "map")
     runs = results.runs
     assert runs["t_mem"].isna().all() and runs["phase"].isna().all() and runs["early"].isna().all()
@@ -439,7 +454,12 @@ def test_weights_and_biases_come_back(recorded, monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", tracker)
     recorded.to_wandb("maps", mode="offline", tags=["mine"])
     run = tracker.kept[0]
-    assert (run.project, run.mode, run.group, run.tags) == ("maps", "offline", "quickstart", ["mine"])
+    assert (run.project, run.mode, run.group, run.tags) == (
+        "maps",
+        "offline",
+        "quickstart",
+        ["mine"],
+    )
     assert run.name == "weight_decay=0.2,train_fraction=0.4,seed=0"
     assert run.summary["t_mem"] == recorded.runs["t_mem"][0]
     agree(recorded, read("wandb:me/maps", thresholds=recorded.thresholds))
@@ -458,4 +478,6 @@ def test_trackers_that_are_not_there_are_named(recorded, monkeypatch):
 def test_the_page_of_the_docs_names_what_there_is():
     page = (DATA.parents[1] / "docs" / "curves-of-others.md").read_text(encoding="utf-8")
     for option in re.findall(r"(?<!-)--([a-z][a-z-]+)", page):
-        assert option.replace("-", "_") in {*phase.CURVES_OPTIONS, "x", "y", "out", "logdir"}, option
+        assert option.replace("-", "_") in {*phase.CURVES_OPTIONS, "x", "y", "out", "logdir"}, (
+            option
+        )

@@ -101,7 +101,11 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
       chance: `[R]`, test accuracy of the best constant guess.
       thresholds: what counts as memorised, grokked and so on.
     """
-    whole, memorising, curves = curves, curves.logged("train_accuracy"), curves.logged("test_accuracy")
+    whole, memorising, curves = (
+        curves,
+        curves.logged("train_accuracy"),
+        curves.logged("test_accuracy"),
+    )
     step, inside = curves.step, curves.inside
     # Thresholds are compared in float32, in which 9 rows of 10 are ≥ 0.9 whether the
     # curve comes from a float32 network or from the float64 column of a table.

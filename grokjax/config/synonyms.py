@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Iterable, Sequence
 
 OTHER_WORDS: dict[str, str] = {
@@ -149,6 +150,7 @@ def explain(name: str, *tiers: Sequence[Known], whole: str = "") -> str:
     return f"{name}: there is no such {kind}, {there}{f'; {whole}' if whole else ''}."
 
 
+@functools.lru_cache(maxsize=4096)  # a table of curves asks for every run
 def translated(name: str) -> str | None:
     """Our one name for a hyperparameter of another tool; None where there is none, or are several.
 

@@ -1,4 +1,4 @@
-"""Curves of other programs in, and ours out: files that a PyTorch loop leaves, and that others read.
+"""Curves of other programs in, and ours out: what a PyTorch loop leaves, and what others read.
 
 Nothing here trains, and no JAX is imported. `read.read_curves` makes a results folder of the
 store's schema out of tables, logs, event files and trackers; `write` goes the other way.
@@ -6,9 +6,9 @@ store's schema out of tables, logs, event files and trackers; `write` goes the o
 | module | what it does |
 |---|---|
 | `names` | what a column of another program is called here: the recorded synonyms |
-| `formats`, `text_logs`, `event_files`, `wandb_runs` | files and trackers → tables as they stand there |
-| `columns`, `runs` | such tables → the curve and the hyperparameters of each run |
-| `read`, `folder` | runs → a results folder, with a manifest that says what is not known |
+| `formats`, `json_curves`, `text_logs`, `event_files`, `wandb_runs` | files → their tables |
+| `columns`, `runs` | tables → the curve and the hyperparameters of each run |
+| `read`, `measured`, `folder` | runs → a results folder, whose manifest says what is not known |
 | `write` | results → CSV, TensorBoard, Weights & Biases, xarray |
 """
 

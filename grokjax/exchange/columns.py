@@ -47,7 +47,7 @@ def named(table: Table, asked: Mapping[str, str]) -> Named:
       ConfigError: several columns may be meant.
     """
     frame = table.frame.rename(columns=str)
-    frame = frame[[name for name in frame if not name.endswith(COMPANIONS)]]
+    frame = frame[[name for name in _columns(frame) if not name.endswith(COMPANIONS)]]
     frame = _tidied(frame)
     whole = _whole(frame, asked)
     place = table.names
@@ -63,30 +63,38 @@ def named(table: Table, asked: Mapping[str, str]) -> Named:
     return Named(table.source, renamed, place, table.names, table.config, known)
 
 
+def _columns(frame: pd.DataFrame) -> list[str]:
+    return [str(name) for name in frame]
+
+
 def _whole(frame: pd.DataFrame, asked: Mapping[str, str]) -> list[str]:
     """The columns that are a metric by their own names or because they are asked for."""
     told = [theirs for ours, theirs in asked.items() if ours in METRICS and theirs in frame]
-    return told + [name for name in frame if names.role(name) in METRICS]
+    return told + [name for name in _columns(frame) if names.role(name) in METRICS]
 
 
 def _tidied(frame: pd.DataFrame) -> pd.DataFrame:
     """A table with a row a number, whose metrics are words in a column, with a column a metric."""
-    keys = [name for name in frame if names.plain(name) in KEYS]
-    values = [name for name in frame if names.plain(name) in VALUES]
+    keys = [name for name in _columns(frame) if names.plain(name) in KEYS]
+    values = [name for name in _columns(frame) if names.plain(name) in VALUES]
     if len(keys) != 1 or len(values) != 1:
         return frame
     words = frame[keys[0]].dropna().astype(str)
     if not any(names.metric(word) for word in words.unique()):
         return frame
-    rest = [name for name in frame if name not in (*keys, *values) and names.role(name) != "ignored"]
+    rest = [
+        name
+        for name in _columns(frame)
+        if name not in (*keys, *values) and names.role(name) != "ignored"
+    ]
     rows = frame.groupby([*rest, keys[0]], dropna=False, sort=False)[values[0]].last()
     return rows.unstack().reset_index().rename_axis(columns=None).rename(columns=str)
 
 
 def _by_run_and_metric(frame: pd.DataFrame, asked: Mapping[str, str]) -> pd.DataFrame | None:
-    """What Weights & Biases exports of a panel: a column `run - metric` a run, beside the x axis."""
+    """What Weights & Biases exports of a panel: a column `run - metric` a run, and the x axis."""
     columns = {}
-    for name in frame:
+    for name in _columns(frame):
         run, mark, word = name.rpartition(" - ")
         if mark and names.role(word) != "counter":
             columns[name] = (run.removeprefix("Group: "), word)
@@ -97,9 +105,9 @@ def _by_run_and_metric(frame: pd.DataFrame, asked: Mapping[str, str]) -> pd.Data
 
 
 def _by_affix(frame: pd.DataFrame, asked: Mapping[str, str]) -> pd.DataFrame | None:
-    """Columns such as `seed0_test_acc` or `train/loss/run 7`: a metric with what the run is called."""
+    """Columns such as `seed0_test_acc` or `train/loss/run 7`: a metric and the name of a run."""
     columns = {}
-    for name in frame:
+    for name in _columns(frame):
         pieces = list(_BETWEEN.finditer(name))
         halves = [(name[: m.start()], name[m.end() :]) for m in pieces]
         for run, word in [*halves, *((b, a) for a, b in reversed(halves))]:
@@ -111,7 +119,7 @@ def _by_affix(frame: pd.DataFrame, asked: Mapping[str, str]) -> pd.DataFrame | N
 
 def _long(frame: pd.DataFrame, columns: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
     """The columns of each run below those of the run before, beside those that are no run's."""
-    shared = [name for name in frame if name not in columns and " - " not in name]
+    shared = [name for name in _columns(frame) if name not in columns and " - " not in name]
     pieces = []
     for run in dict.fromkeys(run for run, _ in columns.values()):
         own = {name: word for name, (other, word) in columns.items() if other == run}
@@ -125,14 +133,16 @@ def _by_place(
     frame: pd.DataFrame, place: tuple[str, ...], asked: Mapping[str, str]
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """A table whose file or folder says the split, or the whole metric, of what is in it."""
-    free = [n for n in frame if names.role(n) is None and n not in asked.values()]
+    free = [n for n in _columns(frame) if names.role(n) is None and n not in asked.values()]
     if place:
         metric, above = _of_place(place)
         if metric is not None and metric.name:
             values = [n for n in free if names.plain(n) in VALUES] or free
             bare = [n for n in free if names.metric(n) is not None]
             if len(values) == 1 or len(bare) == 1:
-                return frame.rename(columns={(values if len(values) == 1 else bare)[0]: metric.name}), above
+                return frame.rename(
+                    columns={(values if len(values) == 1 else bare)[0]: metric.name}
+                ), above
             columns = {name: (name, metric.name) for name in values}
             return (_long(frame, columns) if columns else frame), above
         if metric is not None and metric.split:
@@ -161,15 +171,13 @@ def _quantity(name: str) -> bool:
     return found is not None and found.quantity is not None and found.split is None
 
 
-def _recognised(
-    frame: pd.DataFrame, asked: Mapping[str, str], source: str
-) -> dict[str, str]:
+def _recognised(frame: pd.DataFrame, asked: Mapping[str, str], source: str) -> dict[str, str]:
     """Our name → column, of all that are asked for or recognised."""
     known = {ours: theirs for ours, theirs in asked.items() if theirs in frame}
     taken = set(known.values())
     candidates: dict[str, list[str]] = {}
     halves: dict[names.Metric, list[str]] = {}
-    for name in frame:
+    for name in _columns(frame):
         if name in taken:
             continue
         role, metric = names.role(name), names.metric(name)

@@ -76,10 +76,16 @@ def write(
       values: tag → `[K]`.
       hparams: numbers, strings and flags of the run, for TensorBoard's table of hyperparameters.
     """
-    records = [_event({_EVENT_VERSION: b"brain.Event:2"}), _event({_EVENT_SUMMARY: _start(hparams)})]
+    records = [
+        _event({_EVENT_VERSION: b"brain.Event:2"}),
+        _event({_EVENT_SUMMARY: _start(hparams)}),
+    ]
     for at, step in enumerate(steps):
         told = [
-            _field(_SUMMARY_VALUE, _field(_VALUE_TAG, tag.encode()) + _float(_VALUE_SIMPLE, column[at]))
+            _field(
+                _SUMMARY_VALUE,
+                _field(_VALUE_TAG, tag.encode()) + _float(_VALUE_SIMPLE, column[at]),
+            )
             for tag, column in values.items()
             if not math.isnan(column[at])
         ]  # fmt: skip

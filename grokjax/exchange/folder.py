@@ -172,7 +172,7 @@ def _with_onsets(
     rows: Sequence[dict[str, Any]], curves: pd.DataFrame, thresholds: Thresholds
 ) -> list[dict[str, Any]]:
     """The rows with their onset columns."""
-    of_runs = Curves.of_table(curves)
+    of_runs = Curves.of_table(curves, sparse=True)
     chance = {row["run_id"]: row.get("chance", np.nan) for row in rows}
     known = np.array([chance[run_id] for run_id in of_runs.run_ids], float)
     found = {n: v.tolist() for n, v in onset.onsets(of_runs, known, thresholds).items()}

@@ -173,7 +173,9 @@ def _delimited(path: Path, text: str) -> pd.DataFrame:
         )  # fmt: skip
     except (ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: not a table ({reason}), give one with a line of names.") from None
+        raise ConfigError(
+            f"{path}: not a table ({reason}), give one with a line of names."
+        ) from None
 
 
 def _separator(lines: Sequence[str]) -> str | None:
@@ -248,7 +250,10 @@ def _hidden(path: Path, folder: Path) -> bool:
 def _configs(path: Path, top: Path) -> dict[str, Any]:
     """Hyperparameters beside a file of curves and above it; the nearest one counts."""
     found: dict[str, Any] = {}
-    folders = [path.parent, *(p for p in path.parents if p != path.parent and top in (p, *p.parents))]
+    folders = [
+        path.parent,
+        *(p for p in path.parents if p != path.parent and top in (p, *p.parents)),
+    ]
     for folder in reversed(folders):
         for name in CONFIGS:
             for place in (folder, folder / ".hydra", folder / "files"):
@@ -295,11 +300,17 @@ def read_settings(path: Path) -> Table:
         reason = " ".join(str(error).split())[:120]
         raise ConfigError(f"{path}: not a readable table of runs ({reason}).") from None
     if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
-        return Table(str(path), pd.DataFrame([json_curves.flat(row) for row in value], dtype=object))
-    if isinstance(value, Mapping) and value and all(isinstance(v, Mapping) for v in value.values()):
-        if not any("value" in v for v in value.values()):
-            rows = [{"run": name, **json_curves.flat(part)} for name, part in value.items()]
-            return Table(str(path), pd.DataFrame(rows, dtype=object))
+        return Table(
+            str(path), pd.DataFrame([json_curves.flat(row) for row in value], dtype=object)
+        )
+    if isinstance(value, Mapping) and value and all(map(_is_settings, value.values())):
+        rows = [{"run": name, **json_curves.flat(part)} for name, part in value.items()]
+        return Table(str(path), pd.DataFrame(rows, dtype=object))
     if isinstance(value, Mapping):
         return Table(str(path), pd.DataFrame(), (), json_curves.flat(value))
     raise ConfigError(f"{path}: not a table of runs, give a list of records or settings by name.")
+
+
+def _is_settings(value: Any) -> bool:
+    """Whether this is a part with settings of its own, and none as Weights & Biases writes it."""
+    return isinstance(value, Mapping) and "value" not in value

@@ -13,7 +13,17 @@ import pandas as pd
 from grokjax.config import ConfigError
 from grokjax.exchange import names
 
-HISTORIES = ("history", "loghistory", "metrics", "logs", "log", "curves", "records", "results", "data")
+HISTORIES = (
+    "history",
+    "loghistory",
+    "metrics",
+    "logs",
+    "log",
+    "curves",
+    "records",
+    "results",
+    "data",
+)
 """Names of a part that holds the curves of what it is a part of."""
 
 
@@ -133,7 +143,9 @@ def _frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, dtype=object)
 
 
-def _pairs(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+def _pairs(
+    value: Mapping[str, Any], above: tuple[str, ...] = ()
+) -> list[tuple[tuple[str, ...], Any]]:
     found: list[tuple[tuple[str, ...], Any]] = []
     for key, inner in value.items():
         if isinstance(inner, Mapping):
@@ -159,7 +171,9 @@ def _of_mapping(value: Mapping[str, Any]) -> list[JsonRun]:
                     f"its lists have different lengths ({told}), so that it is not known which "
                     "values belong to the same step; save records with a step each"
                 )
-            frame = pd.DataFrame({"/".join(p): pd.Series(c, dtype=object) for p, c in columns.items()})
+            frame = pd.DataFrame(
+                {"/".join(p): pd.Series(c, dtype=object) for p, c in columns.items()}
+            )
             return [JsonRun(frame, (), flat(value))]
     for key, part in value.items():
         if isinstance(part, list) and any(isinstance(record, Mapping) for record in part):

@@ -57,7 +57,9 @@ def of_runs(found: Sequence[OtherRun], units: Units, thresholds: Thresholds) -> 
     whole = [run for run in found if "test_accuracy" in run.curve or _failed(run)]
     if len(whole) < len(found) and whole:
         lacking = [run.name for run in found if run not in whole]
-        notes.append(f"the test accuracy of {', '.join(lacking[:5])}, left out ({len(lacking)} runs)")
+        notes.append(
+            f"the test accuracy of {', '.join(lacking[:5])}, left out ({len(lacking)} runs)"
+        )
     counted: dict[str, int] = {}
     curves, measures, rows = [], [], []
     factor, in_words = _percent(whole, units)
@@ -66,7 +68,11 @@ def of_runs(found: Sequence[OtherRun], units: Units, thresholds: Thresholds) -> 
         settings = dict(run.config)
         settings.pop("run", None)
         run_id = _run_id(run, name, settings)
-        row = {"run_id": run_id, "run": str(run.config.get("run", name)) or "run", **_plain(settings)}
+        row = {
+            "run_id": run_id,
+            "run": str(run.config.get("run", name)) or "run",
+            **_plain(settings),
+        }
         if _failed(run):
             rows.append(row)
             continue
@@ -83,19 +89,26 @@ def of_runs(found: Sequence[OtherRun], units: Units, thresholds: Thresholds) -> 
         row["chance"] = _chance(settings, units)
         rows.append(row)
         curves.append(curve.assign(run_id=run_id))
-        measures.append(_other(curve, run_id))
+        if set(curve) - {*METRICS, "step"}:
+            measures.append(_other(curve, run_id))
     if not curves:
         return Read([], pd.DataFrame(), pd.DataFrame(), "", "", notes)
     _end(rows)
     table = pd.concat(curves, ignore_index=True)
     table = table.reindex(columns=["run_id", "step", *METRICS])
-    table[list(METRICS)] = table[list(METRICS)].where(np.isfinite(table[list(METRICS)].astype(float)))
+    table[list(METRICS)] = table[list(METRICS)].where(
+        np.isfinite(table[list(METRICS)].astype(float))
+    )
     if repeated:
-        notes.append(f"which of two rows of a step counts: the later one was taken ({repeated} rows)")
+        notes.append(
+            f"which of two rows of a step counts: the later one was taken ({repeated} rows)"
+        )
     notes += _missing(table, rows)
     numbers = [part for part in measures if len(part)]
     empty = pd.DataFrame(columns=["run_id", "step", "instrument", "part", "value"])
-    told = ", ".join(f"{what} ({n} runs)" * (len(counted) > 1) or what for what, n in counted.items())
+    told = ", ".join(
+        f"{what} ({n} runs)" * (len(counted) > 1) or what for what, n in counted.items()
+    )
     return Read(rows, table, pd.concat(numbers) if numbers else empty, told, in_words, notes)
 
 
@@ -156,8 +169,8 @@ def _steps(run: OtherRun, units: Units) -> tuple[np.ndarray, str]:
         _check_whole(values, run, "epochs are fractions, say how many updates one has with "
                      "--updates-per-epoch")  # fmt: skip
         return values, "epochs, each counted as one update (else say --updates-per-epoch)"
-    _check_whole(values, run, "steps are fractions; where they are epochs, say --columns epoch=NAME "
-                 "and --updates-per-epoch")  # fmt: skip
+    _check_whole(values, run, "steps are fractions; where they are epochs, say --columns "
+                 "epoch=NAME and --updates-per-epoch")  # fmt: skip
     if axis == "counter":
         return values, "the calls of the logger (_step), each counted as one update"
     return values, "updates"
@@ -178,15 +191,19 @@ def _curve(run: OtherRun, steps: np.ndarray, percent: float) -> tuple[pd.DataFra
             wrong = values[(values > 1 + _WHOLE) | (values < -_WHOLE)]
             if len(wrong):
                 raise ConfigError(
-                    f"{run.source}: {name} has {wrong.iloc[0] * percent:g} in it, which is no accuracy, "
-                    f"name another column with --columns {name}=NAME."
+                    f"{run.source}: {name} has {wrong.iloc[0] * percent:g} in it, which is no "
+                    f"accuracy, name another column with --columns {name}=NAME."
                 )
             curve[name] = values.clip(0, 1)
     curve = curve.assign(step=steps)[np.isfinite(steps)]
     curve = curve.assign(step=curve["step"].round().astype("int64"))
     twice = curve.loc[curve["test_accuracy"].notna(), "step"].duplicated().sum()
-    last = curve.groupby("step", sort=True).last().dropna(how="all")
-    return last.reset_index(), int(twice)
+    by_step = (
+        curve.groupby("step").last()
+        if curve["step"].duplicated().any()
+        else curve.set_index("step")
+    )
+    return by_step.sort_index().dropna(how="all").reset_index(), int(twice)
 
 
 def _percent(found: Sequence[OtherRun], units: Units) -> tuple[float, str]:
@@ -201,8 +218,9 @@ def _percent(found: Sequence[OtherRun], units: Units) -> tuple[float, str]:
         return (100.0, "percent") if units.accuracies == "percent" else (1.0, "shares")
     above = {name: top for name, top in largest.items() if top > 1 + _WHOLE}
     if above and len(above) < len(largest):
-        (name, top), (other, small) = next(iter(above.items())), min(
-            largest.items(), key=lambda pair: pair[1]
+        (name, top), (other, small) = (
+            next(iter(above.items())),
+            min(largest.items(), key=lambda pair: pair[1]),
         )
         raise ConfigError(
             f"accuracies: {name} goes up to {top:g} and {other} up to {small:g}, say with "

@@ -8,6 +8,7 @@ the words of other tools for our fields stand.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 
 from grokjax.config.synonyms import translated
@@ -21,10 +22,10 @@ QUANTITIES = {
     "accuracy": "acc accuracy accuracies acc1 top1 top1acc acctop1 top1accuracy",
     "loss": "loss losses ce nll xent celoss crossentropy crossentropyloss mse mseloss",
 }
-FILLERS = frozenset(
-    "epoch mean avg average total full metrics metric log logs results stats set data split on of "
-    "the sparse categorical".split()
-)
+FILLERS = (
+    "epoch", "mean", "avg", "average", "total", "full", "metrics", "metric", "log", "logs",
+    "results", "stats", "set", "data", "split", "on", "of", "the", "sparse", "categorical",
+)  # fmt: skip
 """Words in the name of a metric that say nothing of which one it is."""
 OTHERS = {
     "step": "step steps globalstep trainerglobalstep trainglobalstep trainstep trainingstep "
@@ -86,6 +87,7 @@ class Metric:
         return f"{self.split}_{self.quantity}" if self.split and self.quantity else None
 
 
+@functools.lru_cache(maxsize=4096)
 def metric(name: str) -> Metric | None:
     """The metric that a name means, whole or a half of it; None where it means none.
 
@@ -103,6 +105,7 @@ def metric(name: str) -> Metric | None:
     return None
 
 
+@functools.lru_cache(maxsize=4096)
 def role(name: str) -> str | None:
     """What a column is by its name, one of `FIXED` or `ignored`; None where that is not said.
 

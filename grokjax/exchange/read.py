@@ -55,7 +55,7 @@ def read_curves(
     """Curves that another program has left, as `Results` with times, phases, maps and figures.
 
         >>> import grokjax
-        >>> curves = {"epoch": range(0, 300, 100), "train_acc": [0.1, 1, 1], "val_acc": [0.1, 0.2, 1]}
+        >>> curves = {"epoch": [0, 100, 200], "train_acc": [0.1, 1, 1], "val_acc": [0.1, 0.2, 1]}
         >>> grokjax.read_curves(curves, quiet=True).runs[["t_mem", "t_grok"]].values.tolist()
         [[100, 200]]
 
@@ -82,7 +82,9 @@ def read_curves(
       ConfigError: nothing that can be read, or something that may mean several things.
     """
     asked = {_ours(name): theirs for name, theirs in (columns or {}).items()}
-    require(accuracies in (None, "share", "percent"), "accuracies", accuracies, "say share or percent")
+    require(
+        accuracies in (None, "share", "percent"), "accuracies", accuracies, "say share or percent"
+    )
     for name, value in (("updates_per_epoch", updates_per_epoch), ("log_every", log_every)):
         require(value is None or value > 0, name, value, "give a number above 0")
     remedy = "it is an accuracy, give a share between 0 and 1"
@@ -125,7 +127,9 @@ def read_curves(
     if place is None:
         above = Path(tempfile.mkdtemp(prefix="grokjax-"))
         place, holds = above / _stem(sources[0]), Temporary(above)
-    folder.write(place, read.rows, read.curves, measures, thresholds or Thresholds(), origin, command)
+    folder.write(
+        place, read.rows, read.curves, measures, thresholds or Thresholds(), origin, command
+    )
     if not quiet:
         for sentence in described(origin, len(read.rows)):
             say(sentence)
@@ -193,7 +197,9 @@ def _found(source: Source, of_runs: bool = False) -> Found:
                 )
             return formats.read_folder(path)
         if of_runs and path.suffix.lower() in (".yaml", ".yml"):
-            return Found([Table(str(path), pd.DataFrame(), (), formats.read_config(path))], [], [], [])
+            return Found(
+                [Table(str(path), pd.DataFrame(), (), formats.read_config(path))], [], [], []
+            )
         if of_runs and path.suffix.lower() == ".json":
             return Found([formats.read_settings(path)], [], [], [])
         return Found(formats.read_file(path, (path.name,), {}), [], [], [])
@@ -229,7 +235,9 @@ def _check_asked(asked: Mapping[str, str], tables: Sequence[Table]) -> None:
     there = list(dict.fromkeys(str(name) for table in tables for name in table.frame))
     there += [word for table in tables for word in table.names]
     for ours, theirs in asked.items():
-        whole = re.compile(rf"(?<![^\W_]){re.escape(theirs)}(?![^\W_])")  # a word of the name at least
+        whole = re.compile(
+            rf"(?<![^\W_]){re.escape(theirs)}(?![^\W_])"
+        )  # a word of the name at least
         if not any(whole.search(name) for name in there):
             known = list(dict.fromkeys(name.rpartition(" - ")[2] for name in there))
             near = difflib.get_close_matches(theirs, known, 1)
@@ -266,9 +274,13 @@ def _with_settings(
         if without:
             notes.append(f"the settings of {_listed(without)}, which {table.source} does not have")
         failed = {n: c for n, c in rows.items() if c.get("status") == "failed"}
-        pieces += [OtherRun(name, pd.DataFrame(), config, table.source) for name, config in failed.items()]
+        pieces += [
+            OtherRun(name, pd.DataFrame(), config, table.source) for name, config in failed.items()
+        ]
         if lost := [name for name in rows if name not in failed]:
-            notes.append(f"the curves of {_listed(lost)}, which are in {table.source} by {column} only")
+            notes.append(
+                f"the curves of {_listed(lost)}, which are in {table.source} by {column} only"
+            )
     return pieces, notes
 
 
@@ -283,7 +295,8 @@ def _measures(found: Sequence[Found], read: measured.Read) -> pd.DataFrame:
 def _recognised(tables: Sequence[Named], of_runs: Sequence[Table]) -> dict[str, str]:
     """Our name → what was taken for it, metrics and then settings."""
     found: dict[str, dict[str, None]] = {}
-    for table in (*tables, *of_runs):
+    every: list[Named | Table] = [*tables, *of_runs]
+    for table in every:
         known = dict(table.known) if isinstance(table, Named) else {}
         if {"step", "epoch"} & known.keys():
             known.pop("counter", None)

@@ -51,21 +51,26 @@ def split(table: Named) -> list[OtherRun]:
     """
     frame = table.frame
     if frame.empty:  # of an event file that has the settings only
-        return [OtherRun("/".join(table.run), frame, _told(table.config), table.source, table.place)]
+        return [
+            OtherRun("/".join(table.run), frame, _told(table.config), table.source, table.place)
+        ]
     axis = next((name for name in AXIS if name in frame), None)
     columns = {str(name): numbers(frame[name]) for name in frame}
     curve = {n: v for n, v in columns.items() if n in (*AXIS, *METRICS) and v is not None}
     _refuse_words(table, columns)
     ignored = {n for n in columns if names.role(n) == "ignored"}
     rest = [n for n in columns if n not in curve and n not in ignored and n != "run"]
+    texts = [n for n in rest if not pd.api.types.is_numeric_dtype(frame[n])]
+    frame = frame.assign(**{n: frame[n].replace("", pd.NA) for n in texts})
     rest = [n for n in rest if frame[n].notna().any()]
     if "run" in frame:
         group = frame["run"].astype(str).where(frame["run"].notna(), "")
     else:
         group = _told_apart(table, rest, columns, axis)
     found = []
-    for name, rows in frame.groupby(group.to_numpy(), sort=False).indices.items():
-        config, measured = _of_run(frame.iloc[rows], rest, {n: columns[n] for n in rest}, rows)
+    for name, at in frame.groupby(group.to_numpy(), sort=False).indices.items():
+        rows = np.asarray(at)
+        config, measured = _of_run(frame.iloc[rows], rest, columns, rows)
         values = {n: v[rows] for n, v in curve.items()}
         words = [*table.run, *([str(name)] if name != "" else [])]
         if "run" in frame:
@@ -100,7 +105,6 @@ def _of_run(
     measured: dict[str, np.ndarray] = {}
     for name in rest:
         there = frame[name].dropna()
-        there = there[there.astype(str) != ""]
         values = columns[name]
         ours = translated(name) is not None or names.role(name) is not None
         often = ours or values is None or len(there) >= len(frame) / 2
@@ -141,8 +145,8 @@ def _told_apart(
             chosen = without
     if least >= RUNS_SHARE * len(rows):
         raise ConfigError(
-            f"{table.source}: the same {table.known.get(axis, axis)} occurs in many rows, so several "
-            "runs seem to be in it, say which column tells them apart with --columns run=NAME."
+            f"{table.source}: the same {table.known.get(axis, axis)} occurs in many rows, so "
+            "several runs seem to be in it, say with --columns run=NAME what tells them apart."
         )
     if not chosen:
         return one
@@ -207,7 +211,9 @@ def by_pattern(pattern: str, place: Sequence[str], name: str) -> dict[str, Any]:
     Raises:
       ConfigError: the pattern has no fields, or the name is not of its kind.
     """
-    pieces = re.split(r"\{([^{}]*)\}", re.sub(r"\.(csv|tsv|json|jsonl|log|txt|parquet)$", "", pattern))
+    pieces = re.split(
+        r"\{([^{}]*)\}", re.sub(r"\.(csv|tsv|json|jsonl|log|txt|parquet)$", "", pattern)
+    )
     fields = pieces[1::2]
     if not fields or not all(field.isidentifier() for field in fields):
         raise ConfigError(
@@ -217,7 +223,8 @@ def by_pattern(pattern: str, place: Sequence[str], name: str) -> dict[str, Any]:
     if len(set(fields)) < len(fields):
         raise ConfigError(f"pattern={pattern!r}: a name in braces is there twice, drop one.")
     expression = "".join(
-        re.escape(piece) if at % 2 == 0 else f"(?P<{piece}>[^/]+?)" for at, piece in enumerate(pieces)
+        re.escape(piece) if at % 2 == 0 else f"(?P<{piece}>[^/]+?)"
+        for at, piece in enumerate(pieces)
     )
     whole = "/".join(place)
     told = [whole, *("/".join(place[at:]) for at in range(len(place))), *place, name]
@@ -230,7 +237,7 @@ def by_pattern(pattern: str, place: Sequence[str], name: str) -> dict[str, Any]:
 
 
 def joined(pieces: Sequence[OtherRun]) -> list[OtherRun]:
-    """The runs, those of one name in several tables put together; what all names share is dropped."""
+    """The runs, those of one name in several tables put together, named without what all share."""
     groups: dict[tuple[str, str], list[OtherRun]] = {}
     for piece in pieces:
         # Runs that no name tells from others are the same where their settings are.
@@ -256,7 +263,9 @@ def _without_namesakes(
     for (name, settings), parts in groups.items():
         places = {part.place for part in parts}
         if len(places) > 1 and any(
-            _disagree(a.curve, b.curve) for a, b in itertools.combinations(parts, 2) if a.place != b.place
+            _disagree(a.curve, b.curve)
+            for a, b in itertools.combinations(parts, 2)
+            if a.place != b.place
         ):
             for place in sorted(places):
                 yield ("/".join((*place, name)), settings), [p for p in parts if p.place == place]
@@ -318,7 +327,7 @@ def keyed(table: Table, called: Sequence[str]) -> tuple[dict[str, dict[str, Any]
         told = {n: plain(v) for n, v in said.items() if names.role(n) not in ("ignored", *METRICS)}
         text = texts[key].iloc[at]
         found[wanted.get(text, text)] = {_setting(n): value for n, value in told.items()}
-    return found, key
+    return found, str(key)
 
 
 def _absent(value: Any) -> bool:

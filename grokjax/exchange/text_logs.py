@@ -36,7 +36,8 @@ def read(path: Path, text: str) -> pd.DataFrame:
         if found:
             rows.append(found)
     frame = pd.DataFrame(rows, dtype=object)
-    steps = [name for name in frame if names.role(str(name)) in ("step", "epoch", "counter")]
+    axes = ("step", "epoch", "counter")
+    steps = [str(name) for name in frame if names.role(str(name)) in axes]
     if not steps:
         raise ConfigError(
             f"{path}: no line of it names a step or an epoch, as `epoch 10 train_acc 0.9` does."

@@ -56,7 +56,7 @@ def to_tensorboard(results: Results, folder: str | Path) -> list[Path]:
         inside = place / called
         inside.mkdir()
         paths.append(inside / f"{event_files.MARK}.0000000000.grokjax")
-        columns = {tag: curve[tag].to_numpy(float) for tag in curve if tag != "step"}
+        columns = {str(tag): curve[tag].tolist() for tag in curve if tag != "step"}
         event_files.write(paths[-1], curve["step"].tolist(), columns, _settings(row))
     return paths
 
@@ -88,9 +88,13 @@ def to_wandb(
     for row, called, curve in _each(results, run_ids):
         asked = {"group": group, "id": row["run_id"], **init}
         run = wandb.init(
-            project=project, name=called, mode=mode, config=_settings(row), reinit="finish_previous",
+            project=project,
+            name=called,
+            mode=mode,
+            config=_settings(row),
+            reinit="finish_previous",
             **asked,
-        )  # fmt: skip
+        )
         run.define_metric("*", step_metric="step")
         for values in curve.to_dict("records"):
             run.log({k: v for k, v in values.items() if not pd.isna(v)}, step=int(values["step"]))
@@ -165,8 +169,8 @@ def _check_dimensions(runs: pd.DataFrame, axes: Sequence[str]) -> None:
         require(name in runs, "over", name, "there is no such column of the runs")
     if axes and runs.duplicated(list(axes)).any():
         raise ConfigError(
-            f"over={list(axes)!r}: several runs have the same values there, add a column that tells "
-            "them apart, or give over=[] for one dimension run_id."
+            f"over={list(axes)!r}: several runs have the same values there, add a column that "
+            "tells them apart, or give over=[] for one dimension run_id."
         )
 
 
@@ -208,7 +212,9 @@ def _called(row: dict[str, Any], axes: Sequence[str]) -> str:
 def _settings(row: dict[str, Any]) -> dict[str, Any]:
     """The settings of a run, with what tells its results' status, in plain values."""
     kept = ("run_id", "status", "stop_reason", "wall_s")
-    told = {name: _plain(value) for name, value in row.items() if name not in RESULTS or name in kept}
+    told = {
+        name: _plain(value) for name, value in row.items() if name not in RESULTS or name in kept
+    }
     return {name: value for name, value in told.items() if value is not None}
 
 

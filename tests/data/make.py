@@ -79,7 +79,13 @@ def json_lines():
     with (HERE / "loop.jsonl").open("w") as file:
         for wd, frac, seed in RUNS:
             for at, (step, train, test, _, loss) in enumerate(curve(wd, frac, seed)):
-                record = {"wd": wd, "frac": frac, "seed": seed, "epoch": step, "acc": rounded(train)}
+                record = {
+                    "wd": wd,
+                    "frac": frac,
+                    "seed": seed,
+                    "epoch": step,
+                    "acc": rounded(train),
+                }
                 if at % 2 == 1:
                     record |= {"val": {"acc": rounded(test), "loss": rounded(loss)}}
                 file.write(json.dumps(record) + "\n")
