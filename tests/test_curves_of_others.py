@@ -152,6 +152,21 @@ def test_other_places_of_curves(tmp_path):
     assert times(by_name)["wd=1,seed=3"] == (100, 600)
 
 
+def test_an_offline_run_of_weights_and_biases(tmp_path):
+    file = next((DATA / "wandb_offline").rglob("*.wandb"))
+    results = read(DATA / "wandb_offline")
+    (run,) = results.runs.to_dict("records")
+    settings = run["run"], run["weight_decay"], run["train_fraction"], run["learning_rate"]
+    assert settings == ("brisk-lake-9", 1.0, 0.4, 1e-3)
+    assert (run["t_mem"], run["t_grok"]) == (123, 5000)
+    # The same curve as in the log for people, to the digits that this one has.
+    log = read(DATA / "loop.log").curves
+    names = ["step", "train_accuracy", "test_accuracy"]
+    np.testing.assert_allclose(results.curves[names], log[names], atol=1e-4)
+    (tmp_path / "cut.wandb").write_bytes(file.read_bytes()[:2500])  # it is still being written
+    assert 1 < len(read(tmp_path / "cut.wandb").curves) < len(results.curves)
+
+
 def table(**columns):
     return pd.DataFrame({**CURVE, **columns})
 
@@ -316,6 +331,7 @@ def test_what_may_mean_several_things_is_refused_with_a_remedy(said, monkeypatch
         ("words.log", "hello\nthere\n", "no test accuracy was recognised"),
         ("list.json", '{"train_acc": [1, 2], "val_acc": [1]}', "lists have different lengths"),
         ("half.json", '{"train_acc": [1, 2', "not JSON"),
+        ("run-1.wandb", "not a log", "does not begin as a file of Weights & Biases"),
         ("events.out.tfevents.1.host", "no events are in it at all", "no record of TensorBoard's"),
     ],
 )

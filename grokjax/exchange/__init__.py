@@ -6,7 +6,8 @@ store's schema out of tables, logs, event files and trackers; `write` goes the o
 | module | what it does |
 |---|---|
 | `names` | what a column of another program is called here: the recorded synonyms |
-| `formats`, `json_curves`, `text_logs`, `event_files`, `wandb_runs` | files → their tables |
+| `formats`, `json_curves`, `text_logs`, `event_files` | files → their tables |
+| `wandb_files`, `wandb_runs` | what Weights & Biases has, on disk and in a project |
 | `columns`, `runs` | tables → the curve and the hyperparameters of each run |
 | `read`, `measured`, `folder` | runs → a results folder, whose manifest says what is not known |
 | `write` | results → CSV, TensorBoard, Weights & Biases, xarray |

@@ -1,9 +1,8 @@
 """TensorBoard's event files, read and written as they are on disk, without TensorBoard.
 
 A file is a row of records: length `uint64`, its checksum, the bytes of an `Event` in protobuf's
-wire format, their checksum. Of protobuf three kinds of fields occur: varints, fixed numbers and
-bytes. The messages and the numbers of their fields are those of tensorflow's `event.proto`,
-`summary.proto`, `tensor.proto`, and of the plugin's `hparams/plugin_data.proto`.
+wire format, their checksum. The messages and the numbers of their fields are those of tensorflow's
+`event.proto`, `summary.proto`, `tensor.proto`, and of the plugin's `hparams/plugin_data.proto`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.config import ConfigError
+from grokjax.exchange.wire import Fields, field, fields, key, signed, to_varint
 
 MARK = "events.out.tfevents"
 _EVENT_TIME, _EVENT_STEP, _EVENT_VERSION, _EVENT_SUMMARY = 1, 2, 3, 5
@@ -28,8 +28,6 @@ _TENSOR_DTYPE, _TENSOR_CONTENT, _TENSOR_FLOATS, _TENSOR_DOUBLES = 1, 4, 5, 6
 _METADATA_PLUGIN, _PLUGIN_NAME, _PLUGIN_CONTENT = 1, 1, 2
 _HPARAMS_START, _START_HPARAMS = 3, 1
 _DTYPES = {1: "<f4", 2: "<f8"}
-Fields = dict[int, list[Any]]
-"""Number of a field → its values: ints of varints, bytes of all else."""
 
 
 def is_event_file(path: Path) -> bool:
@@ -48,10 +46,10 @@ def read(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """
     values: dict[str, dict[int, float]] = {}
     hparams: dict[str, Any] = {}
-    for event in map(_fields, _records(path)):
-        step = _signed(event.get(_EVENT_STEP, [0])[-1])
+    for event in map(fields, _records(path)):
+        step = signed(event.get(_EVENT_STEP, [0])[-1])
         for summary in event.get(_EVENT_SUMMARY, ()):
-            for value in map(_fields, _fields(summary).get(_SUMMARY_VALUE, ())):
+            for value in map(fields, fields(summary).get(_SUMMARY_VALUE, ())):
                 hparams |= _hparams(value)
                 number = _scalar(value)
                 if number is not None:
@@ -82,9 +80,9 @@ def write(
     ]
     for at, step in enumerate(steps):
         told = [
-            _field(
+            field(
                 _SUMMARY_VALUE,
-                _field(_VALUE_TAG, tag.encode()) + _float(_VALUE_SIMPLE, column[at]),
+                field(_VALUE_TAG, tag.encode()) + _float(_VALUE_SIMPLE, column[at]),
             )
             for tag, column in values.items()
             if not math.isnan(column[at])
@@ -109,48 +107,12 @@ def _records(path: Path) -> Iterator[bytes]:
         at += 16 + length
 
 
-def _fields(data: bytes) -> Fields:
-    """The fields of a message."""
-    found: Fields = {}
-    at = 0
-    while at < len(data):
-        key, at = _varint(data, at)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value: Any
-            value, at = _varint(data, at)
-        elif wire == 2:
-            length, at = _varint(data, at)
-            value, at = data[at : at + length], at + length
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
-            value, at = data[at : at + length], at + length
-        else:
-            break  # groups, which none of these messages has
-        found.setdefault(number, []).append(value)
-    return found
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >= 1 << 63 else value
-
-
 def _scalar(value: Fields) -> float | None:
     """The number in a `Summary.Value`, where it is one; `inf` where it is no finite one."""
     if _VALUE_SIMPLE in value:
         (number,) = struct.unpack("<f", value[_VALUE_SIMPLE][-1])
     elif _VALUE_TENSOR in value:
-        tensor = _fields(value[_VALUE_TENSOR][-1])
+        tensor = fields(value[_VALUE_TENSOR][-1])
         dtype = _DTYPES.get(tensor.get(_TENSOR_DTYPE, [0])[-1])
         part = _TENSOR_FLOATS if dtype == "<f4" else _TENSOR_DOUBLES
         content = b"".join(tensor.get(_TENSOR_CONTENT, tensor.get(part, ())))
@@ -165,14 +127,14 @@ def _scalar(value: Fields) -> float | None:
 def _hparams(value: Fields) -> dict[str, Any]:
     """What `SummaryWriter.add_hparams` has written of a run, if this is it."""
     for metadata in value.get(_VALUE_METADATA, ()):
-        for plugin in map(_fields, _fields(metadata).get(_METADATA_PLUGIN, ())):
+        for plugin in map(fields, fields(metadata).get(_METADATA_PLUGIN, ())):
             if plugin.get(_PLUGIN_NAME, [b""])[-1] != b"hparams":
                 continue
-            content = _fields(plugin.get(_PLUGIN_CONTENT, [b""])[-1])
+            content = fields(plugin.get(_PLUGIN_CONTENT, [b""])[-1])
             found = {}
-            for start in map(_fields, content.get(_HPARAMS_START, ())):
-                for entry in map(_fields, start.get(_START_HPARAMS, ())):
-                    found[entry[1][-1].decode()] = _of_struct(_fields(entry.get(2, [b""])[-1]))
+            for start in map(fields, content.get(_HPARAMS_START, ())):
+                for entry in map(fields, start.get(_START_HPARAMS, ())):
+                    found[entry[1][-1].decode()] = _of_struct(fields(entry.get(2, [b""])[-1]))
             return found
     return {}
 
@@ -189,52 +151,35 @@ def _of_struct(value: Fields) -> Any:
 def _start(hparams: Mapping[str, Any]) -> bytes:
     """The summary with which a run begins in TensorBoard's table of hyperparameters."""
     entries = [
-        _field(_START_HPARAMS, _field(1, name.encode()) + _field(2, _to_struct(value)))
+        field(_START_HPARAMS, field(1, name.encode()) + field(2, _to_struct(value)))
         for name, value in hparams.items()
     ]
-    content = _field(_HPARAMS_START, b"".join(entries))
-    plugin = _field(_PLUGIN_NAME, b"hparams") + _field(_PLUGIN_CONTENT, content)
-    tag = _field(_VALUE_TAG, b"_hparams_/session_start_info")
-    metadata = _field(_VALUE_METADATA, _field(_METADATA_PLUGIN, plugin))
+    content = field(_HPARAMS_START, b"".join(entries))
+    plugin = field(_PLUGIN_NAME, b"hparams") + field(_PLUGIN_CONTENT, content)
+    tag = field(_VALUE_TAG, b"_hparams_/session_start_info")
+    metadata = field(_VALUE_METADATA, field(_METADATA_PLUGIN, plugin))
     # A table of hyperparameters passes over what has no tensor; an empty one will do.
-    tensor = _field(_VALUE_TENSOR, _key(_TENSOR_DTYPE, 0) + _to_varint(1) + _field(2, b""))
-    return _field(_SUMMARY_VALUE, tag + tensor + metadata)
+    tensor = field(_VALUE_TENSOR, key(_TENSOR_DTYPE, 0) + to_varint(1) + field(2, b""))
+    return field(_SUMMARY_VALUE, tag + tensor + metadata)
 
 
 def _to_struct(value: Any) -> bytes:
     """As a `google.protobuf.Value`."""
     if isinstance(value, bool):
-        return _key(4, 0) + _to_varint(int(value))
+        return key(4, 0) + to_varint(int(value))
     if isinstance(value, (int, float)):
-        return _key(2, 1) + struct.pack("<d", value)
-    return _field(3, str(value).encode())
+        return key(2, 1) + struct.pack("<d", value)
+    return field(3, str(value).encode())
 
 
 def _event(parts: Mapping[int, bytes], step: int = 0) -> bytes:
     # A time of 0: the same results give the same bytes.
-    head = _key(_EVENT_TIME, 1) + struct.pack("<d", 0.0) + _key(_EVENT_STEP, 0) + _to_varint(step)
-    return head + b"".join(_field(number, value) for number, value in parts.items())
-
-
-def _field(number: int, value: bytes) -> bytes:
-    return _key(number, 2) + _to_varint(len(value)) + value
+    head = key(_EVENT_TIME, 1) + struct.pack("<d", 0.0) + key(_EVENT_STEP, 0) + to_varint(step)
+    return head + b"".join(field(number, value) for number, value in parts.items())
 
 
 def _float(number: int, value: float) -> bytes:
-    return _key(number, 5) + struct.pack("<f", value)
-
-
-def _key(number: int, wire: int) -> bytes:
-    return _to_varint(number << 3 | wire)
-
-
-def _to_varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+    return key(number, 5) + struct.pack("<f", value)
 
 
 def _record(body: bytes) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from grokjax.config import ConfigError
-from grokjax.exchange import event_files, json_curves, text_logs
+from grokjax.exchange import event_files, json_curves, text_logs, wandb_files
 from grokjax.results.files import read_table
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".npz")
@@ -61,7 +61,7 @@ class Found:
 def read_folder(folder: Path) -> Found:
     """Every curve below a folder, with the configurations and the table of runs beside them."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    events = [path for path in files if event_files.is_event_file(path)]
+    events = [path for path in files if _is_of_tracker(path)]
     plain = [path for path in files if path.stem.lower() not in (*CONFIGS, *_NO_CURVES)]
     plain = [path for path in plain if not _hidden(path, folder)]
     tables = [path for path in plain if path.suffix.lower() in TABLES]
@@ -71,7 +71,7 @@ def read_folder(folder: Path) -> Found:
     if not (curves := [*tables, *events] or logs):
         raise ConfigError(
             f"{folder}: no file of curves is in it, give a folder with {', '.join(TABLES)}, "
-            f"{', '.join(LOGS)} or TensorBoard's event files."
+            f"{', '.join(LOGS)} or files of TensorBoard and Weights & Biases."
         )
     found, skipped = [], []
     for path in curves:
@@ -116,6 +116,9 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
         if event_files.is_event_file(path):
             frame, hparams = event_files.read(path)
             return [Table(str(path), frame, tuple(within[:-1]), {**config, **hparams})]
+        if ending == wandb_files.ENDING:
+            frame, name, settings = wandb_files.read(path)
+            return [Table(str(path), frame, (name,), {**config, **json_curves.flat(settings)})]
         if ending == ".parquet":
             return [Table(str(path), read_table(path).to_pandas(), place, config)]
         if ending == ".npz":
@@ -241,6 +244,10 @@ def numbers(column: pd.Series) -> np.ndarray | None:
             return None
         found[at] = np.inf if np.isnan(number) else number / 100 if text.endswith("%") else number
     return found
+
+
+def _is_of_tracker(path: Path) -> bool:
+    return event_files.is_event_file(path) or path.suffix == wandb_files.ENDING
 
 
 def _hidden(path: Path, folder: Path) -> bool:

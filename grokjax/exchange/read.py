@@ -138,7 +138,8 @@ def read_curves(
 
 def described(origin: folder.Origin, n_runs: int) -> list[str]:
     """What was read and taken for what, a sentence each."""
-    pairs = [f"{ours} ← {theirs}" for ours, theirs in origin["recognised"].items()]
+    told = origin["recognised"].items()
+    pairs = [f"{n} ← {theirs}" for n, theirs in told if n in names.FIXED or n != theirs]
     return [
         f"{n_runs} {'run' if n_runs == 1 else 'runs'} of {', '.join(origin['sources'][:3])}"
         f"{' …' * (len(origin['sources']) > 3)}: {', '.join(pairs)}",

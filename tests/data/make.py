@@ -1,17 +1,19 @@
-"""Curves as other programs leave them: `python tests/data/make.py`, with PyTorch and TensorBoard.
+"""Curves as other programs leave them: `python tests/data/make.py`, with PyTorch, TensorBoard and wandb.
 
 The numbers are a formula's and no training's: train accuracy rises at once, test accuracy along a
 logistic at 300 / (decay · fraction³) updates, a fifth earlier or later by the seed. Event files are
-written by PyTorch's own writer, so that their bytes are not ours.
+written by PyTorch's own writer and the offline run by wandb's, so that their bytes are not ours.
 """
 
 import json
 import math
 import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import wandb
 from torch.utils.tensorboard import SummaryWriter
 
 HERE = Path(__file__).parent
@@ -74,6 +76,26 @@ def tensorboard():
         path.rename(path.with_name(f"events.out.tfevents.{time}.host.{number}"))
 
 
+def weights_and_biases_offline():
+    """A run that was logged offline, train and test in calls of their own, by wandb itself."""
+    quiet = {"console": "off", "silent": True, "save_code": False, "disable_git": True}
+    nameless = {"x_disable_stats": True, "x_disable_meta": True, "x_disable_machine_info": True}
+    with tempfile.TemporaryDirectory() as place:
+        run = wandb.init(
+            project="maps", name="brisk-lake-9", id="abcd1234", mode="offline", dir=place,
+            config={"wd": 1.0, "frac": 0.4, "optimizer": {"lr": 1e-3}},
+            settings=wandb.Settings(host="host", program="loop.py", **quiet, **nameless),
+        )  # fmt: skip
+        for step, train, test, _, _ in curve(1.0, 0.4, 0):
+            run.log({"train/acc": train, "trainer/global_step": step})
+            run.log({"val/acc": test, "trainer/global_step": step})
+        run.finish()
+        (file,) = Path(place).rglob("*.wandb")
+        folder = HERE / "wandb_offline" / "offline-run-20260101_000000-abcd1234"
+        folder.mkdir(parents=True)
+        shutil.copyfile(file, folder / file.name)
+
+
 def json_lines():
     """All runs in one file, a record a log point, test accuracy at every other one."""
     with (HERE / "loop.jsonl").open("w") as file:
@@ -103,7 +125,7 @@ def text():
 
 
 if __name__ == "__main__":
-    for name in ("wandb", "tensorboard"):
+    for name in ("wandb", "wandb_offline", "tensorboard"):
         shutil.rmtree(HERE / name, ignore_errors=True)
-    for make in (weights_and_biases, tensorboard, json_lines, text):
+    for make in (weights_and_biases, weights_and_biases_offline, tensorboard, json_lines, text):
         make()
