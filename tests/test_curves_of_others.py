@@ -358,6 +358,15 @@ def test_what_a_command_line_says_of_curves(tmp_path, quick_figures, capsys):
     assert "no sweep.json" in capsys.readouterr().err
 
 
+def test_nothing_is_made_up_of_runs_that_we_did_not_train():
+    results = read(CURVE)
+    run_id = results.runs["run_id"].item()
+    with pytest.raises(ConfigError, match="another program trained it"):
+        results.split(run_id)
+    with pytest.raises(ConfigError, match="has no snapshot"):
+        results.network(run_id)
+
+
 def test_a_folder_is_replaced_by_the_same_curves_only(tmp_path):
     first, other = tmp_path / "a.csv", tmp_path / "b.csv"
     for file in (first, other):
@@ -448,6 +457,8 @@ def test_arrays_come_back(recorded):
 
 class Tracker(types.ModuleType):
     """As much of the package wandb as is used."""
+
+    Error = RuntimeError
 
     def __init__(self):
         super().__init__("wandb")

@@ -290,7 +290,8 @@ def _measures(found: Sequence[Found], read: measured.Read) -> pd.DataFrame:
     tables = [table.frame for part in found for table in part.measures]
     columns = list(read.measures.columns)
     ours = [frame[columns] for frame in tables if set(columns) <= set(frame)]
-    return pd.concat([read.measures, *ours], ignore_index=True) if ours else read.measures
+    every = [frame for frame in (read.measures, *ours) if len(frame)]
+    return pd.concat(every, ignore_index=True) if every else read.measures
 
 
 def _recognised(tables: Sequence[Named], of_runs: Sequence[Table]) -> dict[str, str]:

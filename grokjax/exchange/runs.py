@@ -60,8 +60,9 @@ def split(table: Named) -> list[OtherRun]:
     _refuse_words(table, columns)
     ignored = {n for n in columns if names.role(n) == "ignored"}
     rest = [n for n in columns if n not in curve and n not in ignored and n != "run"]
-    texts = [n for n in rest if not pd.api.types.is_numeric_dtype(frame[n])]
-    frame = frame.assign(**{n: frame[n].replace("", pd.NA) for n in texts})
+    for text in rest:
+        if not pd.api.types.is_numeric_dtype(frame[text]) and (frame[text] == "").any():
+            frame = frame.assign(**{text: frame[text].map(lambda value: value or None)})
     rest = [n for n in rest if frame[n].notna().any()]
     if "run" in frame:
         group = frame["run"].astype(str).where(frame["run"].notna(), "")

@@ -37,9 +37,9 @@ def read(path: Path) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     config: dict[str, Any] = {}
     name = path.stem.removeprefix("run-")
     for record in map(fields, _records(path)):
-        for history in map(fields, record.get(_HISTORY, ())):
-            row = _items(history.get(_ITEM, ()))
-            for step in map(fields, history.get(_STEP, ())):
+        for history in map(fields, record.get(_HISTORY, [])):
+            row = _items(history.get(_ITEM, []))
+            for step in map(fields, history.get(_STEP, [])):
                 row.setdefault("_step", signed(step.get(1, [0])[-1]))
             rows.append(row)
         for run in map(fields, record.get(_RUN, ())):
@@ -55,7 +55,7 @@ def _items(items: Any) -> dict[str, Any]:
     """Names and values of items, those inside of others by their path."""
     found = {}
     for item in map(fields, items):
-        words = item.get(_KEY) or item.get(_NESTED_KEY, ())
+        words = item.get(_KEY) or item.get(_NESTED_KEY, [])
         value = _value(item)
         if isinstance(value, float) and value != value:
             value = "NaN"  # written so, and not missing

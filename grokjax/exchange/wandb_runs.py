@@ -35,8 +35,9 @@ def read(source: str) -> list[Table]:
       ConfigError: there is no such project, or no package to ask for it.
     """
     path = source.removeprefix(MARK).strip("/")
-    api = package(source).Api()
+    wandb = package(source)
     try:
+        api = wandb.Api()
         runs = [api.run(path)] if path.count("/") == 2 else list(api.runs(path))
         found = [
             Table(
@@ -47,8 +48,9 @@ def read(source: str) -> list[Table]:
             )
             for run in runs
         ]
-    except (ValueError, OSError, RuntimeError) as error:
-        raise ConfigError(f"{source}: {' '.join(str(error).split())}.") from None
+    except (wandb.Error, ValueError, OSError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ConfigError(f"{source}: {reason}.") from None
     if not found:
         raise ConfigError(f"{source}: there are no runs in it, give ENTITY/PROJECT.")
     return found
