@@ -298,6 +298,7 @@ REFUSED = {
     "test_accuracy=acc or train_accuracy=acc": ({"epoch": STEPS, "acc": TEST}, {}),
     "val_acc and test_acc may be meant by test_accuracy": (table(test_acc=0.5), {}),
     "columns, test_accuracy: there is no column 'val_ac', did you mean 'val_acc'": (CURVE, {"columns": {"test_acc": "val_ac"}}),
+    "train falls, as a loss does": ({"epoch": STEPS, "train": 1 - TRAIN, "test": 1 - TEST}, {}),
     "no column counts updates or epochs": ({"train_acc": TRAIN, "val_acc": TEST}, {}),
     "epochs are fractions, say how many updates one has": (table(epoch=STEPS / 97), {}),
     "several runs seem to be in it": (pd.concat([table(), table()]), {}),
@@ -327,6 +328,7 @@ def test_what_may_mean_several_things_is_refused_with_a_remedy(said, monkeypatch
     [
         ("empty.csv", "", "it is empty"),
         ("names.csv", "epoch,val_acc\n", "no rows in it"),
+        ("table.xlsx", "PK\0\0", "it is no text"),
         ("run.pt", "PK", "a pickle can run code"),
         ("words.log", "hello\nthere\n", "no test accuracy was recognised"),
         ("list.json", '{"train_acc": [1, 2], "val_acc": [1]}', "lists have different lengths"),

@@ -6,11 +6,12 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from grokjax.config import ConfigError
 from grokjax.exchange import names
-from grokjax.exchange.formats import Table
+from grokjax.exchange.formats import Table, numbers
 from grokjax.results.schema import METRICS
 
 COMPANIONS = ("__MIN", "__MAX")
@@ -205,6 +206,7 @@ def _add_halves(
         found = halves.get(names.Metric(split, None), [])
         if found and ours not in known and f"{split}_loss" not in asked:
             known[ours] = _only(frame, ours, found, source)
+            _refuse_falling(frame, known, ours, source)
     for quantity in names.QUANTITIES:
         found = halves.get(names.Metric(None, quantity), [])
         if not found or f"train_{quantity}" in known:
@@ -216,6 +218,22 @@ def _add_halves(
                 "columns={…})."
             )
         known[f"train_{quantity}"] = _only(frame, f"train_{quantity}", found, source)
+
+
+def _refuse_falling(frame: pd.DataFrame, known: Mapping[str, str], ours: str, source: str) -> None:
+    """Refuse a column `train` or `test` that falls along the run, as losses do."""
+    at = next((known[axis] for axis in ("step", "epoch", "counter") if axis in known), None)
+    columns = [numbers(frame[name]) for name in (at, known[ours]) if name is not None]
+    if len(columns) < 2 or columns[0] is None or columns[1] is None:
+        return
+    steps, values = columns[0], columns[1]
+    early, late = (values[steps == bound] for bound in (np.nanmin(steps), np.nanmax(steps)))
+    if early.size and late.size and np.nanmean(late) < np.nanmean(early):
+        theirs, split = known[ours], ours.removesuffix("_accuracy")
+        raise ConfigError(
+            f"{source}: {theirs} falls, as a loss does, say --columns {split}_loss={theirs} or "
+            f"{ours}={theirs} (in Python, columns={{…}})."
+        )
 
 
 def _only(frame: pd.DataFrame, ours: str, found: Sequence[str], source: str) -> str:

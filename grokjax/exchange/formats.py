@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import gzip
 import io
 import json
 import re
@@ -125,7 +126,12 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
             with np.load(path, allow_pickle=False) as arrays:
                 value: Any = {name: arrays[name].tolist() for name in arrays.files}
             return _of_json(path, value, place, config)
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+        if b"\0" in data[:4096]:
+            raise ValueError("it is no text")
+        text = data.decode("utf-8-sig", "replace")
     except ConfigError:
         raise
     except (OSError, ValueError) as error:
