@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from grokjax.config import *
     from grokjax.config import own as own
     from grokjax.engine.sweep import run as run
+    from grokjax.exchange.read import read_curves as read_curves
     from grokjax.results.load import Results as Results
     from grokjax.results.load import load as load
 
@@ -19,11 +20,12 @@ _LATE = {
     "own": "grokjax.config",
     "run": "grokjax.engine.sweep",
     "load": "grokjax.results.load",
+    "read_curves": "grokjax.exchange.read",
     "Results": "grokjax.results.load",
 }
 """Public name that is no part of an experiment → its module. The others are in `grokjax.config`."""
 
-_ROOMS = ("analysis", "figures", "measure", "measures", "phase", "weights")
+_ROOMS = ("analysis", "exchange", "figures", "measure", "measures", "phase", "weights")
 """Modules that are imported when they are first asked for."""
 
 

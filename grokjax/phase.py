@@ -1,5 +1,7 @@
 """`python -m grokjax.phase RESULTS [RESULTS …]`: the zone, its boundary, laws, figures, a page.
 
+RESULTS are folders of sweeps, or curves that another program has left (`exchange.read`).
+
 In a notebook the same is `phase.summarise(grokjax.load("results/x"))`, and its parts one by one:
 `phase.goldilocks(results)`, `phase.boundary(results)`, `phase.cells(results, axes)`.
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -29,6 +32,18 @@ if TYPE_CHECKING:
     from grokjax.analysis.zone import Zone
     from grokjax.figures.drawn import Drawn
     from grokjax.results.load import Results
+
+
+CURVES_OPTIONS = (
+    "columns",
+    "runs",
+    "pattern",
+    "updates_per_epoch",
+    "log_every",
+    "accuracies",
+    "chance",
+)
+"""Options that are for curves of other programs."""
 
 
 def cells(
@@ -135,7 +150,6 @@ def main(arguments: list[str]) -> int:
 
 def _main(arguments: list[str]) -> int:
     from grokjax.config import ConfigError
-    from grokjax.results.load import load
 
     given = _parser().parse_args(arguments)
     if len(given.results) > 1 and given.out is None:
@@ -150,7 +164,7 @@ def _main(arguments: list[str]) -> int:
         if name.startswith("thresholds.") and value is not None
     }
     while True:
-        results = load(*given.results, join_anyway=given.join_anyway)
+        results = _opened(given, arguments)
         goes_on = given.watch is not None and not results.finished
         if asked:
             results = results.with_thresholds(**asked)
@@ -158,6 +172,45 @@ def _main(arguments: list[str]) -> int:
         if not goes_on:
             return 0 if shown else 1
         time.sleep(given.watch)
+
+
+def _opened(given: argparse.Namespace, arguments: Sequence[str]) -> Results:
+    """The sweeps that are named, or the curves of other programs, made a results folder first."""
+    from grokjax.config import ConfigError
+    from grokjax.exchange import read
+    from grokjax.results.load import load
+
+    ours = [read.is_results(path) for path in given.results]
+    said = {name: getattr(given, name) for name in CURVES_OPTIONS}
+    if all(ours):
+        if told := [name for name, value in said.items() if value is not None]:
+            raise ConfigError(
+                f"{told[0]}={said[told[0]]!r}: it is for curves of other programs, and "
+                f"{given.results[0]} is none, drop it or give a file of curves."
+            )
+        return load(*given.results, join_anyway=given.join_anyway)
+    if any(ours):
+        raise ConfigError(
+            f"{given.results[ours.index(True)]}: a sweep is not joined with curves of other "
+            "programs, look at them one by one."
+        )
+    if given.watch is not None:
+        raise ConfigError(f"watch={given.watch:g}: it is for sweeps, curves are read once.")
+    given.out = given.out or read.default_folder(given.results[0])
+    columns = _pairs(said.pop("columns") or [])
+    line = shlex.join(["python", "-m", "grokjax.phase", *arguments])
+    return read.read_curves(*given.results, columns=columns, out=given.out, command=line, **said)
+
+
+def _pairs(words: Sequence[str]) -> dict[str, str]:
+    """What `--columns` says: our name → theirs."""
+    from grokjax.config import ConfigError
+
+    pairs = [word.partition("=") for word in words]
+    for word, (ours, mark, theirs) in zip(words, pairs, strict=True):
+        if not (ours and mark and theirs):
+            raise ConfigError(f"columns={word!r}: write OURS=THEIRS, as in test_accuracy=val/acc.")
+    return {ours: theirs for ours, _, theirs in pairs}
 
 
 def _show(results: Results, given: argparse.Namespace, goes_on: bool) -> bool:
@@ -191,7 +244,10 @@ def _parser() -> argparse.ArgumentParser:
         "that still runs is shown as far as it is.",
     )
     add = parser.add_argument
-    add("results", type=Path, nargs="+", metavar="RESULTS", help="a sweep's folder")
+    add(
+        "results", type=Path, nargs="+", metavar="RESULTS",
+        help="a sweep's folder, or curves of another program (CSV, JSON, logs, TensorBoard …)",
+    )  # fmt: skip
     add("--x", help="column across (weight_decay, or what the sweep varies)")
     add("--y", help="column up (train_fraction, or what the sweep varies)")
     add("--metric", default="t_grok", help=f"time to map: {', '.join(TIMES)}")
@@ -202,6 +258,7 @@ def _parser() -> argparse.ArgumentParser:
         help="show it again and again (every 30 seconds) until the sweep is finished",
     )  # fmt: skip
     add("--join-anyway", action="store_true", help="join folders of different kinds too")
+    _add_curves_options(parser)
     group = parser.add_argument_group(
         "thresholds", "what counts as memorised, grokked and so on, instead of what is stored; "
         "times are read off the curves again, nothing is trained",
@@ -219,6 +276,21 @@ def _parser() -> argparse.ArgumentParser:
             help=f"{stored} where a sweep says nothing else",
         )
     return parser
+
+
+def _add_curves_options(parser: argparse.ArgumentParser) -> None:
+    """What `exchange.read.read_curves` takes, under the same names."""
+    add = parser.add_argument_group(
+        "curves of other programs", "they are read into --out (results/NAME); names that are "
+        "common are recognised, and what was taken for what is printed",
+    ).add_argument  # fmt: skip
+    add("--columns", nargs="+", metavar="OURS=THEIRS", help="as in test_accuracy=val/acc epoch=ep")
+    add("--runs", type=Path, help="a table with a row a run, or settings of all, as JSON or YAML")
+    add("--pattern", help="what names say, as in wd{weight_decay}_f{train_fraction}_s{seed}.csv")
+    add("--updates-per-epoch", type=float, metavar="N", help="where rows are counted in epochs")
+    add("--log-every", type=int, metavar="N", help="updates between rows that nothing counts")
+    add("--accuracies", choices=["share", "percent"], help="their unit (in percent if above 1)")
+    add("--chance", type=float, help="test accuracy of the best constant guess")
 
 
 if __name__ == "__main__":

@@ -154,7 +154,9 @@ def _thinned(curves: pd.DataFrame) -> dict[str, dict[str, list]]:
             at = np.unique(np.concatenate([[0], np.geomspace(1, n - 1, POINTS).round()])).astype(
                 int
             )
-        part = curve.iloc[at]
+        # Between the log points of a value a line goes on, as it does in the figures.
+        whole = curve.set_index("step")[list(CURVES)]
+        part = whole.interpolate(method="index", limit_area="inside").iloc[at].reset_index()
         found[str(run_id)] = {name: part[name].tolist() for name in ("step", *CURVES)}
     return found
 
@@ -205,7 +207,12 @@ def _tables(summary: Summary) -> list[dict[str, Any]]:
 
 def _provenance(manifest: Manifest) -> list[list[str]]:
     git, device = manifest.get("git") or {}, manifest.get("device") or {}
+    curves = manifest.get("curves_of") or {}
     rows: list[tuple[str, Any]] = [
+        ("curves of", ", ".join(curves.get("sources", []))),
+        ("taken for", ", ".join(f"{n} ← {v}" for n, v in curves.get("recognised", {}).items())),
+        ("steps", curves.get("steps")),
+        ("not known", "; ".join(curves.get("not_known", []))),
         ("created", manifest.get("created")),
         ("commit", f"{git['sha']}{' (changed)' if git.get('dirty') else ''}" if git else None),
         ("device", ", ".join(f"{name} {value}" for name, value in device.items())),

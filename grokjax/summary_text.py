@@ -144,6 +144,9 @@ def table(
     median = median.mask(found["median"].isna() & ~found["censored"], "-")
     counts = found["n_grokked"].astype(str) + "/" + found["n"].astype(str)
     wide = found.assign(text=counts + " " + median)
+    for axis in (x, y):
+        if found[axis].isna().all():  # curves of others that say nothing of it
+            wide = wide.assign(**{axis: "not known"})
     if waiting is not None and len(waiting):
         wide = pd.concat([wide, waiting.assign(text="…")], ignore_index=True)
     wide = wide.pivot_table(index=y, columns=x, values="text", aggfunc="first")

@@ -280,6 +280,8 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
     rows = results.runs[results.runs["run_id"] == run_id]
     require(len(rows) == 1, "run_id", run_id, f"no such run has ended in {results.path}")
     found = results.manifest
+    remedy = "another program trained it, so that no experiment is known and no rows or weights are"
+    require("curves_of" not in found, "run_id", run_id, remedy)
     version, base = found["schema_version"], found["base"]
     if experiment is not None:
         if version <= FORMER_IDS:

@@ -21,6 +21,7 @@ FLOORS = {
     "grokjax.results": 1,
     "grokjax.analysis": 2,
     "grokjax.models": 2,
+    "grokjax.exchange": 3,
     "grokjax.export": 7,
     "grokjax.figures": 3,
     "grokjax.formats": 3,

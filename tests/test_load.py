@@ -78,7 +78,9 @@ def test_an_older_folder_gets_the_columns_that_it_lacks(folders, tmp_path, monke
     read = []
     whole = curves_module.Curves.of_table
     monkeypatch.setattr(
-        curves_module.Curves, "of_table", lambda t, n: read.append(len(t)) or whole(t, n)
+        curves_module.Curves,
+        "of_table",
+        lambda t, n, **more: read.append(len(t)) or whole(t, n, **more),
     )
     monkeypatch.setattr(curves_module.in_chunks, "__defaults__", (curves_module.NAMES, 300))
     found = onset.table(old)

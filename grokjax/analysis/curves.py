@@ -29,6 +29,9 @@ class Curves:
     """`[R, K]`, whether the run has this log point."""
     values: Mapping[str, np.ndarray]
     """Name → `[R, K]`."""
+    sparse: bool = False
+    """Whether NaN says that a value was not logged there, as in curves of other programs; in ours
+    it is a value that is no number."""
 
     @classmethod
     def of_run(cls, curve: Mapping[str, np.ndarray]) -> Curves:
@@ -38,7 +41,9 @@ class Curves:
         return cls([""], step, np.ones(step.shape, bool), values)
 
     @classmethod
-    def of_table(cls, table: pd.DataFrame, names: Sequence[str] = NAMES) -> Curves:
+    def of_table(
+        cls, table: pd.DataFrame, names: Sequence[str] = NAMES, *, sparse: bool = False
+    ) -> Curves:
         """The curves in a part of the curves table, in whatever order its rows are."""
         codes, run_ids = pd.factorize(table["run_id"], sort=True)
         step = table["step"].to_numpy(np.int64)
@@ -55,7 +60,22 @@ class Curves:
             padded = np.full(shape, np.nan)
             padded[codes, place] = table[name].to_numpy(np.float64)[order]
             values[name] = padded
-        return cls(list(run_ids), np.maximum.accumulate(steps, 1), inside, values)
+        return cls(list(run_ids), np.maximum.accumulate(steps, 1), inside, values, sparse)
+
+    def logged(self, name: str) -> Curves:
+        """The log points at which a value was logged: other programs have some for each of them."""
+        known = self.inside & np.isfinite(self.values[name])
+        if not self.sparse or (known == self.inside).all():
+            return self
+        order = np.argsort(~known, axis=1, kind="stable")  # known points first, in their order
+        order = order[:, : max(1, int(known.sum(1).max(initial=0)))]
+        inside = np.take_along_axis(known, order, 1)
+        step = np.where(inside, np.take_along_axis(self.step, order, 1), 0)
+        values = {
+            other: np.where(inside, np.take_along_axis(column, order, 1), np.nan)
+            for other, column in self.values.items()
+        }
+        return Curves(self.run_ids, np.maximum.accumulate(step, 1), inside, values, sparse=True)
 
     @property
     def length(self) -> np.ndarray:
@@ -77,7 +97,7 @@ def in_chunks(
         chosen = list(run_ids[start : start + size])
         table = results.curves_of(chosen, ["step", *names])
         if len(table):
-            yield Curves.of_table(table, names)
+            yield Curves.of_table(table, names, sparse="curves_of" in results.manifest)
 
 
 def first(where: np.ndarray) -> np.ndarray:

@@ -139,8 +139,10 @@ def labels(
     partial = (at_grok < 0) & steady & (level.filled(0.0) > chance + thresholds.above_chance)
     when_memorised = pick(test, at_mem).filled(-np.inf)
     return {
-        "partial": np.ma.array(partial),
-        "early": np.ma.array(when_memorised > chance + thresholds.above_chance),
+        "partial": np.ma.array(partial, mask=np.isnan(chance)),
+        "early": np.ma.array(
+            when_memorised > chance + thresholds.above_chance, mask=np.isnan(chance)
+        ),
         "double_descent": np.ma.array(_descends_twice(curves, thresholds)),
     }
 

@@ -103,27 +103,35 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
       chance: `[R]`, test accuracy of the best constant guess.
       thresholds: what counts as memorised, grokked and so on.
     """
+    whole, memorising, curves = (
+        curves,
+        curves.logged("train_accuracy"),
+        curves.logged("test_accuracy"),
+    )
     step, inside = curves.step, curves.inside
     # Thresholds are compared in float32, in which 9 rows of 10 are ≥ 0.9 whether the
     # curve comes from a float32 network or from the float64 column of a table.
-    train, test = (
-        curves.values[f"{split}_accuracy"].astype(np.float32) for split in ("train", "test")
-    )
-    at_mem = first(train >= np.float32(thresholds.memorised))
+    train = memorising.values["train_accuracy"].astype(np.float32)
+    test = curves.values["test_accuracy"].astype(np.float32)
+    memorised = first(train >= np.float32(thresholds.memorised))
     at_grok = first(test >= np.float32(thresholds.grokked))
-    t_mem, t_grok = pick(step, at_mem), pick(step, at_grok)
+    t_mem, t_grok = pick(memorising.step, memorised), pick(step, at_grok)
+    # The point of the test curve at which the run has memorised: its own where both are logged.
+    at_mem = first(inside & (step >= t_mem.filled(np.iinfo(step.dtype).max)[:, None]))
     columns: Columns = {"t_mem": t_mem}
     for name, level in {"t_grok": thresholds.grokked, **_named(thresholds.also)}.items():
         columns[name] = pick(step, first(test >= np.float32(level)))
         columns[f"{name}_sustained"] = pick(step, sustained(test, level, curves, thresholds))
     rise = curves.values["test_accuracy"].astype(np.float64)
     columns |= {
-        "t_mem_interpolated": _between(step, train, at_mem, thresholds.memorised),
+        "t_mem_interpolated": _between(memorising.step, train, memorised, thresholds.memorised),
         "t_grok_interpolated": _between(step, rise, at_grok, thresholds.grokked),
         "grok_gap": t_grok - t_mem,
         "grok_ratio": t_grok / np.ma.masked_equal(t_mem, 0),
         "phase": phases(t_mem, t_grok, thresholds),
     }
+    # Without a training curve nobody knows whether it had memorised.
+    columns["phase"][memorising.length == 0] = np.ma.masked
     widths, rises = _transition(curves, rise, at_mem, at_grok, chance)
     columns |= widths
     smoothed = smooth(step, inside, rise, thresholds.smooth_steps)
@@ -132,15 +140,16 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
     columns |= events.collapses(curves, test, at_grok, thresholds)
     columns |= events.labels(curves, rise, at_mem, at_grok, chance, thresholds)
     # Without a test set a run neither groks nor fails to.
-    no_test = ~(np.isfinite(rise) & inside).any(axis=1)
+    no_test = curves.length == 0
     for name in OF_THE_TEST_SET:
         columns[name] = np.ma.array(columns[name], mask=no_test | np.ma.getmaskarray(columns[name]))
-    end = curves.length - 1
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
-        columns[f"final_{name}"] = pick(curves.values[name].astype(float), end)
+        # A loss that is no number any more is a value, an accuracy that is none was not logged.
+        of = whole.logged(name) if name.endswith("accuracy") else whole
+        columns[f"final_{name}"] = pick(of.values[name].astype(float), of.length - 1)
     columns["max_test_accuracy"] = extreme(rise, inside, largest=True)
-    norm = curves.values.get("weight_norm", np.full(step.shape, np.nan))
-    for name, at in (("t_mem", at_mem), ("t_grok", at_grok)):
+    for name, at, of in (("t_mem", memorised, memorising), ("t_grok", at_grok, curves)):
+        norm = of.values.get("weight_norm", np.full(of.step.shape, np.nan))
         columns[f"weight_norm_at_{name}"] = np.ma.masked_invalid(pick(norm.astype(float), at))
     return columns
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 from collections.abc import Iterable, Sequence
 
 OTHER_WORDS: dict[str, str] = {
@@ -162,6 +163,19 @@ def explain(name: str, *tiers: Sequence[Known], whole: str = "") -> str:
     kind = tiers[0][0].kind if tiers[0] else "field"
     there = f"the {kind}s{listed} {', '.join(names)}" if names else "there are none"
     return f"{name}: there is no such {kind}, {there}{f'; {whole}' if whole else ''}."
+
+
+@functools.lru_cache(maxsize=4096)  # a table of curves asks for every run
+def translated(name: str) -> str | None:
+    """Our one name for a hyperparameter of another tool; None where there is none, or are several.
+
+    >>> translated("wd"), translated("n_layers"), translated("hidden_dim")
+    ('weight_decay', 'layers', None)
+    """
+    word = _plain(name)
+    meant = [ours for ours in OTHER_WORDS if _plain(ours) == word]
+    meant += [ours for ours, words in OTHER_WORDS.items() if word in map(_plain, words.split())]
+    return meant[0] if meant and " " not in meant[0] else None
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -6,7 +6,6 @@ import dataclasses
 import shutil
 import tempfile
 import threading
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from grokjax.engine.rounds import Round, next_round, recorded_rounds, with_round
 from grokjax.engine.standing import read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
-from grokjax.results.files import write_text
+from grokjax.results.files import Temporary, write_text
 from grokjax.results.load import Results, load
 from grokjax.results.reading import WORK
 
@@ -101,14 +100,7 @@ def _run_for_now(experiment: Experiment, options: RunOptions) -> Results:
         else:
             shutil.rmtree(folder.parent, ignore_errors=True)
         raise error
-    return dataclasses.replace(results, holds=_Temporary(folder.parent))
-
-
-class _Temporary:
-    """A folder that is removed with the last reference to this, or when Python ends."""
-
-    def __init__(self, folder: Path) -> None:
-        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+    return dataclasses.replace(results, holds=Temporary(folder.parent))
 
 
 def _run_in(

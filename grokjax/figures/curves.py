@@ -218,6 +218,8 @@ def _draw(axes: Any, rows: pd.DataFrame) -> pd.DataFrame:
         for split, (colour, dashes) in SPLITS.items():
             name = f"{split}_{what}"
             table = later.pivot_table(index="step", columns="run_id", values=name)
+            # A line goes on between the log points of a value, which other programs may log rarely.
+            table = table.interpolate(method="index", limit_area="inside")
             # A run that has ended counts with its last values: the median is of all runs, always.
             medians[name] = table.ffill().median(axis=1)
             axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)

@@ -81,12 +81,15 @@ def _maps(shown: Shown) -> Drawings:
         placed, waiting = summary.placed_cells(metric), summary.waiting
         return pd.concat([placed, waiting], ignore_index=True) if len(waiting) else placed
 
-    return {
+    drawings: Drawings = {
         "phases": lambda: maps.phase_map(cells(), x, y, summary.boundary),
         "p_grok": lambda: maps.probability_map(cells(), x, y, summary.boundary),
         metric: lambda: maps.time_map(cells(metric), x, y, metric),
         "grok_gap": lambda: maps.time_map(cells("grok_gap"), x, y, "grok_gap"),
     }
+    if summary.runs["phase"].isna().all():  # curves of others, without training accuracies
+        del drawings["phases"], drawings["grok_gap"]
+    return drawings
 
 
 @figure_family("curves over steps", columns=(*curves.MEASURES, "weight_norm"))
@@ -95,7 +98,7 @@ def _curves(shown: Shown) -> Drawings:
         return {}
     groups = curve_groups(shown.summary)
     drawings: Drawings = {"curves": partial(curves.learning_curves, shown.curves, groups)}
-    if "weight_norm" in shown.curves:
+    if "weight_norm" in shown.curves and shown.curves["weight_norm"].notna().any():
         drawings["trajectories"] = partial(curves.trajectories, shown.curves, groups)
     return drawings
 

@@ -57,8 +57,8 @@ def phase_map(
     Returns:
       What was drawn; `data_` has `cells` with their `phase`, and of a boundary `curve`, `band`.
     """
-    at = cells[[f"p_{name}" for name in PHASES]].fillna(0).to_numpy().argmax(1)
-    there = (cells["n"] > 0).to_numpy()
+    shares = cells[[f"p_{name}" for name in PHASES]].fillna(0).to_numpy()
+    at, there = shares.argmax(1), shares.sum(1) > 0
     phases = pd.Series([PHASES[i] for i in at], cells.index, dtype=object)
     table = cells.assign(phase=phases.where(there))
     values = pd.Series(np.where(there, at, np.nan), cells.index)

@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grokjax.config import ConfigError
+
+
+class Temporary:
+    """A folder that is removed with the last reference to this, or when Python ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
 
 def temporary(path: Path) -> Path:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.coercion import require
-from grokjax.results import snapshots
+from grokjax.results import joins, snapshots
 from grokjax.results.files import read_metadata, read_table
 from grokjax.results.manifest import Manifest
 from grokjax.results.schema import wide_measures
@@ -25,6 +25,8 @@ from grokjax.results.reading import PLAN, WORK, manifest_of, table_parts
 from grokjax.results.snapshots import Snapshot
 
 if TYPE_CHECKING:
+    import xarray
+
     from grokjax.analysis.summary import Summary
     from grokjax.weights import Network, Split
 
@@ -249,6 +251,22 @@ class Results:
         """`grokjax.weights.training_split` of these results: training and test rows of a run."""
         return _rooms().weights.training_split(self, run_id, step, experiment)
 
+    def to_csv(self, folder: str | Path) -> list[Path]:
+        """`grokjax.exchange.write.to_csv` of these results: `runs.csv`, `curves.csv`, `measures.csv`."""
+        return _rooms().exchange.write.to_csv(self, folder)
+
+    def to_tensorboard(self, folder: str | Path) -> list[Path]:
+        """`grokjax.exchange.write.to_tensorboard` of these results: an event file a run."""
+        return _rooms().exchange.write.to_tensorboard(self, folder)
+
+    def to_wandb(self, project: str, *, mode: str | None = None, **options: Any) -> list[str]:
+        """`grokjax.exchange.write.to_wandb` of these results: a run of a project each."""
+        return _rooms().exchange.write.to_wandb(self, project, mode=mode, **options)
+
+    def to_xarray(self, over: Sequence[str] | None = None) -> xarray.Dataset:
+        """`grokjax.exchange.write.to_xarray` of these results: arrays over axes and steps."""
+        return _rooms().exchange.write.to_xarray(self, over)
+
     def __repr__(self) -> str:
         return f"<Results {self.path}{self._joined()}: {self._told()}>"
 
@@ -315,36 +333,5 @@ def load(path: str | Path, *more: str | Path, join_anyway: bool = False) -> Resu
     folder, others = Path(path), tuple(Path(other) for other in more)
     results = Results(folder, manifest_of(folder), others)
     for other in others:
-        _check_joins(results, Results(other, manifest_of(other)), join_anyway)
+        joins.check(results, Results(other, manifest_of(other)), join_anyway)
     return results
-
-
-def _check_joins(one: Results, other: Results, join_anyway: bool) -> None:
-    swept = {*one.manifest.get("axes", {}), *other.manifest.get("axes", {})}
-    bases = [results.manifest.get("base", {}) for results in (one, other)]
-    common = bases[0].keys() & bases[1].keys() - swept
-    unlike = [f"{p}: {bases[0][p]!r}, {bases[1][p]!r}" for p in sorted(common)
-              if bases[0][p] != bases[1][p] and not p.startswith("thresholds.")]  # fmt: skip
-    if unlike and not join_anyway:
-        raise ConfigError(
-            f"{other.path}: no sweep of the kind of {one.path}, they differ in "
-            f"{'; '.join(unlike[:5])}{' and more' * (len(unlike) > 5)}; look at them one by one, or "
-            "make an axis of it with --join-anyway (in Python, join_anyway=True)."
-        )
-    if one.thresholds != other.thresholds:
-        raise ConfigError(
-            f"{other.path}: its thresholds are not those of {one.path}, so that its times mean "
-            "something else; look at the two folders one by one."
-        )
-    for results in (one, other):
-        if not results._parts("runs"):
-            raise ConfigError(f"{results.path}: no run has ended there yet, join it later.")
-    columns = [
-        set(read_metadata(r._parts("runs")[0]).schema.to_arrow_schema().names)
-        for r in (one, other)
-    ]
-    if differing := sorted(columns[0] ^ columns[1]):
-        raise ConfigError(
-            f"{other.path}: {', '.join(differing)} is a column of one folder only, join folders "
-            f"of one kind with {one.path}."
-        )

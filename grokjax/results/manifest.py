@@ -75,6 +75,9 @@ class Manifest(Described, Provenance, total=False):
     """What was found about the tables: rows that are there twice, or on both sides of a split."""
     measured: dict[str, dict[str, Any]]
     """Kind of an instrument that has measured snapshots → its fields."""
+    curves_of: dict[str, Any]
+    """Of curves that another program has left: where from, what was taken for what, what is not
+    known; see `exchange.folder.Origin`."""
     growing: list[dict[str, Any]]
     """Budgets that rows may still have, while that of `base` is being given to them."""
 
