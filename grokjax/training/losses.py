@@ -167,7 +167,7 @@ def count_right(
     targets: jax.Array,
     weights: jax.Array,
     tolerance: float,
-    task: Task = Task(),
+    task: Task | None = None,
 ) -> jax.Array:
     """How many rows are right, at every one of their answers; rows of weight zero do not count.
 
@@ -180,22 +180,28 @@ def count_right(
       targets: the right classes or numbers, `[N]` or `[N, A]`.
       weights: share of each row in the loss, `[N]`.
       tolerance: largest distance from a number at which a prediction is right.
-      task: that the rows are of.
+      task: that the rows are of; None: any that leaves it at that.
     """
-    with blamed(task):
-        by_task = task.right(outputs, targets)
+    by_task = None if task is None else _right_by(task, outputs, targets)
     if by_task is not None:
-        if jnp.shape(by_task) != weights.shape:
-            raise ConfigError(
-                f"task={task.kind!r}: of {len(weights)} rows its method `right` gives "
-                f"{list(jnp.shape(by_task))}, return whether each row is right."
-            )
         right = by_task
     elif jnp.issubdtype(targets.dtype, jnp.integer):
         right = _is_largest(outputs, targets)
     else:
         right = jnp.abs(outputs[..., 0] - targets) <= tolerance
     return jnp.sum(right.reshape(len(weights), -1).all(axis=1) & (weights > 0))
+
+
+def _right_by(task: Task, outputs: jax.Array, targets: jax.Array) -> jax.Array | None:
+    """Whether each row is right `[N]`, as its task says; None where it does not."""
+    with blamed(task):
+        right = task.right(outputs, targets)
+    if right is not None and jnp.shape(right) != targets.shape[:1]:
+        raise ConfigError(
+            f"task={task.kind!r}: of {len(targets)} rows its method `right` gives "
+            f"{list(jnp.shape(right))}, return whether each row is right."
+        )
+    return right
 
 
 def _is_largest(outputs: jax.Array, targets: jax.Array) -> jax.Array:
