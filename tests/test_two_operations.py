@@ -50,7 +50,7 @@ def measured():
     @jax.jit
     def train(state):
         def step(state, _):
-            groups = training._measure(spec, words, state.params, every, stage)
+            groups = training._measure(spec, words, state, every, stage)
             after, info = training.step(spec, hp, every, state)
             return after, {"loss": info.scores.loss, **groups["row_groups"]}
 
