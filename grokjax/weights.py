@@ -25,6 +25,7 @@ from grokjax.config.rebuild import rebuild
 from grokjax.results import snapshots
 from grokjax.results.load import Results
 from grokjax.training.data import row_order, split
+from grokjax.training.moments import changes_by
 from grokjax.training.spec import hparams, spec_of
 
 OLDEST_CHECKED = 3
@@ -163,8 +164,7 @@ def network(
     file = results.find_snapshot(run_id, step)
     params = snapshots.nested(snapshots.read(file), "params")
     run = run_of(results, run_id, experiment)
-    stages = [change.step <= file.step for change in run.changes]
-    model = run.stages()[sum(stages)].model
+    model = run.stages()[changes_by(run, file.step, _curve(results, run_id))].model
     return Network(run, file.step, params, tasks.build(run.task), model)
 
 
@@ -181,7 +181,7 @@ def training_split(
     """
     run = run_of(results, run_id, experiment)
     spec, numbers = spec_of(run), hparams(run)
-    stage = sum(change.step <= step for change in run.changes)
+    stage = changes_by(run, step, _curve(results, run_id))
     n_train = int(numbers.n_train[stage])
     with jax.enable_x64(spec.double):
         order = np.asarray(row_order(spec, int(numbers.split_seed[stage])))
@@ -191,6 +191,11 @@ def training_split(
     index = np.asarray(rows.index).reshape(-1)[:n_train]
     labels[index] = np.asarray(rows.targets).reshape(-1, *labels.shape[1:])[:n_train]
     return Split(order[:n_train], order[n_train:], table.inputs, table.targets, labels)
+
+
+def _curve(results: Results, run_id: str) -> pd.DataFrame:
+    """The log points of a run."""
+    return results.curves[results.curves["run_id"] == run_id]
 
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:
