@@ -51,7 +51,7 @@ class State:
     """Step since which the run has been above the thresholds of the stop rule, -1 where it is not;
     None where the program need not know when a run ends."""
     due: jax.Array | None = None
-    """Update from which each of the run's changes is due, `[G - 1]`; None where all are at steps."""
+    """Update from which each of the run's changes is due; None where all are at steps."""
 
 
 @jax.tree_util.register_dataclass
