@@ -29,6 +29,7 @@ from grokjax.formats import files, lens, naming, plain, torch_weights
 from grokjax.results import manifest, snapshots
 from grokjax.results.load import Results
 from grokjax.training.data import row_order, split
+from grokjax.training.moments import changes_by
 from grokjax.training.spec import hparams, spec_of
 
 OLDEST_CHECKED = 3
@@ -211,7 +212,7 @@ def network(
     file = results.find_snapshot(run_id, step)
     params = snapshots.nested(snapshots.read(file), "params")
     run = run_of(results, run_id, experiment)
-    model = stage_of(run, file.step).model
+    model = stage_of(run, file.step, _curve(results, run_id)).model
     return Network(run, file.step, params, tasks.build(run.task), model)
 
 
@@ -243,9 +244,17 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
     return Network(run, step, params, tasks.build(run.task), stage_of(run, step).model)
 
 
-def stage_of(run: Experiment, step: int) -> Experiment:
-    """A run as it is configured at a step, after those of its `changes` that have been made."""
-    return run.stages()[sum(change.step <= step for change in run.changes)]
+def stage_of(run: Experiment, step: int, curve: Any = None) -> Experiment:
+    """A run as it is configured at a step, after those of its `changes` that have been made.
+
+    When changes at moments were its log points tell, the `curve`; None: they are not known.
+    """
+    if curve is None and any(change.at for change in run.changes):
+        raise ConfigError(
+            "changes: when its moments came is in the curves of its sweep and not in a file of one "
+            "network, give experiment= as it was configured at that step."
+        )
+    return run.stages()[changes_by(run, step, curve)]
 
 
 def training_split(
@@ -261,7 +270,7 @@ def training_split(
     """
     run = run_of(results, run_id, experiment)
     spec, numbers = spec_of(run), hparams(run)
-    stage = sum(change.step <= step for change in run.changes)
+    stage = changes_by(run, step, _curve(results, run_id))
     n_train = int(numbers.n_train[stage])
     with jax.enable_x64(spec.double):
         order = np.asarray(row_order(spec, int(numbers.split_seed[stage])))
@@ -273,6 +282,11 @@ def training_split(
     first, n_test = max(spec.test_rows[0], n_train), int(spec.n_test(n_train))
     tested = order[first : first + n_test]
     return Split(order[:n_train], tested, table.inputs, table.targets, labels)
+
+
+def _curve(results: Results, run_id: str) -> pd.DataFrame:
+    """The log points of a run."""
+    return results.curves[results.curves["run_id"] == run_id]
 
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:

@@ -105,7 +105,12 @@ def test_a_word_of_the_vocabulary(word):
     assert not np.allclose(train_loss[0], train_loss[1])
 
 
-GRADIENTS = [word for word in WORDS if word.split(":")[0] in ("task", "model", "loss", "own")]
+GRADIENTS = [
+    word
+    for word, experiment in WORDS.items()
+    if word.split(":")[0] in ("task", "model", "loss", "own")
+    and experiment.loss_dtype != "float16"  # so few digits have no differences to speak of
+]
 REPEATED = {
     word
     for word in GRADIENTS

@@ -196,6 +196,9 @@ SPLITS = {
             Change(40, train_fraction=0.8, split_seed=3),
         )
     },
+    "changes at moments": {
+        "changes": (Change(20, weight_decay=0.5), Change(at="t_mem", delay=5, learning_rate=1e-2))
+    },
 }
 OWN = {
     "task": {"task": own_words.difference(p=5)},

@@ -50,7 +50,8 @@ def tables() -> str:
         rows = [_row(cls, base) for base in bases for cls in entries(base)]
         common = [_row(base, Config) for base in bases if not base.kind and _fields(base)]
         parts.append(_table(heading, [("all of them", *row[1:]) for row in common] + rows))
-    own = [_field(name) for name in ("train_fraction", "split", "label_noise", "batch_size")]
+    own = [_field(name) for name in ("train_fraction", "split", "label_noise")]
+    own += [_field(name) for name in ("label_noise_kind", "batch_size", "batches")]
     own += [_field(name) for name in ("seed", "split_seed", "dtype", "loss_dtype")]
     parts.append(
         "**Fields of the experiment itself**: " + ", ".join(own) + ". Settings in bold are numbers "

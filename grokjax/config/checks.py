@@ -157,11 +157,20 @@ def _check_loss(experiment: Experiment) -> None:
 
 
 def _check_changes(experiment: Experiment) -> None:
-    steps = [change.step for change in experiment.changes]
+    steps = [change.step for change in experiment.changes if change.step is not None]
     remedy = "give them in the order of their steps, no two at the same"
     require(steps == sorted(set(steps)), "changes", steps, remedy)
     remedy = f"the last lies beyond the budget of {experiment.steps} steps"
     require(not steps or steps[-1] < experiment.steps, "changes", steps, remedy)
+    delays = [change.delay for change in experiment.changes]
+    remedy = f"the longest lies beyond the budget of {experiment.steps} steps"
+    require(max(delays, default=0) < experiment.steps, "changes.delay", delays, remedy)
+    waits = any(change.at is not None for change in experiment.changes)
+    for instrument in experiment.instruments:
+        remedy = "it measures a step's network later, when nothing tells which changes at moments "
+        remedy += "had come, leave it out"
+        late = waits and instrument.cadence != "log_points"
+        require(not late, "instruments", instrument.kind, remedy)
 
 
 def _check_snapshots(experiment: Experiment) -> None:

@@ -102,7 +102,8 @@ class Experiment(Config):
     split_seed: int | None = traced(None)
     """Seed of the train/test split and of the label noise; None: the same number as `seed`."""
     changes: tuple[Change, ...] = ()
-    """Interventions during a run: fields that take another value at some step, in order of step."""
+    """Interventions during a run: fields that take another value at some step or moment, in the
+    order in which they are to happen."""
     start: StartFrom | None = None
     """An earlier run's parameters to start from; None: start from freshly drawn ones."""
     mask: Mask | None = None
@@ -119,7 +120,8 @@ class Experiment(Config):
     settle_steps: int | None = 2000
     """Early stopping: a run ends once train accuracy has stayed at or above
     `thresholds.memorised`, and test accuracy at or above `thresholds.grokked`, for this many
-    updates, for at least `thresholds.settle` log points, and after the last of the changes.
+    updates, for at least `thresholds.settle` log points, and after the last of the changes (of
+    those at moments, which have come by then, for their longest delay in addition).
     Without a test set train accuracy decides. None: every run uses its whole budget."""
     log_every: int = 10
     """Number of updates from one log point (a row of the curves) to the next."""
@@ -270,7 +272,12 @@ class Experiment(Config):
             del told[f"changes.{at}"]
             new = {resolve_path(self, name): value for name, value in change.new}
             told = {p: v for p, v in told.items() if not p.startswith(f"changes.{at}.")}
-            told[f"changes.{at}"] = {"step": change.step, **new}
+            when: dict[str, Any] = {"step": change.step}
+            if change.at is not None:  # the threshold decides about what is trained, then
+                names = {"t_mem": "memorised", "t_grok": "grokked"}
+                least = getattr(self.thresholds, names[change.at])
+                when = {"at": change.at, "least": least, "delay": change.delay}
+            told[f"changes.{at}"] = {**when, **new}
         return digest(told)
 
 
@@ -309,7 +316,7 @@ def _with_short_names(experiment: Experiment) -> tuple[Change, ...]:
             with contextlib.suppress(ConfigError):
                 path = last if resolve_path(experiment, last) == path else path
             new[path] = value
-        short.append(Change(change.step, **new))
+        short.append(change.with_names(new))
     return tuple(short)
 
 

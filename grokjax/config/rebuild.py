@@ -19,7 +19,7 @@ _NOTHING = object()
 
 
 def rebuild(base: Mapping[str, Any], row: Mapping[str, Any]) -> Experiment:
-    """The experiment of a run, its thresholds and sweep left out.
+    """The experiment of a run, its sweep left out.
 
     Args:
       base: dotted path → value of the base configuration, as a manifest has them.
@@ -30,7 +30,9 @@ def rebuild(base: Mapping[str, Any], row: Mapping[str, Any]) -> Experiment:
         process does not define.
     """
     told = _Told(base, row)
-    names = [name for name in field_types(Experiment) if name not in OF_THE_SWEEP]
+    # Changes at moments happen where the thresholds say.
+    left_out = {*OF_THE_SWEEP} - {"thresholds"}
+    names = [name for name in field_types(Experiment) if name not in left_out]
     defaults = Experiment()
     given = {name: told.field(name, getattr(defaults, name)) for name in names}
     return Experiment(**{name: value for name, value in given.items() if value is not _NOTHING})
@@ -87,7 +89,9 @@ class _Told:
     def _change(self, path: str) -> Change:
         start = f"{path}."
         new = {p.removeprefix(start): self._value(p) for p in self._base if p.startswith(start)}
-        return Change(int(new.pop("step")), **new)
+        names = [name for name in ("step", "delay") if name in new]
+        when: dict[str, Any] = {name: int(new.pop(name)) for name in names}
+        return Change(**when, **new)
 
     def _plain(self, path: str, annotation: Any) -> Any:
         """A number, word or list, as its annotation has it."""

@@ -145,6 +145,8 @@ def _why_not(instrument: Instrument, run: Experiment) -> str | None:
     """Why snapshots of the run have nothing for an instrument to measure; None where they have."""
     if instrument.of_updates:
         return "snapshots do not tell what updates did, it measures while a run is trained"
+    if any(change.at is not None for change in run.changes):
+        return "snapshots do not tell which changes at moments had come"
     return instrument.why_not(run.task, run.model)
 
 

@@ -109,7 +109,7 @@ def ending(
     if long_enough is None:
         return Ending(rows, reason, calm_since)
     # A run that is going to change may not stop before it has.
-    last_change = max((change.step for change in config.changes), default=0)
+    last_change = max((change.step or 0 for change in config.changes), default=0)
     first = int(np.searchsorted(step[:rows], last_change))
     later = {name: values[first:rows] for name, values in curve.items()}
     calm_since, settled = onset.settling(later, thresholds, long_enough, calm_since)

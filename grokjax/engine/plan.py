@@ -11,6 +11,7 @@ import jax
 
 from grokjax import tasks
 from grokjax.config import Config, ConfigError, Experiment, source
+from grokjax.config.coercion import require
 from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors
 from grokjax.engine.donors import DonorFiles
@@ -174,12 +175,10 @@ def make(
                 "dtype, loss_dtype='float64': a TPU has no arithmetic for it, give 'float32' for "
                 "both, or train on a processor or a GPU."
             )
-        classes = tasks.build(spec.task).n_classes
-        if spec.noise_class >= classes:
-            raise ConfigError(
-                f"noise_class={spec.noise_class}: {spec.task.kind} has the classes 0 to "
-                f"{classes - 1}, give one of them."
-            )
+        if spec.label_noise_kind == "fixed":
+            largest = tasks.build(spec.task).n_classes - 1
+            remedy = f"{spec.task.kind} has the classes 0 to {largest}, give one of them"
+            require(spec.noise_class <= largest, "noise_class", spec.noise_class, remedy)
         donors.trace(spec)
         for found in {run.donors for run in runs}:
             donors.check(spec, found)

@@ -119,7 +119,11 @@ def _stop(spec: Spec, hp: Hparams, state: State, metrics: Metrics) -> tuple[jax.
     assert spec.capture is not None and spec.capture.ends is not None  # asked for by captures only
     assert state.calm_since is not None
     budget, calm_steps = hp.stop
-    calm = jnp.all(state.step >= hp.change_steps)  # before its last change a run does not settle
+    changes = jnp.asarray(hp.change_steps)
+    if spec.change_moments:  # `spec.calm_steps` sees to these
+        waits = np.array([moment is not None for moment in spec.change_moments])
+        changes = jnp.where(waits, 0, changes)
+    calm = jnp.all(state.step >= changes)  # before its last change a run does not settle
     names = ("train_accuracy", "test_accuracy")
     for name, least in zip(names, spec.capture.ends, strict=True):
         accuracy = getattr(metrics, name).astype(jnp.float32)

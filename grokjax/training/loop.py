@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from grokjax import measures, models, tasks
-from grokjax.training import captures, losses, masks, modifiers, observing, update
+from grokjax.training import captures, losses, masks, modifiers, moments, observing, update
 from grokjax.training.captures import Captured
 from grokjax.training.data import Rows, batch, splits
 from grokjax.training.spec import Hparams, Spec
@@ -53,6 +53,8 @@ class State:
     calm_since: jax.Array | None = None
     """Step since which the run has been above the thresholds of the stop rule, -1 where it is not;
     None where the program need not know when a run ends."""
+    due: jax.Array | None = None
+    """Update from which each of the run's changes is due; None where all are at steps."""
 
 
 @jax.tree_util.register_dataclass
@@ -125,7 +127,8 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
       donors: arrays of other runs to start from, or to make a mask of.
     """
     step = jnp.zeros((), jnp.int32)
-    _, words = hp.at(step)
+    due = moments.begin(spec, hp)
+    _, words = moments.numbers(hp, due).at(step)
     key = stream(hp.seed, INITIALISATION)
     params = donors.start
     if params is None:
@@ -136,7 +139,7 @@ def init(spec: Spec, hp: Hparams, donors: Donors = Donors()) -> State:
         mask = masks.make_mask(words.mask, donors.mask, stream(hp.seed, MASK))
         params = masks.apply(mask, params)
     optimizer = donors.optimizer or update.init(words, params)
-    return State(step, params, optimizer, mask, *captures.begin(spec))
+    return State(step, params, optimizer, mask, *captures.begin(spec), due)
 
 
 def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, StepInfo]:
@@ -151,6 +154,7 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
       train: the training rows of every stage.
       state: the run before the update.
     """
+    hp = moments.numbers(hp, state.due)
     stage, words = hp.at(state.step)
     train = jax.tree.map(lambda rows: rows[stage], train)
     rows = batch(spec, hp, stage, state.step, train)
@@ -199,7 +203,7 @@ def segment(
 
     def scan_row(carry: tuple, _: None) -> tuple[tuple, Metrics]:
         state, captured = carry
-        stage, words = hp.at(state.step)
+        stage, words = moments.numbers(hp, state.due).at(state.step)
         evaluate = partial(_score, spec, words, state.params)
 
         def scores_on(rows: Rows) -> Scores:
@@ -209,6 +213,17 @@ def segment(
         # The first update of a row of the curves stands outside of the loop: it is the only one
         # whose scores and norms are recorded, so the loop of the others is compiled without them.
         # A condition inside of one loop would have a GPU ask the host at every update.
+        on_train = on_test = None
+        n_train = jnp.asarray(hp.n_train)[stage]
+        n_test = spec.n_test(n_train)
+        if state.due is not None:
+            on_train, on_test = scores_on(train), scores_on(test)
+            accuracies = {
+                "train_accuracy": on_train.hits / n_train,
+                "test_accuracy": on_test.hits / n_test,
+            }
+            due = moments.seen(spec, hp, state.step, state.due, accuracies)
+            state = dataclasses.replace(state, due=due)
         memories = modifiers.counted_anew(state.optimizer.modifiers)
         begun = dataclasses.replace(
             state, optimizer=dataclasses.replace(state.optimizer, modifiers=memories)
@@ -216,14 +231,15 @@ def segment(
         after, info = step(spec, hp, train, begun)
         if spec.log_every > 1:  # an empty loop would be traced and compiled all the same
             after, _ = jax.lax.scan(scan_step, after, None, length=spec.log_every - 1)
-        on_train = info.scores if spec.updates_see_the_network else scores_on(train)
-        on_test, n_train = scores_on(test), jnp.asarray(hp.n_train)[stage]
+        if on_train is None:
+            on_train = info.scores if spec.updates_see_the_network else scores_on(train)
+        on_test = scores_on(test) if on_test is None else on_test
         metrics = Metrics(
             train_loss=on_train.loss,
             train_accuracy=on_train.hits / n_train,
             train_accuracy_true=on_train.true_hits / n_train,
             test_loss=on_test.loss,
-            test_accuracy=on_test.hits / spec.n_test(n_train),
+            test_accuracy=on_test.hits / n_test,
             weight_norm=info.weight_norm,
             grad_norm=info.grad_norm,
             update_norm=info.update_norm,

@@ -83,6 +83,9 @@ class Spec:
     """How batches are drawn, as `Experiment.batches` says."""
     label_noise_kind: str = "random_row"
     noise_class: int = 0
+    change_moments: tuple[tuple[str, float] | None, ...] = ()
+    """For every change at a moment the accuracy, and the value of it that is first reached then;
+    None for changes at steps. Empty where all are."""
 
     @property
     def step_rows(self) -> int:
@@ -151,7 +154,7 @@ class Hparams:
     label_noise: jax.Array  # [G]
     n_train: jax.Array  # [G], number of training rows: all that the program knows of the fraction
     split_seed: jax.Array  # [G]
-    change_steps: jax.Array  # [G - 1]
+    change_steps: jax.Array  # [G - 1], of a change at a moment: the updates from that to it
     snapshot_steps: jax.Array  # [as many as the spec captures]
     stop: jax.Array  # [2], budget, and updates of calm after which it settles; [0] if of no use
     seed: jax.Array
@@ -184,7 +187,7 @@ def hparams(run: Experiment) -> Hparams:
         stacked(*(stage.label_noise for stage in stages)),
         np.array([orders.sizes(stage)[0] for stage in stages], np.int32),
         np.array([s.seed if s.split_seed is None else s.split_seed for s in stages], np.uint32),
-        np.array([change.step for change in run.changes], np.int32),
+        np.array([change.when for change in run.changes], np.int32),
         np.array(snapshot_steps(run), np.int32),
         np.array(_stop(run), np.int32),
         np.uint32(run.seed),
@@ -215,8 +218,10 @@ def calm_steps(run: Experiment) -> int | None:
     """Updates above both thresholds after which a run has settled; None: it never does."""
     if run.settle_steps is None:
         return None
-    # Long enough, too, for a crossing to count as sustained.
-    return max(run.settle_steps, run.thresholds.settle * run.log_every)
+    # Long enough, too, for a crossing to count as sustained. A run that is calm has had its
+    # moments, so that with the longest delay in addition it is so after changes at these, too.
+    delay = max((change.delay for change in run.changes), default=0)
+    return max(run.settle_steps, run.thresholds.settle * run.log_every) + delay
 
 
 def _stop(run: Experiment) -> tuple[int, ...]:
@@ -281,7 +286,17 @@ def spec_of(run: Experiment) -> Spec:
         batches=run.batches,
         label_noise_kind=run.label_noise_kind,
         noise_class=run.noise_class,
+        change_moments=moments_of(run) if any(moments_of(run)) else (),
     )
+
+
+def moments_of(run: Experiment) -> tuple[tuple[str, float] | None, ...]:
+    """For every change of a run the accuracy and the value that it waits for, if it does."""
+    both = {
+        "t_mem": ("train_accuracy", run.thresholds.memorised),
+        "t_grok": ("test_accuracy", run.thresholds.grokked),
+    }
+    return tuple(None if change.at is None else both[change.at] for change in run.changes)
 
 
 @functools.lru_cache(maxsize=4096)  # the runs of a sweep have most words in common
