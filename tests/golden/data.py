@@ -121,6 +121,7 @@ LEARNING_RATES = {
     "quadratic/mse/sgd": 0.5,
     "pre_ln/cross_entropy/sgd": 0.01,
     "pre_ln/stablemax/adamw": 3e-3,
+    "swiglu/cross_entropy/muon": 3e-3,
 }
 
 
