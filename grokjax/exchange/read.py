@@ -93,9 +93,9 @@ def read_curves(
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
     told = [_told(source) for source in sources]
     place = None if out is None else Path(out)
+    found = [_found(source) for source in sources]
     if place is not None:
         folder.check_free(place, told)
-    found = [_found(source) for source in sources]
     as_read = [table for part in found for table in part.curves]
     _check_asked(asked, as_read)
     tables = [columns_.named(table, asked) for table in as_read]
