@@ -356,6 +356,8 @@ def test_what_a_command_line_says_of_curves(tmp_path, quick_figures, capsys):
     assert "for curves of other programs" in capsys.readouterr().err
     assert phase.main([str(RECORDED), str(file), *out]) == 2
     assert "one by one" in capsys.readouterr().err
+    assert phase.main([str(tmp_path / "curvs.csv"), *out]) == 2
+    assert "no such file" in capsys.readouterr().err
     assert phase.main([str(tmp_path / "nothing"), *out]) == 2
     assert "no sweep.json" in capsys.readouterr().err
 

@@ -25,6 +25,7 @@ from grokjax.exchange.runs import OtherRun
 from grokjax.results.files import Temporary, fingerprint
 from grokjax.results.load import Results, load
 from grokjax.results.manifest import NAME
+from grokjax.results.reading import WORK
 
 
 class HasDataFrame(Protocol):
@@ -92,9 +93,9 @@ def read_curves(
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
     told = [_told(source) for source in sources]
     place = None if out is None else Path(out)
+    found = [_found(source) for source in sources]
     if place is not None:
         folder.check_free(place, told)
-    found = [_found(source) for source in sources]
     as_read = [table for part in found for table in part.curves]
     _check_asked(asked, as_read)
     tables = [columns_.named(table, asked) for table in as_read]
@@ -152,12 +153,10 @@ def is_results(path: Path) -> bool:
     """Whether a path leads to a results folder of grokjax, or to where one may come to be."""
     if str(path).startswith(wandb_runs.MARK):
         return False
-    tables = path / "curves"
-    return (path / NAME).exists() or tables.is_dir() or not path.exists() or not _has_files(path)
-
-
-def _has_files(path: Path) -> bool:
-    return path.is_file() or any(inner.is_file() for inner in path.rglob("*"))
+    if not path.exists():
+        return not path.suffix  # a file of curves whose name is mistyped is no folder of a sweep
+    ours = any((path / name).exists() for name in (NAME, WORK, "curves"))
+    return ours or not (path.is_file() or any(inner.is_file() for inner in path.rglob("*")))
 
 
 def default_folder(path: Path) -> Path:
