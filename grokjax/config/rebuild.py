@@ -78,8 +78,9 @@ class _Told:
     def _change(self, path: str) -> Change:
         start = f"{path}."
         new = {p.removeprefix(start): self._value(p) for p in self._base if p.startswith(start)}
-        when = {name: int(new.pop(name)) for name in ("step", "delay") if name in new}
-        return Change(**when, **new)
+        step, delay = new.pop("step", None), int(new.pop("delay", 0))
+        at = new.pop("at", None)
+        return Change(None if step is None else int(step), at=at, delay=delay, **new)
 
     def _plain(self, path: str, annotation: Any) -> Any:
         """A number, word or list, as its annotation has it."""
