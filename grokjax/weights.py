@@ -284,9 +284,10 @@ def training_split(
     return Split(order[:n_train], tested, table.inputs, table.targets, labels)
 
 
-def _curve(results: Results, run_id: str) -> pd.DataFrame:
+def _curve(results: Results, run_id: str) -> dict[str, np.ndarray]:
     """The log points of a run."""
-    return results.curves[results.curves["run_id"] == run_id]
+    rows = results.curves[results.curves["run_id"] == run_id]
+    return {name: rows[name].to_numpy() for name in ("step", "train_accuracy", "test_accuracy")}
 
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:

@@ -349,7 +349,7 @@ class Broken(AdamW):
 
 def test_constructors_are_otherwise_as_they_were():
     assert "learning_rate" in inspect.signature(AdamW).parameters
-    assert list(inspect.signature(Change).parameters) == ["step", "new"]
+    assert list(inspect.signature(Change).parameters) == ["step", "at", "delay", "new"]
     for one in (AdamW(b1=0.5), Experiment(task=TASK), Change(5, weight_decay=1.0)):
         assert copy.deepcopy(one) == one
     assert pickle.loads(pickle.dumps(AdamW(b1=0.5))) == AdamW(b1=0.5)
