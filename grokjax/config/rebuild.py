@@ -52,13 +52,13 @@ class _Told:
             return self._plain(name, annotation)
         value = self._value(name)
         if typing.get_origin(annotation) is tuple:
-            kinds = value.split("+") if isinstance(value, str) and value else []
-            of = typing.get_args(annotation)[0]
-            return tuple(self._part(f"{name}.{at}", kind, of) for at, kind in enumerate(kinds))
+            return self._list(name, bases[0])
         if value is None:
             return None
         # Folders of the first versions do not name the kinds that they knew one of only.
-        kind = default.kind if value is _NOTHING and default is not None else value
+        kind = default.kind if value is _NOTHING and _is_config(type(default)) else value
+        if kind in _choices(annotation):
+            return kind
         return _NOTHING if kind is _NOTHING else self._part(name, kind, bases[0])
 
     def _part(self, path: str, kind: str, base: type[Config]) -> Config:
@@ -67,13 +67,24 @@ class _Told:
             return self._change(path)
         plain = [f for f in dataclasses.fields(cls) if not f.metadata.get("data")]
         types_ = field_types(cls)
-        given = {f.name: self._plain(f"{path}.{f.name}", types_[f.name]) for f in plain}
+        given = {f.name: self._inside(f"{path}.{f.name}", types_[f.name]) for f in plain}
         if len(plain) < len(dataclasses.fields(cls)):
             raise ConfigError(
                 f"{path}={kind!r}: its rows are not in the results, give experiment=, as it was "
                 "trained."
             )
         return cls(**{name: value for name, value in given.items() if value is not _NOTHING})
+
+    def _list(self, path: str, base: type[Config]) -> tuple[Config, ...]:
+        """The parts in a list."""
+        value = self._value(path)
+        kinds = value.split("+") if isinstance(value, str) and value else []
+        return tuple(self._part(f"{path}.{at}", kind, base) for at, kind in enumerate(kinds))
+
+    def _inside(self, path: str, annotation: Any) -> Any:
+        """A field of a part: plain, or a list of further parts."""
+        bases = [member for member in _members(annotation) if _is_config(member)]
+        return self._list(path, bases[0]) if bases else self._plain(path, annotation)
 
     def _change(self, path: str) -> Change:
         start = f"{path}."
@@ -106,6 +117,12 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     if typing.get_origin(annotation) is tuple:
         return typing.get_args(annotation)[:1]
     return (annotation,)
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """The words that a field may hold instead of a part."""
+    plain = [part for part in _members(annotation) if typing.get_origin(part) is typing.Literal]
+    return tuple(word for part in plain for word in typing.get_args(part))
 
 
 def _is_config(annotation: Any) -> bool:
