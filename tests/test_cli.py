@@ -28,7 +28,6 @@ def experiment(fields):
 
 BAD_FILES = {
     "train_fraction=0.0": ("train_fraction=0.0", experiment("train_fraction=0.0")),
-    "train_fraction=1.0": ("train_fraction=1.0", experiment("train_fraction=1.0")),
     "train_fraction negative": ("train_fraction=-0.5", experiment("train_fraction=-0.5")),
     "no training row": ("train_fraction=0.001", experiment("train_fraction=0.001")),
     "no test row": ("train_fraction=0.999", experiment("train_fraction=0.999")),
@@ -150,7 +149,7 @@ BAD_FLAGS = {
     "ill-typed": ("--optimizer.b2", ["--optimizer.b2", "high"]),
     "out of range": ("b2=1.5", ["--optimizer.b2", "1.5"]),
     "missing value": ("--out", ["--out"]),
-    "choice": ("--model.activation", ["--model.activation", "tanh"]),
+    "choice": ("--model.activation", ["--model.activation", "softplus"]),
     "swept field": ("seed=7", ["--seed", "7"]),
     "lanes": ("lanes=0", ["--lanes", "0"]),
     "quiet and json": ("quiet", ["--quiet", "--json"]),
