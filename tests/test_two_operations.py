@@ -3,11 +3,13 @@
 The numbers are made by `PYTHONPATH=tests python -m golden.two_operations`, which imports no grokjax.
 """
 
+import dataclasses
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from conftest import QUICKLY, hparams
 from golden import data, two_operations
 from test_golden import nested
@@ -21,6 +23,7 @@ from grokjax.training.spec import spec_of
 
 P = two_operations.P
 TASK = Operations([ModularArithmetic("add", p=P), Operation("x*y % p", p=P)])
+NEXT_TOKEN = dataclasses.replace(TASK, loss_on="all")
 EXPERIMENT = grokjax.Experiment(
     task=TASK,
     model=grokjax.Transformer(width=data.D, heads=data.H, mlp_width=data.F),
@@ -36,14 +39,15 @@ EXPERIMENT = grokjax.Experiment(
 )
 
 
-def measured():
+def measured(task):
     """What fifty updates give: the training loss, and what the groups have."""
-    spec, hp, table = spec_of(EXPERIMENT), hparams(EXPERIMENT), tasks.build(TASK)
+    experiment = dataclasses.replace(EXPERIMENT, task=task)
+    spec, hp, table = spec_of(experiment), hparams(experiment), tasks.build(task)
     index = jnp.asarray(two_operations.training_rows())[None]
     targets = jnp.asarray(table.targets)[index]
     rows = Rows(index, targets, targets, jnp.full(index.shape, 1 / index.size))
     every = jax.tree.map(lambda x: x[None], rows)  # the one stage
-    params = nested(data.initial(two_operations.shapes()))
+    params = nested(data.initial(two_operations.shapes(task.loss_on)))
     stage, words = hp.at(jnp.zeros((), jnp.int32))
     state = training.State(jnp.zeros((), jnp.int32), params, update.init(words, params), None, {})
 
@@ -67,12 +71,13 @@ def test_the_table_is_the_same():
     np.testing.assert_array_equal(table.operation, operation)
 
 
-def test_fifty_updates_agree_with_pytorch_in_all_and_by_operation():
+@pytest.mark.parametrize("task", [TASK, NEXT_TOKEN], ids=["answer", "next token"])
+def test_fifty_updates_agree_with_pytorch_in_all_and_by_operation(task):
     golden = json.loads(two_operations.FILE.read_text())["cases"]
     with jax.enable_x64(True):
-        found = measured()
-    for name, values in golden.items():
-        ours = name.replace("mul.", "x*y % p.")
-        assert len(values) == 51
-        np.testing.assert_allclose(found[ours], values, rtol=1e-9, err_msg=name)
-    assert len(found) == len(golden) == 9
+        found = measured(task)
+    for name, values in found.items():
+        theirs = golden[f"{task.loss_on}: " + name.replace("x*y % p.", "mul.")]
+        assert len(theirs) == 51
+        np.testing.assert_allclose(values, theirs, rtol=1e-9, err_msg=name)
+    assert len(found) == len(golden) / 2 == 9

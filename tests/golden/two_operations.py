@@ -1,5 +1,7 @@
 """A table of two operations in PyTorch alone: losses in all and by operation, fifty updates.
 
+Once with the loss on the answer, and once as a language model has it: every next token.
+
 It shares no code with grokjax, whose numbers a test compares with these:
 PYTHONPATH=tests python -m golden.two_operations
 """
@@ -37,23 +39,25 @@ def training_rows() -> np.ndarray:
     return np.random.default_rng(1).permutation(2 * P**2)[:TRAINED_ON]
 
 
-def shapes() -> data.Shapes:
+def shapes(loss_on: str) -> data.Shapes:
     """The parameters of a decoder of one layer without norms and biases."""
     ends: data.Shapes = {
         "embed": (V, data.D),
         "position": (T, data.D),
-        "unembed/weight": (data.D, C),
+        "unembed/weight": (data.D, C if loss_on == "answer" else V),
     }
     return ends | data.block_shapes(0, biases=False)
 
 
-def scored(tokens: np.ndarray, results: np.ndarray) -> tuple[list[int], np.ndarray]:
-    """Positions [A] whose outputs count, and what each is to give [N, A]: the answer after =."""
-    return [tokens.shape[1] - 1], results[:, None]
+def scored(tokens: np.ndarray, results: np.ndarray, loss_on: str) -> tuple[list[int], np.ndarray]:
+    """Positions [A] whose outputs count, and what each is to give [N, A]; the answer is the last."""
+    if loss_on == "answer":
+        return [tokens.shape[1] - 1], results[:, None]
+    return list(range(T)), np.concatenate([tokens[:, 1:], results[:, None]], axis=1)
 
 
-def main() -> None:
-    """Train, and write the losses and accuracies before each update and after the last."""
+def train(loss_on: str) -> dict[str, list[float]]:
+    """Losses and accuracies before each update and after the last."""
     import torch
     from golden import networks
     from torch.nn import functional
@@ -61,13 +65,14 @@ def main() -> None:
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)  # sums in one order whatever the machine
     params = {
-        path: torch.tensor(w, requires_grad=True) for path, w in data.initial(shapes()).items()
+        path: torch.tensor(w, requires_grad=True)
+        for path, w in data.initial(shapes(loss_on)).items()
     }
     tokens, results, operation = table()
-    positions, wanted = scored(tokens, results)
+    positions, wanted = scored(tokens, results, loss_on)
     every, targets = torch.tensor(tokens), torch.tensor(wanted)
-    train = torch.zeros(len(tokens), dtype=torch.bool)
-    train[training_rows()] = True
+    trained_on = torch.zeros(len(tokens), dtype=torch.bool)
+    trained_on[training_rows()] = True
     optimizer = torch.optim.AdamW(
         params.values(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, **data.ADAM
     )
@@ -76,11 +81,11 @@ def main() -> None:
         x = networks.stream(params, every, 1, functional.relu, causal=True)
         logits = networks.linear(params, "unembed", x[:, positions])
         losses = functional.cross_entropy(logits.transpose(1, 2), targets, reduction="none").mean(1)
-        right = (logits.argmax(-1) == targets).all(1).to(losses.dtype)
-        loss = losses[train].mean()
+        right = (logits[:, -1].argmax(-1) == targets[:, -1]).to(losses.dtype)
+        loss = losses[trained_on].mean()
         found.setdefault("loss", []).append(loss.item())
         for at, name in enumerate(NAMES):
-            for split, rows in (("train", train), ("test", ~train)):
+            for split, rows in (("train", trained_on), ("test", ~trained_on)):
                 inside = rows & torch.tensor(operation == at)
                 for what, values in (("loss", losses), ("accuracy", right)):
                     key = f"{name}.{split}_{what}"
@@ -88,9 +93,21 @@ def main() -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+    return found
+
+
+def main() -> None:
+    """Train both ways and write the file."""
+    import torch
+
+    cases = {loss_on: train(loss_on) for loss_on in ("answer", "all")}
     modules = {"torch": torch.__version__, "numpy": np.__version__}
     versions = {"python": platform.python_version(), **modules}
-    lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(found[name])}" for name in found)
+    lines = ",\n".join(
+        f"  {json.dumps(f'{loss_on}: {name}')}: {json.dumps(values)}"
+        for loss_on, found in cases.items()
+        for name, values in found.items()
+    )
     head = f' "command": {json.dumps(COMMAND)},\n "versions": {json.dumps(versions)}'
     FILE.write_text(f'{{\n{head},\n "cases": {{\n{lines}\n }}\n}}\n')
 
