@@ -5,6 +5,7 @@ import functools
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,6 +116,23 @@ def test_what_is_measured_is_what_numpy_makes_of_the_outputs(seed, by):
     assert set(found) == {f"{by}: {int(name)}.{what}" for name, what in expected}
     for (name, what), value in expected.items():
         np.testing.assert_allclose(found[f"{by}: {int(name)}.{what}"], value, rtol=2e-6)
+
+
+def test_rows_in_neither_set_are_numbers_of_their_own():
+    """Of a given split; an answer is right by an output of the identity."""
+    table = tasks.build(BOTH)
+    sets = np.arange(len(table.targets)) % 3
+    outputs = 5 * np.eye(5, dtype=np.float32)[table.targets]
+    outputs[sets == 2] *= -1
+    train = np.flatnonzero(sets == 0)
+    observed = dataclasses.replace(observed_with(BOTH, outputs, train=train), sets=sets)
+    vars(observed)["outputs"] = jnp.asarray(outputs)
+    found = measure((RowGroups(),), observed)["row_groups"]
+    for group in BOTH.names:
+        accuracies = [
+            float(found[f"{group}.{name}_accuracy"]) for name in ("train", "test", "third")
+        ]
+        assert accuracies == [1, 1, 0] and found[f"{group}.third_loss"] > 5
 
 
 BASE = Experiment(
