@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ import grokjax
 from grokjax import ConfigError, Thresholds, phase
 from grokjax.analysis import curves as curves_module
 from grokjax.analysis import fits, onset
+
+RECORDED = Path(__file__).parents[1] / "results" / "recorded"
 
 LEVELS = ([0.3, 1.0], [0.5, 0.7])
 
@@ -146,3 +149,15 @@ def test_importing_the_phase_command_is_quick_and_without_jax():
         "assert not slow & set(sys.modules), slow & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    sorted(path.parent for path in RECORDED.glob("*/sweep.json")),
+    ids=lambda folder: folder.name,
+)
+def test_what_is_recorded_has_the_parts_that_it_names(folder):
+    """A part that .gitignore has kept out of a clone would be refused there."""
+    results = grokjax.load(folder)
+    assert len(results.runs) > 0
+    assert set(results.curves["run_id"]) | set(results.measures["run_id"]) <= {*results.runs.run_id}
