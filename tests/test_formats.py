@@ -261,22 +261,37 @@ def test_perceptrons_in_pytorch(name, task):
     assert agrees(torch_logits, network, lambda: expected)
 
 
-def test_a_module_learns_and_takes_its_file_back(tmp_path):
+LEARNING = ["model: mlp tied", *(f"model: transformer {w}" for w in ("rotary", "peri", "places"))]
+
+
+@pytest.mark.parametrize("word", LEARNING)
+def test_a_module_learns_and_takes_its_file_back(tmp_path, word):
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file
 
     from grokjax.formats import torch_module
 
-    word = "model: transformer rotary"
     network, logits = form(word), outputs(word)
     network.save(tmp_path / "net.safetensors", names="torch")
     _, about = files.read(tmp_path / "net.safetensors")
-    module = torch_module.Transformer(**json.loads(about["settings"])).double()
+    kind = torch_module.MLP if isinstance(network.model, MLP) else torch_module.Transformer
+    module = kind(**json.loads(about["settings"])).double()
     module.load_state_dict(load_file(tmp_path / "net.safetensors"))
     found = module(torch.tensor(network.dataset.inputs).long())
     np.testing.assert_allclose(found.detach(), logits, atol=1e-12)
     found.square().sum().backward()
-    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in module.parameters())
+    learned = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
+    sinusoids = {"position"} if network.model.values().get("positions") == "sinusoidal" else set()
+    assert module.state_dict().keys() - learned.keys() == sinusoids
+    assert all(bool(gradient.isfinite().all()) for gradient in learned.values())
+
+
+def test_what_could_only_be_a_gain_is_refused():
+    """The factor of µP on scores, where queries are normalised and have none."""
+    model = dataclasses.replace(TINY.model, scaling="mup", qk_norm=True, norm_gains=False)
+    network = made(dataclasses.replace(TINY, model=model))
+    with pytest.raises(ConfigError, match=r"^model\.norm_gains=False: the PyTorch module cannot"):
+        network.to_torch()
 
 
 def test_files_for_other_programs_are_written_without_them(tmp_path, monkeypatch):

@@ -40,8 +40,8 @@ class Norm(nn.Module):
     def __init__(self, width: int, *, kind: str, gains: bool, biases: bool, epsilon: float) -> None:
         super().__init__()
         self.kind, self.epsilon = kind, epsilon
-        self.register_parameter("weight", nn.Parameter(torch.ones(width)) if gains else None)
-        self.register_parameter("bias", nn.Parameter(torch.zeros(width)) if biases else None)
+        self.weight = nn.Parameter(torch.ones(width)) if gains else None
+        self.bias = nn.Parameter(torch.zeros(width)) if biases else None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The same shape, normalised."""
@@ -259,7 +259,7 @@ class Transformer(nn.Module):
         self.embed = nn.Embedding(vocabulary, width)
         added = nn.Parameter(torch.zeros(n_positions, width), positions == "learned")
         there = positions in ("learned", "sinusoidal")
-        self.register_parameter("position", added if there else None)
+        self.position = added if there else None
         self.blocks = nn.Sequential(*(block() for _ in range(layers)))
         self.final_norm = norms(final_norm, width)
         self.unembed = nn.Linear(width, n_classes, bias=unembed_biases)
