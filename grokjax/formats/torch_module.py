@@ -257,9 +257,8 @@ class Transformer(nn.Module):
 
         self.readout = readout if isinstance(readout, str) else list(readout)
         self.embed = nn.Embedding(vocabulary, width)
-        added = nn.Parameter(torch.zeros(n_positions, width), positions == "learned")
-        there = positions in ("learned", "sinusoidal")
-        self.position = added if there else None
+        added = nn.Parameter(torch.zeros(n_positions, width), requires_grad=positions == "learned")
+        self.position = added if positions in ("learned", "sinusoidal") else None
         self.blocks = nn.Sequential(*(block() for _ in range(layers)))
         self.final_norm = norms(final_norm, width)
         self.unembed = nn.Linear(width, n_classes, bias=unembed_biases)
