@@ -109,7 +109,8 @@ class Network:
         """The network as a `torch.nn.Module`, one of `grokjax.formats.torch_module`.
 
         It takes rows as tensors and gives their logits, in the run's dtype and without dropout.
-        Factors of µP, mean-field scaling and `output_scale` are multiplied into its weights.
+        Factors of µP, mean-field scaling, `embed_scale` and `output_scale` are multiplied into its
+        weights.
 
         Raises:
           ConfigError: the module cannot express the model, or PyTorch is not installed.

@@ -8,6 +8,9 @@ import math
 import numpy as np
 from reference import ACTIVATIONS
 
+NAMES = {"gelu_new": "gelu_tanh"}
+"""Name of an activation there → its name in the reference."""
+
 
 def norm(config, state, name, x):
     """LayerNorm, RMSNorm or nothing over the last axis of x [N, T, D]."""
@@ -22,9 +25,21 @@ def norm(config, state, name, x):
 def turned(config, x):
     """x [N, T, H, E] by rotary positions, neighbouring entries together."""
     assert config["rotary_adjacent_pairs"]
-    angles = np.arange(x.shape[1])[:, None] / 10000 ** (np.arange(0, x.shape[-1], 2) / x.shape[-1])
+    powers = np.arange(0, x.shape[-1], 2) / x.shape[-1]
+    angles = np.arange(x.shape[1])[:, None] / config["rotary_base"] ** powers
     pairs = (x[..., ::2] + 1j * x[..., 1::2]) * np.exp(1j * angles)[:, None]
     return np.stack([pairs.real, pairs.imag], axis=-1).reshape(x.shape)
+
+
+def hidden_layer(config, state, name, x):
+    """What a hidden layer, gated or not, makes of x [N, T, D]."""
+    activation = ACTIVATIONS[NAMES.get(config["act_fn"], config["act_fn"])]
+    up = x @ state[f"{name}.W_in"]
+    if config["gated_mlp"]:
+        hidden = activation(x @ state[f"{name}.W_gate"]) * up + state.get(f"{name}.b_in", 0)
+    else:
+        hidden = activation(up + state[f"{name}.b_in"])
+    return hidden @ state[f"{name}.W_out"] + state.get(f"{name}.b_out", 0)
 
 
 def logits(config, state, tokens):
@@ -50,8 +65,6 @@ def logits(config, state, tokens):
         x = x + np.einsum("nqhe,hed->nqd", z, state[f"{block}.attn.W_O"])
         x = x + state[f"{block}.attn.b_O"]
         y = norm(config, state, f"{block}.ln2", x)
-        hidden = y @ state[f"{block}.mlp.W_in"] + state[f"{block}.mlp.b_in"]
-        x = x + ACTIVATIONS[config["act_fn"]](hidden) @ state[f"{block}.mlp.W_out"]
-        x = x + state[f"{block}.mlp.b_out"]
+        x = x + hidden_layer(config, state, f"{block}.mlp", y)
     x = norm(config, state, "ln_final", x)
     return x @ state["unembed.W_U"] + state["unembed.b_U"]

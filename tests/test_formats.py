@@ -42,6 +42,8 @@ FORMS = {
 IN_TORCH = {
     *("mlp", "mlp sum", "mlp quadratic", "mlp bilinear", "mlp linear", "mlp mup", "mlp features"),
     *("transformer", "transformer dropout", "transformer rotary", "transformer uniform"),
+    *("mlp tied", "mlp frequencies"),
+    *("transformer peri", "transformer stream", "transformer places"),
 }
 IN_LENS = {"transformer", "transformer dropout"}
 BESIDE = {"answers", "float32"}
@@ -102,6 +104,10 @@ def real_lens_logits(network):
         return taken.read(taken.model()(inputs.long())).numpy()
 
 
+CLOSE = {"float32": 1e-6, "float64": 1e-12}
+"""How far logits may be apart, as shares of the largest."""
+
+
 def agrees(logits, network, expected):
     """Whether a format has the expected logits; False where it refuses, naming a field."""
     try:
@@ -111,7 +117,9 @@ def agrees(logits, network, expected):
         return False
     expected = expected()
     assert found.dtype == expected.dtype
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+    # The RMSNorm of TransformerLens 4 computes in float32.
+    close = CLOSE["float32" if logits is real_lens_logits else network.run.dtype]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=close * np.abs(expected).max())
     return True
 
 
@@ -147,16 +155,39 @@ def of_options(at):
 
 def in_lens(options):
     """Whether TransformerLens has all of some options."""
-    normalised = options.get("norm", "none") in ("pre", "rms")
+    norm = options.get("norm", "none")
     return (
-        options.get("activation") != "square"
-        and options.get("norm") != "post"
+        options.get("activation", "relu") in lens.ACTIVATIONS
+        and norm in ("none", "pre", "rms")
+        and not (options.get("qk_norm") or options.get("value_norm"))
+        and not (options.get("gated") and options.get("biases"))
         and options.get("attention_rate") != 0.3
-        and options.get("final_norm", False) == normalised
+        and options.get("final_norm", False) == (norm != "none")
     )
 
 
-SINGLES = [{name: value} for name, values in test_models.OPTIONS.items() for value in values]
+PLACES = ("peri", "attention", "mlp", "queries_keys", "values", "stream")
+FINAL = {"norm": "pre", "final_norm": True}
+SINGLES = [
+    *({name: value} for name, values in test_models.OPTIONS.items() for value in values),
+    *({"activation": name} for name in ("tanh", "sigmoid")),
+    *({"norm": place} for place in PLACES),
+    {"final_norm": True},
+    {"gated": True},
+    {"qk_norm": True},
+    {"value_norm": True},
+    {"attention_biases": True},
+    {"unembed_biases": True},
+    {"positions": "sinusoidal"},
+    {"positions": "rotary", "rotary_base": 50.0},
+    {"embed_scale": 3.0},
+    *({"norm": "peri", "norm_kind": kind} for kind in ("layer", "rms")),
+    *({**FINAL, "norm_gains": False, "norm_biases": here} for here in (False, True)),
+    {**FINAL, "norm_biases": True, "norm_epsilon": 0.1},
+    {**FINAL, "biases": True, "norm_biases": False, "attention_biases": False},
+    {"init": "gpt2", "embed_init": "frequencies", "frequencies": (1, 2)},
+    {"dropout": 0.5, "dropout_places": ("weights",), "embed_init": "identity"},
+]
 TOGETHER = [
     {"norm": "pre", "final_norm": True, "biases": True, "layers": 2, "readout": "mean"},
     {"norm": "pre", "final_norm": True, "causal": False, "positions": "rotary", "biases": True},
@@ -166,7 +197,23 @@ TOGETHER = [
     {"attention": "uniform", "causal": False, "positions": "none", "readout": "mean"},
     {"attention_rate": 0.0, "positions": "rotary", "biases": True, "head_width": 2},
     {"attention_rate": 0.3, "positions": "rotary", "layers": 2, "scaling": "mup", "tied": True},
-]
+    {
+        "norm": "rms", "final_norm": True, "gated": True, "activation": "silu", "layers": 2,
+        "positions": "rotary", "rotary_base": 1e6, "attention_biases": True,
+    },
+    {"gated": True, "biases": True, "activation": "gelu", "layers": 2},
+    {
+        "positions": "sinusoidal", "embed_scale": 3.0, "tied": True, "layers": 2,
+        "scaling": "mup", "norm": "pre", "final_norm": True, "activation": "gelu_tanh",
+    },
+    {"attention_rate": 0.0, "qk_norm": True, "norm": "queries_keys", "biases": True},
+    {
+        "attention_rate": 0.3, "qk_norm": True, "norm": "peri", "norm_kind": "rms",
+        "scaling": "mup", "positions": "rotary", "rotary_base": 12.5, "layers": 2,
+    },
+    {"qk_norm": True, "scaling": "mup", "norm_biases": True, "head_width": 6},
+    *test_models.NEWER,
+]  # fmt: skip
 OPTIONS = {str(options): options for options in SINGLES + TOGETHER}
 
 
@@ -190,32 +237,61 @@ def test_transformer_lens_itself_has_the_logits():
         assert agrees(real_lens_logits, *of_options(at)) == in_lens(options)
 
 
+PERCEPTRONS = {
+    **test_models.PERCEPTRONS,
+    "last bias": MLP(width=5, mlp_width=7, unembed_biases=True, activation="leaky_relu"),
+    "skip gated": MLP(
+        mlp_width=7, layers=3, skip_connections=True, gated=True, biases=True,
+        unembed_biases=False, token_inputs="one_hot", scaling="mean_field",
+    ),
+    "tied mean field": MLP(width=6, mlp_width=6, tied=True, scaling="mean_field"),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("task", [TINY.task, grokjax.Digits(limit=20)], ids=["tokens", "features"])
-@pytest.mark.parametrize("name", test_models.PERCEPTRONS)
+@pytest.mark.parametrize("name", PERCEPTRONS)
 def test_perceptrons_in_pytorch(name, task):
     pytest.importorskip("torch")
-    network = made(dataclasses.replace(TINY, task=task, model=test_models.PERCEPTRONS[name]))
+    model = PERCEPTRONS[name]
+    if model.tied and task.encoding == "features":
+        pytest.skip("features have no embeddings")
+    network = made(dataclasses.replace(TINY, task=task, model=model))
     table = network.dataset
     expected = reference.mlp_logits(network.model, network.params, table.inputs, table.n_classes)
     assert agrees(torch_logits, network, lambda: expected)
 
 
-def test_a_module_learns_and_takes_its_file_back(tmp_path):
+LEARNING = ["model: mlp tied", *(f"model: transformer {w}" for w in ("rotary", "peri", "places"))]
+
+
+@pytest.mark.parametrize("word", LEARNING)
+def test_a_module_learns_and_takes_its_file_back(tmp_path, word):
     torch = pytest.importorskip("torch")
     from safetensors.torch import load_file
 
     from grokjax.formats import torch_module
 
-    word = "model: transformer rotary"
     network, logits = form(word), outputs(word)
     network.save(tmp_path / "net.safetensors", names="torch")
     _, about = files.read(tmp_path / "net.safetensors")
-    module = torch_module.Transformer(**json.loads(about["settings"])).double()
+    kind = torch_module.MLP if isinstance(network.model, MLP) else torch_module.Transformer
+    module = kind(**json.loads(about["settings"])).double()
     module.load_state_dict(load_file(tmp_path / "net.safetensors"))
     found = module(torch.tensor(network.dataset.inputs).long())
     np.testing.assert_allclose(found.detach(), logits, atol=1e-12)
     found.square().sum().backward()
-    assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in module.parameters())
+    learned = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
+    sinusoids = {"position"} if network.model.values().get("positions") == "sinusoidal" else set()
+    assert module.state_dict().keys() - learned.keys() == sinusoids
+    assert all(bool(gradient.isfinite().all()) for gradient in learned.values())
+
+
+def test_what_could_only_be_a_gain_is_refused():
+    """The factor of µP on scores, where queries are normalised and have none."""
+    model = dataclasses.replace(TINY.model, scaling="mup", qk_norm=True, norm_gains=False)
+    network = made(dataclasses.replace(TINY, model=model))
+    with pytest.raises(ConfigError, match=r"^model\.norm_gains=False: the PyTorch module cannot"):
+        network.to_torch()
 
 
 def test_files_for_other_programs_are_written_without_them(tmp_path, monkeypatch):
@@ -249,7 +325,14 @@ class Later(Transformer):
 REFUSED = {
     "model.norm='post'": {"norm": "post"},
     "model.final_norm=False": {"norm": "pre"},
+    "model.norm='peri'": {"norm": "peri"},
+    "model.final_norm=True": {"final_norm": True},
     "model.activation='square'": {"activation": "square"},
+    "model.activation='leaky_relu'": {"activation": "leaky_relu"},
+    "model.biases=True": {"gated": True, "biases": True},
+    "model.qk_norm=True": {"qk_norm": True},
+    "model.value_norm=True": {"value_norm": True},
+    "model.rotary_base=12.5": {"positions": "rotary", "rotary_base": 12.5},
     "model.attention_rate=0.25": {"attention_rate": 0.25},
     "model='mlp'": MLP(mlp_width=4, token_inputs="one_hot"),
 }

@@ -5,12 +5,13 @@ They are those of a `HookedTransformer` (TransformerLens 1 to 3); from version 4
 
 | TransformerLens | grokjax |
 |---|---|
-| `embed.W_E` [V, D], `pos_embed.W_pos` [T, D] | `embed`, `position` (zeros without positions) |
+| `embed.W_E` [V, D], `pos_embed.W_pos` [T, D] | `embed`, `position`, sinusoids or zeros |
 | `blocks.L.attn.W_Q`, `W_K`, `W_V` [H, D, E] | `attention_L/query/weight` … [D, H, E] |
 | `blocks.L.attn.W_O` [H, E, D] | `attention_L/output/weight` |
 | `blocks.L.mlp.W_in` [D, F], `W_out` [F, D] | `mlp_L/in/weight`, `mlp_L/out/weight` |
-| `blocks.L.ln1.w`, `ln2.w` [D] | `norm_attention_L/scale`, `norm_mlp_L/scale` |
-| `ln_final.w` [D] | `final_norm/scale` |
+| gated: `blocks.L.mlp.W_gate`, `W_in` [D, F] | `mlp_L/in/weight`, `mlp_L/in_gate/weight` |
+| `blocks.L.ln1.w`, `ln2.w` [D] | `norm_attention_L/scale`, `norm_mlp_L/scale`, ones without |
+| `ln_final.w` [D] | `final_norm/scale`, ones without |
 | `unembed.W_U` [D, C] | `unembed/weight`, or the transposed embeddings where they are tied |
 | `b_Q`, `b_K`, `b_V`, `b_O`, `b_in`, `b_out`, `b_U`, `ln1.b` … | `…/bias`, zeros without |
 
@@ -30,17 +31,25 @@ import numpy as np
 from grokjax.config import ConfigError, Model, Transformer
 from grokjax.config.coercion import require
 from grokjax.formats import plain, torch_weights
-from grokjax.models.layers import NORM_EPSILON
 from grokjax.tasks import Dataset
 
 TARGET = plain.Target("TransformerLens", "take the PyTorch module, network.to_torch()")
+ACTIVATIONS = {"relu": "relu", "gelu": "gelu", "gelu_tanh": "gelu_new", "silu": "silu"}
 CHOICES: plain.Choices = {
-    "activation": ("relu", "gelu", "silu"),
+    "activation": tuple(ACTIVATIONS),
+    "gated": None,
     "norm": ("none", "pre", "rms"),
+    "norm_kind": (None, "layer", "rms"),
+    "norm_gains": None,
+    "norm_biases": None,
+    "norm_epsilon": None,
     "final_norm": None,  # see `config_of`
     "biases": None,
+    "attention_biases": None,
+    "unembed_biases": None,
     "causal": None,
-    "positions": ("learned", "rotary", "none"),
+    "positions": ("learned", "sinusoidal", "rotary", "none"),
+    "rotary_base": None,
     "attention": ("softmax", "uniform"),
     "attention_rate": (None, 0.0, 1.0),
     "readout": ("last", "mean"),
@@ -125,11 +134,17 @@ def config_of(model: Model, dataset: Dataset) -> dict[str, Any]:
         raise plain.refusal("model", model.kind, TARGET)
     plain.check(model, CHOICES, TARGET)
     remedy = (
-        "TransformerLens normalises before the unembedding wherever it normalises at all, "
-        f"{TARGET.instead}"
+        "TransformerLens normalises before the unembedding where it does so before blocks, and "
+        f"only there, {TARGET.instead}"
     )
-    require(model.norm == "none" or model.final_norm, "model.final_norm", False, remedy)
-    rotary = model.positions == "rotary"
+    final = model.final_norm
+    require(final == (model.norm != "none"), "model.final_norm", final, remedy)
+    remedy = f"TransformerLens has none beside gates, {TARGET.instead}"
+    require(not (model.gated and model.biases), "model.biases", True, remedy)
+    base = plain.rotary_base(model)
+    # A `TransformerBridgeConfig` would cut the fraction off.
+    remedy = f"TransformerLens takes whole numbers, {TARGET.instead}"
+    require(base is None or base == int(base), "model.rotary_base", base, remedy)
     return {
         "n_layers": model.layers,
         "d_model": model.width,
@@ -139,12 +154,14 @@ def config_of(model: Model, dataset: Dataset) -> dict[str, Any]:
         "n_ctx": dataset.inputs.shape[1],
         "d_vocab": dataset.vocabulary,
         "d_vocab_out": dataset.n_classes,
-        "act_fn": model.activation,
+        "act_fn": ACTIVATIONS[model.activation],
+        "gated_mlp": model.gated,
         "normalization_type": NORMS[model.norm],
-        "eps": NORM_EPSILON,
+        "eps": model.norm_epsilon,
         "attention_dir": "causal" if model.causal else "bidirectional",
-        "positional_embedding_type": "rotary" if rotary else "standard",
-        "rotary_adjacent_pairs": rotary,
+        "positional_embedding_type": "standard" if base is None else "rotary",
+        "rotary_adjacent_pairs": base is not None,
+        "rotary_base": int(base or plain.ROTARY_BASE),
         "init_weights": False,
     }
 
@@ -161,12 +178,12 @@ def arrays(model: Any, dataset: Dataset, params: Mapping[str, Any]) -> plain.Arr
       ConfigError: TransformerLens cannot express the model.
     """
     config_of(model, dataset)
-    ours = plain.folded(model, dataset.n_classes, params)
+    ours = plain.folded(model, dataset, params)
     dtype = ours["embed"].dtype
 
-    def take(name: str, *shape: int) -> np.ndarray:
-        """The array of a name, or zeros where the network has none."""
-        return ours.pop(name) if name in ours else np.zeros(shape, dtype)
+    def take(name: str, *shape: int, without: float = 0) -> np.ndarray:
+        """The array of a name, or what is as good as none where the network has none."""
+        return ours.pop(name) if name in ours else np.full(shape, without, dtype)
 
     D, H, E, F = model.width, model.heads, model.size, model.mlp_width
     theirs = {"embed.W_E": ours.pop("embed")}
@@ -174,7 +191,7 @@ def arrays(model: Any, dataset: Dataset, params: Mapping[str, Any]) -> plain.Arr
         theirs["pos_embed.W_pos"] = take("position", dataset.inputs.shape[1], D)
 
     def take_norm(name: str, new: str) -> None:
-        theirs[f"{new}.w"] = ours.pop(f"{name}/scale")
+        theirs[f"{new}.w"] = take(f"{name}/scale", D, without=1)
         if model.norm == "pre":
             theirs[f"{new}.b"] = take(f"{name}/bias", D)
 
@@ -189,9 +206,12 @@ def arrays(model: Any, dataset: Dataset, params: Mapping[str, Any]) -> plain.Arr
             theirs[f"{block}.attn.b_{letter}"] = bias
         theirs[f"{block}.attn.W_O"] = ours.pop(f"{attention}/output/weight")
         theirs[f"{block}.attn.b_O"] = take(f"{attention}/output/bias", D)
-        for name, size in (("in", F), ("out", D)):
-            theirs[f"{block}.mlp.W_{name}"] = ours.pop(f"{mlp}/{name}/weight")
-            theirs[f"{block}.mlp.b_{name}"] = take(f"{mlp}/{name}/bias", size)
+        into = {"gate": "in", "in": "in_gate"} if model.gated else {"in": "in"}
+        for new, name in {**into, "out": "out"}.items():
+            theirs[f"{block}.mlp.W_{new}"] = ours.pop(f"{mlp}/{name}/weight")
+        if not model.gated:
+            theirs[f"{block}.mlp.b_in"] = take(f"{mlp}/in/bias", F)
+            theirs[f"{block}.mlp.b_out"] = take(f"{mlp}/out/bias", D)
         if model.norm != "none":
             take_norm(f"norm_{attention}", f"{block}.ln1")
             take_norm(f"norm_{mlp}", f"{block}.ln2")

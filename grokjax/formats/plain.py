@@ -1,16 +1,17 @@
 """A network as other programs take it: its factors multiplied into its weights, and no more.
 
-Other programs know x · W + b and scores over √(head width). The factors that µP, mean-field scaling
-and `output_scale` put on linear maps, on scores and on logits are therefore multiplied into the
-weights, which leaves the function as it is.
+Other programs know x · W + b and scores over √(head width). The factors that µP, mean-field
+scaling, `embed_scale` and `output_scale` put on linear maps, on scores, on embeddings and on logits
+are therefore multiplied into the weights, which leaves the function as it is.
 
-Legend: D residual width, E head width, C classes.
+Legend: T positions, D residual width, E head width, C classes.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ import numpy as np
 from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.identity import defaults
 from grokjax.models.roles import multiplier, role, score_scale
+from grokjax.models.transformer import sinusoids
+from grokjax.tasks import Dataset
 
 Arrays = dict[str, np.ndarray]
 """Name → array."""
@@ -33,13 +36,18 @@ WITHOUT_EFFECT = (
     "body_init_scale",
     "unembed_init_scale",
     "init",
+    "embed_init",
+    "frequencies",
     "dropout",
+    "dropout_places",
 )
 """Fields that say how a network begins or is trained, and nothing of what it computes."""
-FACTORS = ("scaling", "base_width", "base_head_width", "output_scale")
+FACTORS = ("scaling", "base_width", "base_head_width", "embed_scale", "output_scale")
 """Fields whose factors `folded` multiplies into the weights."""
 SCALINGS = ("standard", "mup", "mean_field")
 SIZES = ("width", "mlp_width", "layers", "heads", "head_width")
+ROTARY_BASE = 10_000.0
+"""Of a model that says none."""
 COMMON: Choices = dict.fromkeys((*WITHOUT_EFFECT, *FACTORS, *SIZES)) | {"scaling": SCALINGS}
 """Fields that no format has to know of, and sizes, which every one does."""
 
@@ -87,15 +95,16 @@ def refusal(field: str, value: object, target: Target) -> ConfigError:
     return ConfigError(f"{field}={value!r}: {target.name} cannot express it, {target.instead}.")
 
 
-def folded(model: Transformer | MLP, n_classes: int, params: Mapping[str, Any]) -> Arrays:
+def folded(model: Transformer | MLP, dataset: Dataset, params: Mapping[str, Any]) -> Arrays:
     """The parameters by grokjax's names, with every factor multiplied in.
 
-    With them every linear map is x · W + b, scores are divided by √E, and what the unembedding
-    gives are the logits. A tied unembedding is written out as `unembed/weight`.
+    With them every linear map is x · W + b, scores are divided by √E, embeddings are added as they
+    are, and what the unembedding gives are the logits. A tied unembedding is written out as
+    `unembed/weight` [D, C], sinusoidal positions as `position` [T, D].
 
     Args:
       model: with the numbers that it has at this step.
-      n_classes: C.
+      dataset: the table that it is a network for.
       params: nested dictionaries of arrays.
     """
     leaves = named(params)
@@ -103,18 +112,41 @@ def folded(model: Transformer | MLP, n_classes: int, params: Mapping[str, Any]) 
     for name, (path, _) in leaves.items():
         if name.endswith("/weight"):
             arrays[name] *= multiplier(model, role(path), fan_in(name, arrays[name]))
+    if model.tied:
+        # A factor of its own: the embedding that it is tied to has another one.
+        factor = multiplier(model, "unembed", model.width)
+        arrays["unembed/weight"] = factor * arrays["embed"][: dataset.n_classes].T
     if isinstance(model, Transformer):
-        if model.tied:
-            # A factor of its own: the embedding that it is tied to has another one.
-            factor = multiplier(model, "unembed", model.width)
-            arrays["unembed/weight"] = factor * arrays["embed"][:n_classes].T
-        for name in arrays:
-            if name.startswith("attention_") and name.split("/")[1] == "query":
-                arrays[name] *= score_scale(model) * math.sqrt(model.size)
+        _fold_transformer(model, dataset, arrays)
     for name in ("unembed/weight", "unembed/bias"):
         if name in arrays and model.output_scale is not None:
             arrays[name] *= model.output_scale
     return arrays
+
+
+def _fold_transformer(model: Transformer, dataset: Dataset, arrays: Arrays) -> None:
+    """Fold what scores and embeddings have, in place."""
+    scored = r"norm_query_\d+/" if model.qk_norm else r"attention_\d+/query/"
+    for name in arrays:
+        if re.match(scored, name):
+            arrays[name] *= score_factor(model)
+    if model.embed_scale is not None:
+        arrays["embed"] *= model.embed_scale
+    if model.positions == "sinusoidal":
+        places = sinusoids(dataset.inputs.shape[1], model.width)
+        arrays["position"] = places.astype(arrays["embed"].dtype)
+
+
+def score_factor(model: Transformer) -> float:
+    """Factor on scores that are divided by √E; with `qk_norm` the gains of queries hold it."""
+    return score_scale(model) * math.sqrt(model.size)
+
+
+def rotary_base(model: Transformer) -> float | None:
+    """The base of rotary positions; None without them."""
+    if model.positions != "rotary":
+        return None
+    return ROTARY_BASE if model.rotary_base is None else model.rotary_base
 
 
 def fan_in(name: str, weight: np.ndarray) -> int:

@@ -6,6 +6,7 @@ PyTorch is imported where the module is made, so that its arrays can be written 
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,31 +20,53 @@ from grokjax.tasks import Dataset
 TARGET = plain.Target(
     "the PyTorch module", "take grokjax's own names, network.save('net.safetensors')"
 )
+ACTIVATIONS = (
+    "relu", "gelu", "gelu_tanh", "silu", "tanh", "sigmoid", "leaky_relu", "square", "identity",
+)  # fmt: skip
 TRANSFORMER: plain.Choices = {
-    "activation": ("relu", "gelu", "silu", "square"),
-    "norm": ("none", "pre", "post", "rms"),
+    "activation": ACTIVATIONS,
+    "gated": None,
+    "norm": (
+        "none", "pre", "post", "rms", "peri", "attention", "mlp", "queries_keys", "values",
+        "stream",
+    ),
+    "norm_kind": (None, "layer", "rms"),
+    "norm_gains": None,
+    "norm_biases": None,
+    "norm_epsilon": None,
+    "qk_norm": None,
+    "value_norm": None,
     "final_norm": None,
     "biases": None,
+    "attention_biases": None,
+    "unembed_biases": None,
     "causal": None,
-    "positions": ("learned", "rotary", "none"),
+    "positions": ("learned", "sinusoidal", "rotary", "none"),
+    "rotary_base": None,
     "attention": ("softmax", "uniform"),
     "attention_rate": None,
     "readout": ("last", "mean"),
     "tied": None,
-}
+}  # fmt: skip
 PERCEPTRON: plain.Choices = {
-    "activation": ("relu", "gelu", "silu", "square", "identity"),
+    "activation": ACTIVATIONS,
     "biases": None,
+    "unembed_biases": None,
     "gated": None,
+    "skip_connections": None,
     "token_inputs": ("one_hot", "sum", "concatenate"),
+    "tied": None,
 }
 NAMES = {
     r"position": r"position",
     r"attention_(\d+)/(query|key|value|output)/(weight|bias)": r"blocks.\1.attention.\2.\3",
     r"mlp_(\d+)/in/(weight|bias)": r"blocks.\1.mlp.into.\2",
+    r"mlp_(\d+)/in_gate/(weight|bias)": r"blocks.\1.mlp.gate.\2",
     r"mlp_(\d+)/out/(weight|bias)": r"blocks.\1.mlp.out.\2",
-    r"norm_(attention|mlp)_(\d+)/scale": r"blocks.\2.norm_\1.weight",
-    r"norm_(attention|mlp)_(\d+)/bias": r"blocks.\2.norm_\1.bias",
+    r"norm_(attention|mlp)_(\d+)(_inside)?/scale": r"blocks.\2.norm_\1\3.weight",
+    r"norm_(attention|mlp)_(\d+)(_inside)?/bias": r"blocks.\2.norm_\1\3.bias",
+    r"norm_(query|key|value)_(\d+)/scale": r"blocks.\2.attention.norm_\1.weight",
+    r"norm_(query|key|value)_(\d+)/bias": r"blocks.\2.attention.norm_\1.bias",
     r"final_norm/scale": r"final_norm.weight",
     r"final_norm/bias": r"final_norm.bias",
     r"embed": r"embed.weight",
@@ -54,6 +77,8 @@ NAMES = {
     r"unembed/(weight|bias)": r"unembed.\1",
 }
 """Pattern of our name of a parameter → its name in the module."""
+COMPARED = r"(attention_\d+/|norm_)(query|key)[_/].*"
+"""Pattern of our names of the parameters of queries and keys."""
 
 
 @functools.singledispatch
@@ -69,17 +94,25 @@ def settings(model: Model, dataset: Dataset) -> dict[str, Any]:
 @settings.register
 def _transformer(model: Transformer, dataset: Dataset) -> dict[str, Any]:
     plain.check(model, TRANSFORMER, TARGET)
+    if model.qk_norm and not model.norm_gains and not math.isclose(plain.score_factor(model), 1):
+        raise plain.refusal("model.norm_gains", False, TARGET)
     rate = 1.0 if model.attention_rate is None else model.attention_rate
     return {
         "vocabulary": dataset.vocabulary,
         "n_positions": dataset.inputs.shape[1],
         "n_classes": dataset.n_classes,
         "head_width": model.size,
+        "norm": "pre" if model.norm == "rms" else model.norm,
+        "norm_kind": "rms" if model.rms else "layer",
+        "norm_biases": model.biased("norm") and not model.rms,
+        "attention_biases": model.biased("attention"),
+        "unembed_biases": model.biased("unembed") and not model.tied,
+        "rotary_base": plain.rotary_base(model),
         "softmax_share": rate if model.attention == "softmax" else 0.0,
         "readout": model.readout if dataset.answers is None else list(dataset.answers),
         **_fields(
-            model, "width", "heads", "mlp_width", "layers", "activation", "norm", "final_norm",
-            "biases", "causal", "positions",
+            model, "width", "heads", "mlp_width", "layers", "activation", "gated", "norm_gains",
+            "norm_epsilon", "qk_norm", "value_norm", "final_norm", "biases", "causal", "positions",
         ),
     }  # fmt: skip
 
@@ -91,10 +124,12 @@ def _perceptron(model: MLP, dataset: Dataset) -> dict[str, Any]:
         "vocabulary": dataset.vocabulary,
         "n_inputs": dataset.inputs.shape[1],
         "n_classes": dataset.n_classes,
+        "unembed_biases": model.biased("unembed") and not model.tied,
         **_fields(
-            model, "width", "mlp_width", "layers", "activation", "gated", "biases", "token_inputs"
+            model, "width", "mlp_width", "layers", "activation", "gated", "skip_connections",
+            "biases", "token_inputs",
         ),
-    }
+    }  # fmt: skip
 
 
 def _fields(model: Model, *names: str) -> dict[str, Any]:
@@ -113,17 +148,15 @@ def arrays(model: Any, dataset: Dataset, params: Mapping[str, Any]) -> plain.Arr
       ConfigError: the module cannot express the model.
     """
     given = settings(model, dataset)
-    ours = plain.folded(model, dataset.n_classes, params)
+    ours = plain.folded(model, dataset, params)
     if not given.get("softmax_share", 1.0):  # such attention does not look at queries and keys
-        ours = {n: array for n, array in ours.items() if not re.search("/(query|key)/", n)}
+        ours = {n: array for n, array in ours.items() if not re.fullmatch(COMPARED, n)}
     theirs = {}
     for name in list(ours):
         for pattern, new in NAMES.items():
             if found := re.fullmatch(pattern, name):
                 theirs[found.expand(new)] = _as_torch_has_it(name, ours.pop(name))
     plain.check_all_taken(ours, TARGET)
-    if given["biases"] and "unembed.bias" not in theirs:  # a tied unembedding has none
-        theirs["unembed.bias"] = np.zeros_like(theirs["unembed.weight"][:, 0])
     return theirs
 
 
