@@ -234,7 +234,7 @@ def _show(results: Results, given: argparse.Namespace, goes_on: bool) -> bool:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from grokjax.analysis.survival import TIMES
+    from grokjax.analysis.times import TIMES
     from grokjax.config import Thresholds
 
     parser = argparse.ArgumentParser(

@@ -8,7 +8,7 @@ resample seeds. What is refused because the runs are too few is an `errors.NotEn
 |---|---|
 | `onset`, `events` | when a run memorises, groks, collapses; its phase; the stop rule |
 | `fits` | how sharp each run's transition is |
-| `survival` | shares and medians over runs that may be censored |
+| `times`, `survival` | shares and medians over runs that may be censored |
 | `cells` | how many runs of a cell grok, and when; how much seeds and splits vary |
 | `boundary`, `isotonic`, `zone` | where half of the runs grok, two ways; the Goldilocks zone |
 | `laws`, `law_checks` | t_grok as a law of a hyperparameter, and whether to believe it |

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis import survival
-from grokjax.analysis.survival import TIMES, Sample, censored_times, wilson
+from grokjax.analysis.survival import Sample, censored_times, wilson
+from grokjax.analysis.times import TIMES
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.experiment import SEEDS
 from grokjax.config.synonyms import Known, explain

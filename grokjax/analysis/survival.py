@@ -15,13 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-TIMES = {
-    "t_grok": None,
-    "t_grok_sustained": None,
-    "t_mem": None,
-    "grok_gap": "t_mem",
-}
-"""Metric → the column that its clock starts from, the first step where None."""
+from grokjax.analysis.times import TIMES
+
 LEVEL = 0.95
 """What intervals hold the truth with, where nothing else is asked for."""
 

@@ -17,7 +17,8 @@ import pandas as pd
 
 from grokjax.analysis.boundary import RESAMPLES, Boundary, boundary, cell_indicators, seed_weights
 from grokjax.analysis.cells import cells, finished
-from grokjax.analysis.survival import LEVEL, TIMES, Sample, censored_times, medians
+from grokjax.analysis.survival import LEVEL, Sample, censored_times, medians
+from grokjax.analysis.times import TIMES
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
