@@ -140,7 +140,7 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
     columns |= events.collapses(curves, test, at_grok, thresholds)
     columns |= events.labels(curves, rise, at_mem, at_grok, chance, thresholds)
     # Without a test set a run neither groks nor fails to.
-    no_test = curves.length == 0
+    no_test = ~(np.isfinite(rise) & inside).any(axis=1)
     for name in OF_THE_TEST_SET:
         columns[name] = np.ma.array(columns[name], mask=no_test | np.ma.getmaskarray(columns[name]))
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
