@@ -46,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--step", default="end", help="an update, or t_mem, t_grok or end (the default)")
     add("--out", required=True, type=Path, metavar="FILE", help="a .safetensors or .npz file")
     add(
-        "--names", choices=("grokjax", "torch", "transformer_lens"), default="grokjax",
-        help="names and shapes of the arrays: grokjax's (the default), those of the PyTorch "
-        "module, or those of a HookedTransformer",
+        "--names", default="grokjax", metavar="WHOSE",
+        help="names and shapes of the arrays: grokjax (the default), torch for those of the "
+        "PyTorch module, or transformer_lens for those of a HookedTransformer",
     )  # fmt: skip
     add(
         "--experiment", type=Path, metavar="FILE",

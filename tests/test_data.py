@@ -155,7 +155,7 @@ def test_a_batch_size_may_be_a_share_or_all_of_the_rows():
     for size in (0, -2, 1.5, 0.0):
         with pytest.raises(grokjax.ConfigError, match=r"a share of them below 1 such as 0\.5"):
             ids(size)
-    with pytest.raises(grokjax.ConfigError, match="every update uses all .* give batch_size too"):
+    with pytest.raises(grokjax.ConfigError, match=r"every update uses all .* give batch_size too"):
         dataclasses.replace(BASE, batches="keep_last")
 
 
@@ -195,7 +195,7 @@ def test_noise_that_makes_no_sense_is_refused():
     with pytest.raises(grokjax.ConfigError, match="only label_noise_kind='fixed' looks at it"):
         dataclasses.replace(BASE, noise_class=3)
     beyond = dataclasses.replace(BASE, label_noise_kind="fixed", noise_class=5)
-    with pytest.raises(grokjax.ConfigError, match="noise_class=5: .* has the classes 0 to 4"):
+    with pytest.raises(grokjax.ConfigError, match=r"noise_class=5: .* has the classes 0 to 4"):
         plan.make(beyond)
 
 

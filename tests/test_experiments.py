@@ -13,20 +13,21 @@ from grokjax.engine import donors, plan
 from grokjax.results import snapshots
 from grokjax.training.spec import spec_of
 
+ROOT = Path(__file__).parents[1]
 FILES = [
     path
-    for path in sorted((Path(__file__).parents[1] / "experiments").glob("*.py"))
+    for path in sorted((ROOT / "experiments").rglob("*.py"))
     if path.stem
     not in ("tour", "paper_figure", "verdicts")  # they read results, and test_figures runs them
 ]
 
 
-RECORDED = Path(__file__).parents[1] / "results" / "recorded"
+RECORDED = ROOT / "results" / "recorded"
 
 
 def give_snapshots(folder):
     """Parameters that were recorded are in the history only; here are some of their shapes."""
-    experiment, _ = experiment_file.read(FILES[0].parent / f"{folder.name}.py")
+    experiment, _ = experiment_file.read(ROOT / "experiments" / f"{folder.name}.py")
     state = donors.state_shapes(spec_of(experiment.runs()[0]))
     params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), state.params)
     for run in grokjax.load(folder).runs.itertuples():
@@ -45,7 +46,7 @@ def test_an_experiment_plans_and_documents_itself(path, tmp_path, monkeypatch):
     assert sum(len(program.runs) for program in programs) == len(experiment.runs())
     for word in (
         "Question:",
-        f"python -m grokjax.sweep experiments/{path.name}",
+        f"python -m grokjax.sweep {path.relative_to(ROOT)}",
         "Cost:",
         "Expectation:",
     ):

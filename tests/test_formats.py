@@ -130,6 +130,12 @@ def test_every_form_agrees_by_the_names_of_transformer_lens_or_is_refused(word):
     assert form_agrees(lens_logits, word) or word.split(": ")[-1] not in IN_LENS | BESIDE
 
 
+@pytest.mark.parametrize("word", [f"model: {word}" for word in sorted(IN_TORCH)])
+def test_every_axis_of_every_form_has_a_word(word):
+    table = form(word).parameters
+    assert (table["axes"].str.split(", ").map(len) == table["shape"].map(len)).all()
+
+
 @functools.cache
 def of_options(at):
     """A transformer with options, and what it computes by the NumPy reference."""

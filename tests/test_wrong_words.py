@@ -129,6 +129,10 @@ CONSTRUCTORS = {
     ),
     "one for a list": (lambda: Experiment(modifiers=SAM()), "give a list, put it into []."),
     "gcd": (lambda: ModularArithmetic("gcd"), "write task=Operation('gcd(x, y)', p=…)."),
+    "a formula for a task": (
+        lambda: Experiment(task="gcd"),
+        "it is a formula, write task=Operation('gcd(x, y)').",
+    ),
     "a choice": (lambda: Transformer(norm="prre"), "norm='prre': did you mean 'pre'?"),
     "half a step": (lambda: Experiment(steps=10.5), "steps=10.5: give a whole number."),
     "more than a float can count": (lambda: Experiment(seed=1e300), "give a whole number."),

@@ -209,6 +209,7 @@ OWN = {
     "optax": {"optimizer": own_words.adam(learning_rate=2e-2)},
     "modifier": {"modifiers": (own_words.clipped(),)},
     "loss": {"loss": own_words.softened(temperature=0.7)},
+    "random loss": {"loss": own_words.guessed()},
     "instruments": {"instruments": (own_words.norms, own_words.trained_accuracy)},
 }
 """Words that are not grokjax's, each as one of those that are."""

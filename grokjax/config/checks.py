@@ -153,6 +153,7 @@ def _check_loss(experiment: Experiment) -> None:
     require(task.loss_on == "answer" or task.encoding == "tokens", "loss_on", task.loss_on, remedy)
     remedy = f"the targets of {task.kind} are numbers and no tokens to predict, leave it out"
     require(task.loss_on == "answer" or task.target_kind != "real", "loss_on", task.loss_on, remedy)
+    loss.check_task(task)
 
 
 def _check_changes(experiment: Experiment) -> None:

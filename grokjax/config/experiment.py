@@ -88,8 +88,7 @@ class Experiment(Config):
     chance; other: any class but the right one, all alike; next: the class after the right one, and
     after the last the first, so that the noise can be learned; fixed: the class `noise_class`."""
     noise_class: int = 0
-    """The class of replaced labels where `label_noise_kind` is fixed. Rows of this class stay right.
-    """
+    """The class of replaced labels where `label_noise_kind` is fixed; its own rows stay right."""
     batch_size: int | float | None = None
     """Training rows in each update, a whole number, or below 1 their share (0.5: half of the rows
     that a run starts with). They are reshuffled every epoch; `batches` says what becomes of rows

@@ -88,7 +88,7 @@ class OperationTable(Task):
         raise NotImplementedError(f"{type(self).__name__} has no method `results`")
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=4)
 def operand_rows(p: int, k: int, where: str) -> np.ndarray:
     """All k-tuples `[N, k]` of 0 … p − 1 in ascending order that a formula keeps.
 
@@ -235,7 +235,7 @@ class Operations(Task):
         require(len(self.operations) >= 2, "operations", self.operations, remedy)
         for at, task in enumerate(self.operations):
             where = f"operations.{at}"
-            known = isinstance(task, (OperationTable, ModularArithmetic, FiniteGroup))
+            known = arity(task) > 0 and not isinstance(task, Operations)
             remedy = "give an Operation, a ModularArithmetic or a FiniteGroup"
             require(known, where, task, remedy)
             told: Any = task
@@ -288,8 +288,12 @@ def _with_op(operands: int) -> str:
 
 
 def arity(task: Task) -> int:
-    """Number of operands of an operation."""
-    return task.n_operands if isinstance(task, OperationTable) else 2
+    """Number of operands of a row, 0 where rows are no operations on operands."""
+    if isinstance(task, Operations):
+        return arity(task.operations[0])
+    if isinstance(task, OperationTable):
+        return task.n_operands
+    return 2 if isinstance(task, (ModularArithmetic, FiniteGroup)) else 0
 
 
 def _name(task: Task) -> str:

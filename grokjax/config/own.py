@@ -45,8 +45,11 @@ from grokjax.config.parts import (
 Decorated = type[Any]
 
 
-def loss(function: Callable[..., Any]) -> Decorated:
+def loss(function: Callable[..., Any] | None = None, *, random: bool = False) -> Any:
     """A loss from a function of logits `[..., C]` and targets `[...]` → losses `[...]`.
+
+    With an argument it is a decorator of the function: `@own.loss(random=True)`. The function of a
+    loss that is random is given a key after the targets, and None where the loss is recorded.
 
     >>> __name__ = "mine"  # as in a file mine.py of yours
     >>> import jax
@@ -60,7 +63,11 @@ def loss(function: Callable[..., Any]) -> Decorated:
     >>> [run.loss.gamma for run in experiment.runs()]
     [0.0, 1.0, 2.0]
     """
-    return _word(Loss, "per_target", function, 2)
+
+    def make(function: Callable[..., Any]) -> Decorated:
+        return _word(Loss, "per_target", function, 3 if random else 2, {"random": random})
+
+    return make if function is None else make(function)
 
 
 def optimizer(function: Callable[..., Any]) -> Decorated:

@@ -84,6 +84,18 @@ class Task(Config):
         """Every row and its target, a `grokjax.tasks.Dataset`; a task of your own defines it."""
         raise NotImplementedError(f"{type(self).__name__} has no method `dataset`")
 
+    def right(self, outputs: Any, targets: Any) -> Any:
+        """Whether each row is right `[N]`, where a task of your own decides otherwise.
+
+        None, as it stands here: the largest output of every answer is that of its class, or the
+        number lies within the tolerance.
+
+        Args:
+          outputs: what the network gives, `[N, C]`, or `[N, A, C]` for A answers.
+          targets: of the rows, `[N]` or `[N, A]`.
+        """
+        return None
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model(Config):
@@ -207,6 +219,13 @@ class Loss(Config):
 
     real: ClassVar[bool] = False
     """Whether the loss is defined for targets that are numbers instead of classes."""
+    random: ClassVar[bool] = False
+    """Whether updates descend along a random estimate of the loss. Then `per_target` is given a key
+    after the targets, another one at every update, and None where the loss is recorded: there it
+    gives the expectation."""
+
+    def check_task(self, task: Task) -> None:
+        """Raise `ConfigError` where the loss is not defined for a task."""
 
     def per_target(self, outputs: Any, targets: Any) -> Any:
         """A loss for every target, `[...]`; a loss of your own defines it.

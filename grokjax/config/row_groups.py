@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from grokjax.config import formulas
 from grokjax.config.formulas import ROW_NAMES
-from grokjax.config.operation import Operations, OperationTable, arity
+from grokjax.config.operation import Operations, arity
 from grokjax.config.parts import Instrument, Model, Task
 
 __all__ = ["RowGroups"]
@@ -49,10 +49,9 @@ class RowGroups(Instrument):
             return f"the rows of {task.kind} do not ask for one class"
         if formula.operands and task.encoding != "tokens":
             return f"the rows of {task.kind} have no tokens that by={self.by!r} could be of"
-        known = isinstance(task, Operations | OperationTable)
-        first = task.operations[0] if isinstance(task, Operations) else task
-        if known and formula.operands > arity(first):
-            return f"by={self.by!r} names operand {formula.operands}, and rows have {arity(first)}"
+        there = arity(task)
+        if there and formula.operands > there:
+            return f"by={self.by!r} names operand {formula.operands}, and rows have {there}"
         return None
 
     def groups(self, dataset: Any) -> Any:

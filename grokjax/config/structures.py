@@ -139,6 +139,8 @@ class Parallelograms(Instrument):
     def why_not(self, task: Task, model: Model) -> str | None:
         if not getattr(model, "residual", False):
             return "it needs embeddings of tokens"
+        if getattr(task, "separate_tokens", False):
+            return "each operand has embeddings of its own"
         if task.operands is None or max(task.operands) > 60 or task.target_kind != "classes":
             return f"{task.kind} has no table of two operands of at most 60 values"
         return None

@@ -19,6 +19,7 @@ from grokjax.config import source
 from grokjax.config.changes import Change
 from grokjax.config.experiment import Experiment
 from grokjax.config.fields import Config, field_types, leaves, parts
+from grokjax.config.operation import Operation, formula_of
 from grokjax.config.refine import Refine
 from grokjax.config.synonyms import MOST_NAMES, Known, article, explain, same
 
@@ -186,6 +187,8 @@ def _part_called(value: str, there: list[type[Config]], write: Callable[[str], s
             if word in (typing.get_args(choices[0]) if is_list else choices):
                 given = [word] if is_list else word
                 return write(f"{cls.__name__}({field}={given!r})")
+    if Operation in there and (formula := formula_of(value)):
+        return f"it is a formula, {write(f'Operation({formula!r})')}"
     by_name: dict[str, type[Config]] = {}
     for cls in there:
         for name in filter(None, (cls.kind, cls.__name__)):

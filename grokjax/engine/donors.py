@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 import jax
 import numpy as np
+import pandas as pd
 
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.donors import Donor
@@ -154,6 +155,14 @@ def filled(shapes_: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(shapes_), leaves)
 
 
+def _has(column: pd.Series, value: str) -> pd.Series:
+    """Which entries of a column are what a user has written: 0.1, 1e-1, add, None."""
+    if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
+        return column.map(str, na_action="ignore").fillna("None") == value
+    number = pd.to_numeric(value, errors="coerce")
+    return column.isna() if value == "None" else (column == number).fillna(False).astype(bool)
+
+
 @functools.lru_cache(maxsize=8)
 def _results(path: str, written: int) -> Results:
     return load(path)
@@ -178,13 +187,19 @@ def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snap
         refuse("there is no sweep.json, give the results folder of a sweep with snapshots")
     runs = results.runs
     if donor.run_id is None:
-        match = results.axes if donor.match is None else donor.match
+        given = donor.wanted
+        for field, value in given.items():
+            if field not in runs:
+                refuse(f"{field} is no column of its runs, name another in where=")
+            runs = runs[_has(runs[field], value)]
+        match = [field for field in results.axes if field not in given]
+        match = match if donor.match is None else list(donor.match)
         for field in match:
             if field not in runs or field not in row:
                 refuse(f"{field} is no field of both its runs and these, name others in match=")
             wanted = row[field]
             runs = runs[runs[field].isna() if wanted is None else runs[field] == wanted]
-        like = ", ".join(f"{field}={row[field]!r}" for field in match)
+        like = ", ".join([*(f"{field}={row[field]!r}" for field in match), *donor.where])
         if len(runs) != 1:
             refuse(f"{len(runs)} of its runs have {like or 'any'}, where one is needed: "
                    "name fields in match=, or a run_id")  # fmt: skip

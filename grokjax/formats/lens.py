@@ -87,7 +87,8 @@ class Lens:
         made = transformer_lens.HookedTransformer(
             transformer_lens.HookedTransformerConfig(**self.config)
         )
-        made.load_state_dict(self.state_dict, strict=False)  # masks are no weights of ours
+        # Its masks and tables of angles are no weights of ours.
+        made.load_state_dict({**made.state_dict(), **self.state_dict})
         return made
 
 

@@ -30,14 +30,14 @@ def _transformer_lens(model: Any, dataset: Dataset, params: Mapping[str, Any]) -
     return lens.arrays(model, dataset, params), lens.config_of(model, dataset)
 
 
-WAYS: dict[str, Callable[[Any, Dataset, Mapping[str, Any]], Named]] = {
+WAYS: dict[Names, Callable[[Any, Dataset, Mapping[str, Any]], Named]] = {
     "grokjax": _grokjax,
     "torch": _torch,
     "transformer_lens": _transformer_lens,
 }
 
 
-def arrays_by(names: str, model: Model, dataset: Dataset, params: Mapping[str, Any]) -> Named:
+def arrays_by(names: Names, model: Model, dataset: Dataset, params: Mapping[str, Any]) -> Named:
     """The arrays of a network by the names of a program.
 
     Args:

@@ -132,7 +132,7 @@ def init(model: Model, dataset: Dataset, layout: Layout, key: jax.Array) -> dict
         "unembed": model.unembed_init_scale,
     }
     variables = network(model, dataset).init(key, layout, jnp.zeros(1, jnp.int32))
-    if more := sorted(variables.keys() - {"params"}):
+    if more := sorted(variables.keys() - {"params", LOOKS}):  # what is shown is not kept
         raise ConfigError(
             f"model={model.kind!r}: its network keeps {', '.join(more)} beside its parameters, "
             "which a run does not hold; use layers without a state, LayerNorm for BatchNorm say."

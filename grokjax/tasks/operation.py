@@ -26,7 +26,7 @@ def operation_table(task: OperationTable) -> Dataset:
     """The rows of a formula or of a user's function, in the order of the operands."""
     rows = task.operand_rows()
     with blamed(task):
-        results = np.asarray(task.results(*rows.T))
+        results = np.asarray(task.results(*rows.T.copy()))
     if isinstance(task, Operation):
         classes = _classes_of_formula(task, results)
     else:

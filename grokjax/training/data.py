@@ -106,7 +106,7 @@ def _wrong_labels(spec: Spec, truth: jax.Array, key: jax.Array) -> jax.Array:
     if spec.label_noise_kind == "fixed":
         return jnp.full_like(truth, spec.noise_class)
     classes = tasks.build(spec.task).n_classes
-    further = 1
+    further: jax.Array | int = 1
     if spec.label_noise_kind == "other":
         further = jax.random.randint(key, truth.shape, 1, classes, truth.dtype)
     return (truth + further) % classes

@@ -20,10 +20,12 @@ from grokjax.training import captures, losses, masks, modifiers, observing, upda
 from grokjax.training.captures import Captured
 from grokjax.training.data import Rows, batch, splits
 from grokjax.training.spec import Hparams, Spec
-from grokjax.training.streams import INITIALISATION, MASK, NOISE, stream
+from grokjax.training.streams import INITIALISATION, LOSS, MASK, NOISE, stream
 from grokjax.training.words import Words
 
 Sums = TypeVar("Sums")
+Keys = tuple[jax.Array | None, jax.Array | None]
+"""Of dropout, and of a loss that is random; None where there is no such thing."""
 
 
 @jax.tree_util.register_dataclass
@@ -155,13 +157,14 @@ def step(spec: Spec, hp: Hparams, train: Rows, state: State) -> tuple[State, Ste
     keys = jax.random.split(stream(hp.seed, NOISE, state.step), 3)
     point_key, dropout_key, update_key = keys
     dropout = dropout_key if words.model.dropout is not None else None
+    drawn = stream(hp.seed, LOSS, state.step) if words.loss.random else None
 
     def score(params: dict) -> tuple[Scores, dict]:
-        def loss(params: dict, tile: Rows, key: jax.Array | None) -> tuple[jax.Array, Scores]:
-            return _score(spec, words, masks.apply(state.mask, params), tile, key)
+        def loss(params: dict, tile: Rows, keys: Keys) -> tuple[jax.Array, Scores]:
+            return _score(spec, words, masks.apply(state.mask, params), tile, *keys)
 
         gradient = jax.grad(loss, has_aux=True)
-        grads, scores = _over_tiles(partial(gradient, params), rows, dropout)
+        grads, scores = _over_tiles(partial(gradient, params), rows, (dropout, drawn))
         return scores, grads
 
     scores, grads = modifiers.gradient(words.modifiers, score, state.params, point_key)
@@ -201,7 +204,7 @@ def segment(
 
         def scores_on(rows: Rows) -> Scores:
             rows_now = jax.tree.map(lambda rows: rows[stage], rows)
-            return _over_tiles(lambda tile, key: evaluate(tile, key)[1], rows_now, None)
+            return _over_tiles(lambda tile, _: evaluate(tile, None)[1], rows_now, (None, None))
 
         # The first update of a row of the curves stands outside of the loop: it is the only one
         # whose scores and norms are recorded, so the loop of the others is compiled without them.
@@ -254,34 +257,37 @@ def _measure(
 
 
 def _score(
-    spec: Spec, words: Words, params: dict, tile: Rows, key: jax.Array | None
+    spec: Spec,
+    words: Words,
+    params: dict,
+    tile: Rows,
+    dropout: jax.Array | None,
+    drawn: jax.Array | None = None,
 ) -> tuple[jax.Array, Scores]:
-    """What a tile of rows `[N]` adds to the loss, and to the scores; the key is that of dropout."""
+    """What a tile of rows `[N]` adds to the loss, and to the scores; keys as in `Keys`."""
     dataset = tasks.build(spec.task)
-    outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, key)
-    loss = losses.weighted_loss(words.loss, outputs, tile.targets, tile.weights, spec.loss_dtype)
+    outputs = models.apply(words.model, dataset, layout(spec), params, tile.index, dropout)
+    loss = losses.weighted_loss(
+        words.loss, outputs, tile.targets, tile.weights, spec.loss_dtype, drawn
+    )
     hits = (
-        losses.count_right(
-            outputs, targets, tile.weights, dataset.tolerance, dataset.row_error, dataset.scored
-        )
+        losses.hits(spec.task, dataset, outputs, targets, tile.weights)
         for targets in (tile.targets, tile.truth)
     )
     return loss, Scores(loss, *hits)
 
 
-def _over_tiles(
-    score: Callable[[Rows, jax.Array | None], Sums], rows: Rows, key: jax.Array | None
-) -> Sums:
-    """The sum of `score` over all tiles, each with a key of its own."""
+def _over_tiles(score: Callable[[Rows, Keys], Sums], rows: Rows, keys: Keys) -> Sums:
+    """The sum of `score` over all tiles, each with keys of its own."""
     tiles = len(rows.index)
-    keys = None if key is None else jax.random.split(key, tiles)
-    (first, first_key), rest = (
-        jax.tree.map(lambda x, part=part: x[part], (rows, keys)) for part in (0, slice(1, None))
+    of_tiles = jax.tree.map(lambda key: jax.random.split(key, tiles), keys)
+    (first, first_keys), rest = (
+        jax.tree.map(lambda x, part=part: x[part], (rows, of_tiles)) for part in (0, slice(1, None))
     )
 
-    def add(sums: Sums, tile: tuple[Rows, jax.Array | None]) -> tuple[Sums, None]:
+    def add(sums: Sums, tile: tuple[Rows, Keys]) -> tuple[Sums, None]:
         return jax.tree.map(jnp.add, sums, score(*tile)), None
 
     if tiles == 1:  # no empty loop, as above
-        return score(first, first_key)
-    return jax.lax.scan(add, score(first, first_key), rest)[0]
+        return score(first, first_keys)
+    return jax.lax.scan(add, score(first, first_keys), rest)[0]

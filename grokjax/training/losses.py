@@ -8,6 +8,7 @@ are `[N, K]`, and every number counts as an answer with one output.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +21,12 @@ from grokjax.config import (
     MeanSquaredError,
     Sparsemax,
     StableMax,
+    Task,
 )
 from grokjax.config.fields import blamed
 from grokjax.config.parts import RowError
 from grokjax.models.stream import last_axis, take
+from grokjax.tasks import Dataset
 from grokjax.training import half_precision, loss_kernel
 
 WIDE = 16
@@ -31,16 +34,18 @@ WIDE = 16
 
 
 @functools.singledispatch
-def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def per_target(loss: Loss, outputs: jax.Array, targets: jax.Array, *key: Any) -> jax.Array:
     """The loss of every target, `[...]`; a user's loss is asked through its method `per_target`.
 
     Args:
       loss: which loss.
       outputs: what the network gives, `[..., C]`.
       targets: the right classes or numbers, `[...]`.
+      *key: of an update's random numbers, for a loss that is `random`; left out, its expectation.
     """
     with blamed(loss):
-        losses = loss.per_target(outputs, targets)
+        drawn = (key or (None,)) if loss.random else ()
+        losses = loss.per_target(outputs, targets, *drawn)
     if jnp.shape(losses) != targets.shape:
         raise ConfigError(
             f"loss={loss.kind!r}: for targets {list(targets.shape)} it gives "
@@ -194,7 +199,9 @@ def _hinge(loss: Hinge, logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jax.nn.relu(margin + best_other - right)
 
 
-def in_dtype(loss: Loss, outputs: jax.Array, targets: jax.Array, dtype: str) -> jax.Array:
+def in_dtype(
+    loss: Loss, outputs: jax.Array, targets: jax.Array, dtype: str, *key: jax.Array
+) -> jax.Array:
     """The loss of every target, `[...]`, computed in a type; in half precision given in float32.
 
     Args:
@@ -202,10 +209,11 @@ def in_dtype(loss: Loss, outputs: jax.Array, targets: jax.Array, dtype: str) -> 
       outputs: what the network gives, `[..., C]`.
       targets: the right classes or numbers, `[...]`.
       dtype: type of the loss.
+      *key: as in `per_target`.
     """
     if dtype not in half_precision.SHORT:
-        return per_target(loss, outputs.astype(dtype), targets)
-    losses = per_target(loss, half_precision.shortened(outputs, dtype), targets)
+        return per_target(loss, outputs.astype(dtype), targets, *key)
+    losses = per_target(loss, half_precision.shortened(outputs, dtype), targets, *key)
     return half_precision.shortened(losses, dtype).astype(jnp.float32)
 
 
@@ -215,6 +223,7 @@ def weighted_loss(
     targets: jax.Array,
     weights: jax.Array,
     dtype: str | None = None,
+    key: jax.Array | None = None,
 ) -> jax.Array:
     """The weighted sum of a loss over rows `[N]`, in the dtype of the weights.
 
@@ -224,9 +233,10 @@ def weighted_loss(
       targets: the right classes or numbers, `[N]` or `[N, A]`, or K numbers a row `[N, K]`.
       weights: share of each row in the loss, `[N]`.
       dtype: type in which the losses of rows are computed; None: that of the weights.
+      key: of the random numbers of a loss that is `random`; None: its expectation.
     """
-    outputs = one_by_one(outputs, targets)
-    losses = in_dtype(loss, outputs, targets, dtype or str(weights.dtype))
+    outputs, drawn = one_by_one(outputs, targets), () if key is None else (key,)
+    losses = in_dtype(loss, outputs, targets, dtype or str(weights.dtype), *drawn)
     return jnp.sum(weights * losses.reshape(len(weights), -1).mean(axis=1))
 
 
@@ -236,6 +246,31 @@ def one_by_one(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     Outputs of other targets are as they should be: `[..., C]` for `[...]`.
     """
     return outputs[..., None] if outputs.ndim == targets.ndim else outputs
+
+
+def hits(
+    task: Task, dataset: Dataset, outputs: jax.Array, targets: jax.Array, weights: jax.Array
+) -> jax.Array:
+    """How many rows are right, as a task says itself (`Task.right`) or by its dataset's rule.
+
+    Args:
+      task: that the rows are of.
+      dataset: of the task.
+      outputs: what the network gives, `[N, C]` or `[N, A, C]`.
+      targets: the right classes or numbers, `[N]` or `[N, A]`.
+      weights: share of each row in the loss, `[N]`; rows of weight zero do not count.
+    """
+    with blamed(task):
+        right = task.right(outputs, targets)
+    if right is None:
+        rule = dataset.tolerance, dataset.row_error, dataset.scored
+        return count_right(outputs, targets, weights, *rule)
+    if jnp.shape(right) != weights.shape:
+        raise ConfigError(
+            f"task={task.kind!r}: of {len(weights)} rows its method `right` gives "
+            f"{list(jnp.shape(right))}, return whether each row is right."
+        )
+    return jnp.sum(right & (weights > 0))
 
 
 def count_right(

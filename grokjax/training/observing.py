@@ -37,9 +37,7 @@ def observed(
         return each.reshape(len(each), -1).mean(axis=1)
 
     def count_right(outputs: jax.Array, targets: jax.Array, weights: jax.Array) -> jax.Array:
-        return losses.count_right(
-            outputs, targets, weights, dataset.tolerance, dataset.row_error, dataset.scored
-        )
+        return losses.hits(spec.task, dataset, outputs, targets, weights)
 
     dataset = tasks.build(spec.task)
     return Observed(

@@ -137,7 +137,8 @@ class Spec:
     def updates_see_the_network(self) -> bool:
         """Whether the loss that an update sees is that of the network on the training set."""
         elsewhere = any(modifier.moves_the_network for modifier in self.words.modifiers)
-        return self.batch_size is None and self.words.model.dropout is None and not elsewhere
+        random = self.words.model.dropout is not None or self.words.loss.random
+        return self.batch_size is None and not random and not elsewhere
 
 
 @jax.tree_util.register_dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK = range(6)
+SPLIT, INITIALISATION, LABELS, BATCHES, NOISE, MASK, LOSS = range(7)
 """Numbers of the streams of random numbers that a run draws from, one for each purpose."""
 
 

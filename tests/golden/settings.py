@@ -66,7 +66,7 @@ class Case(NamedTuple):
     network: str
     optimizer: type[torch.optim.Optimizer]
     constants: dict[str, Any]
-    filters: list[Filter] = []
+    filters: tuple[Filter, ...] = ()
     scheduler: Callable[[torch.optim.Optimizer], Any] | None = None
 
 
@@ -75,39 +75,39 @@ ADAMW = ADAM | {"weight_decay": 0.1}
 SGD = {"lr": 0.02, "weight_decay": 1e-3, "momentum": 0.9}
 rates = torch.optim.lr_scheduler
 CASES = {
-    "clip_norm": Case("causal", torch.optim.Adam, ADAM, [clip_norm(0.3)]),
-    "clip_value": Case("quadratic", torch.optim.SGD, SGD, [clip_value(0.01)]),
+    "clip_norm": Case("causal", torch.optim.Adam, ADAM, (clip_norm(0.3),)),
+    "clip_value": Case("quadratic", torch.optim.SGD, SGD, (clip_value(0.01),)),
     "clip_norm, grokfast_ema": Case(
-        "quadratic", torch.optim.SGD, SGD, [clip_norm(0.3), slow_average(2.0, 0.9)]
+        "quadratic", torch.optim.SGD, SGD, (clip_norm(0.3), slow_average(2.0, 0.9))
     ),
     "grokfast_ma, clip_norm": Case(
-        "quadratic", torch.optim.SGD, SGD, [moving_average(2.0, 5), clip_norm(0.3)]
+        "quadratic", torch.optim.SGD, SGD, (moving_average(2.0, 5), clip_norm(0.3))
     ),
     "step": Case(
-        "quadratic", torch.optim.AdamW, ADAMW, [], lambda adam: rates.StepLR(adam, 10, gamma=0.5)
+        "quadratic", torch.optim.AdamW, ADAMW, (), lambda adam: rates.StepLR(adam, 10, gamma=0.5)
     ),
     "exponential": Case(
-        "quadratic", torch.optim.AdamW, ADAMW, [], lambda adam: rates.ExponentialLR(adam, 0.95)
+        "quadratic", torch.optim.AdamW, ADAMW, (), lambda adam: rates.ExponentialLR(adam, 0.95)
     ),
     "linear_from_start": Case(
         "quadratic",
         torch.optim.AdamW,
         ADAMW,
-        [],
+        (),
         lambda adam: rates.LinearLR(adam, start_factor=0.2, total_iters=8),
     ),
     "constant": Case(
         "quadratic",
         torch.optim.AdamW,
         ADAMW,
-        [],
+        (),
         lambda adam: rates.ConstantLR(adam, factor=0.3, total_iters=8),
     ),
     "inverse_sqrt": Case(
         "quadratic",
         torch.optim.AdamW,
         ADAMW,
-        [],
+        (),
         # Vaswani et al. 2017 as a multiple of the largest rate, which is that of update 8.
         lambda adam: rates.LambdaLR(adam, lambda s: min((s + 1) / 8, math.sqrt(8 / (s + 1)))),
     ),
