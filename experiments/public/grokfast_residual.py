@@ -40,9 +40,7 @@ experiment = Experiment(
         init="torch",
         attention_init="multihead",
     ),
-    optimizer=Adam(
-        learning_rate=1e-3, b2=0.98, warmup_steps=10, warmup_shape="linear_from_start"
-    ),
+    optimizer=Adam(learning_rate=1e-3, b2=0.98, warmup_steps=10, warmup_shape="linear_from_start"),
     batch_size=512,
     batches="keep_last",
     steps=100_000,

@@ -30,9 +30,7 @@ experiment = Experiment(
         dropout=0.1,
         dropout_places=("embeddings", "weights", "attention", "hidden", "mlp"),
     ),
-    optimizer=AdamW(
-        learning_rate=1e-3, b2=0.98, warmup_steps=10, warmup_shape="linear_from_start"
-    ),
+    optimizer=AdamW(learning_rate=1e-3, b2=0.98, warmup_steps=10, warmup_shape="linear_from_start"),
     train_fraction=0.4,
     batch_size=512,
     batches="replacement",

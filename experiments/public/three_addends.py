@@ -15,7 +15,7 @@ one-hot tokens, uniform and with one bias for all tokens, where ours is normal w
 variance; and the second map of their MLP block has no bias.
 """
 
-from grokjax import AdamW, Clipping, ClipNorm, Experiment, Operation, Transformer
+from grokjax import AdamW, ClipNorm, Clipping, Experiment, Operation, Transformer
 
 experiment = Experiment(
     task=Operation("(a + b + c) % p", p=23, format="a + b + c =", classes=26),

@@ -14,8 +14,8 @@ Training ends 5,000 updates after test accuracy has come to the top.
 
 from grokjax import (
     AdamW,
-    Clipping,
     ClipNorm,
+    Clipping,
     Experiment,
     ModularArithmetic,
     Operations,
