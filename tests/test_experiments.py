@@ -24,6 +24,8 @@ FILES = [
 ]
 
 
+SLOW = ("transfer", "swiglu_rope_division")
+"""One looks up 72 donors, the other has a word of its own in a large network, which is traced."""
 RECORDED = ROOT / "results" / "recorded"
 
 
@@ -53,8 +55,7 @@ def give_donors(folder):
 
 @pytest.mark.parametrize(
     "path",
-    # The slow one looks up 72 donors.
-    [pytest.param(p, marks=pytest.mark.slow) if p.stem == "transfer" else p for p in FILES],
+    [pytest.param(p, marks=pytest.mark.slow) if p.stem in SLOW else p for p in FILES],
     ids=lambda path: path.stem,
 )
 def test_an_experiment_plans_and_documents_itself(path, tmp_path, monkeypatch):

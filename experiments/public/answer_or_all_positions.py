@@ -6,8 +6,8 @@ Question:     `BOS a op b = c EOS EOS` mod 97 in a tied GPT-2 of one block, full
 Command:      python -m grokjax.sweep experiments/public/answer_or_all_positions.py
 Cost:         4 runs of 1,000 full-batch updates of 4,704 rows; experiments/public/README.md has it.
               The source has 50,000.
-Expectation:  on the answer test loss is near 0 by update 500 without a delay; on all tokens it rises
-              without decay and comes near its floor of 2 ln 97 / 7 = 1.307 with decay 1.
+Expectation:  on the answer test loss is near 0 by update 500 without a delay; on all tokens it
+              rises without decay and comes near its floor of 2 ln 97 / 7 = 1.307 with decay 1.
 Source:       a course, llm-fundamentals, 00012-grokking-conditions, README.
 Printed:      test loss on the answer at update 500: 0.0011 without decay, 0.0181 with decay 1. On
               all tokens: 1.34 at 1,000 and 1.384 at 50,000 with decay 1; from 1.64 up to 2.511

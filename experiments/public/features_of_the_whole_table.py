@@ -12,8 +12,8 @@ Printed:      ReLU: loss 3.131, 2.860, 2.123, 0.0477 and norm 3.24, 8.78, 15.7, 
               2.459, 0.0083 and norm 9.41, 16.8, 36.6 at 1,000, 2,000 and 4,999.
 
 Both operands have the same weights: embeddings are unit vectors that are not trained, and the norm
-without them is √(weight_norm² − 23). Initial weights are N(0, 0.01 / 23) in both layers. The loss is
-in float64, as theirs is.
+without them is √(weight_norm² − 23). Initial weights are N(0, 0.01 / 23) in both layers. The loss
+is in float64, as theirs is.
 """
 
 from grokjax import MLP, AdamW, Experiment, Fourier, ModularArithmetic, ParameterGroups, grid

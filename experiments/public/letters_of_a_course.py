@@ -5,7 +5,7 @@ Question:     files of a course have lines such as `52 / 95 = 71`, drawn with re
 Command:      python -m grokjax.sweep experiments/public/letters_of_a_course.py
 Cost:         1 run of 10,000 updates in batches of 32, two blocks of 128;
               experiments/public/README.md has it.
-Expectation:  training lines are remembered, and few others are right but those that are there twice.
+Expectation:  training lines are remembered, and hardly others than those that are there twice.
 Source:       Yevsquant/cs-493s-hw2, part2/data_generation.py, train23.py and model.py.
 Printed:      validation accuracy of letters stays near 0.49 where lines are few.
 

@@ -6,8 +6,8 @@ Command:      python -m grokjax.sweep experiments/public/muon_gcd.py
 Cost:         2 runs of at most 73,500 updates in batches of 32, four blocks of 128;
               experiments/public/README.md has it.
 Expectation:  Muon sooner.
-Source:       bangyen/muon, README.md, src/dataset.py, src/model.py and scripts/train_tasks.py, after
-              arXiv 2504.16041.
+Source:       bangyen/muon, README.md, src/dataset.py, src/model.py and scripts/train_tasks.py,
+              after arXiv 2504.16041.
 Printed:      mean epoch of grokking 102.9 with Muon and 153.1 with AdamW (those of the paper).
 
 An epoch of gcd is 147 updates. The other tables are `(x + y) % p` and `x / y % p` with

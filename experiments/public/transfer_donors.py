@@ -8,9 +8,9 @@ Expectation:  linear ones and products within 10,000 updates; (x + y)³ last, if
 Source:       hbin0701/Grok-Grok, train_grok.py, run.sh and model.py.
 Printed:      nothing in the repository; a paper behind a link.
 
-Their network has a linear map with biases between token embeddings and positions, which ours leaves
-out, so that the start is another: embeddings N(0, 1/3) here as there, for N(0, 1) goes through a map
-U(±1/√128). Their runs end at a test loss of 10⁻⁹; ours 5,000 updates after 99 % test accuracy.
+Their token embeddings go through a linear map with biases, which ours do not, so that training is
+not the same; at first embeddings have the variance 1/3 here as there, where N(0, 1) goes through a
+map U(±1/√128). Their runs end at a test loss of 10⁻⁹; ours 5,000 updates after 99 % test accuracy.
 Quotients by 0 are 0.
 """
 
