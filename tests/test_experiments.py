@@ -5,7 +5,9 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
+import sweep_folder
 
 import grokjax
 from grokjax import experiment_file
@@ -22,6 +24,8 @@ FILES = [
 ]
 
 
+SLOW = ("transfer", "swiglu_rope_division")
+"""One looks up 72 donors, the other has a word of its own in a large network, which is traced."""
 RECORDED = ROOT / "results" / "recorded"
 
 
@@ -35,11 +39,31 @@ def give_snapshots(folder):
             snapshots.write(folder, run.run_id, int(step), donors.named({"params": params}))
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def give_donors(folder):
+    """Made-up results of the sweep that another starts from, with the last states of its runs."""
+    experiment, _ = experiment_file.read(ROOT / "experiments" / "public" / f"{folder.name}.py")
+    runs = pd.DataFrame(
+        {"run_id": run_id, "status": "done", "last_step": run.steps, **run.row()}
+        for run_id, run in experiment.expansion.runs.items()
+    )
+    sweep_folder.write(folder, runs, runs[["run_id"]], experiment.axes())
+    state = donors.state_shapes(spec_of(experiment.runs()[0]))
+    params = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), state.params)
+    for run in experiment.runs():
+        snapshots.write(folder, run.run_id, run.steps, donors.named({"params": params}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(p, marks=pytest.mark.slow) if p.stem in SLOW else p for p in FILES],
+    ids=lambda path: path.stem,
+)
 def test_an_experiment_plans_and_documents_itself(path, tmp_path, monkeypatch):
     # Some take over parameters from another, whose results are the recorded ones here.
     shutil.copytree(RECORDED / "lottery_donor", tmp_path / "results" / "lottery_donor")
     give_snapshots(tmp_path / "results" / "lottery_donor")
+    if path.stem == "transfer":
+        give_donors(tmp_path / "results" / "transfer_donors")
     monkeypatch.chdir(tmp_path)
     experiment, source = experiment_file.read(path)
     programs = plan.make(experiment)

@@ -61,6 +61,20 @@ def test_gpt2_divides_what_is_added_by_the_root_of_how_often(tiny):
     assert not np.any(params["mlp_0"]["in"]["bias"])
 
 
+def test_attention_starts_as_that_of_pytorch_where_it_is_multihead(tiny):
+    """One matrix makes queries, keys and values, so that Xavier's fans are D and 3 D."""
+    model = WIDE.replaced(init="torch", biases=True, attention_init="multihead")
+    attention = started(tiny, model)["attention_1"]
+    for name, bound in {
+        **dict.fromkeys(("query", "key", "value"), np.sqrt(6 / (64 + 3 * 64))),
+        "output": 1 / np.sqrt(64),
+    }.items():
+        assert not np.any(attention[name]["bias"])
+        assert 0.99 * bound < np.abs(attention[name]["weight"]).max() <= bound
+    with pytest.raises(ConfigError, match="attention_init"):
+        WIDE.replaced(scaling="mup", attention_init="multihead")
+
+
 def test_embeddings_start_as_unit_vectors_or_waves(tiny):
     """p = 7, and the sign = is token 7."""
     identity = WIDE.replaced(embed_init="identity")

@@ -105,6 +105,11 @@ MODELS |= {
             init="gpt2", init_scale=10.0, activation="sigmoid", norm_biases=True,
         )
     },
+    "transformer multihead": {
+        "model": dataclasses.replace(
+            TRANSFORMER, attention_init="multihead", biases=True, init="torch"
+        )
+    },
 }  # fmt: skip
 OPTIMIZERS = {
     "adamw": {},

@@ -66,6 +66,10 @@ class Transformer(Network):
     """Whether the residual stream is normalised once more before the unembedding."""
     attention_biases: bool | None = None
     """Whether the linear maps of attention have biases; None: as `biases`."""
+    attention_init: Literal["as_init", "multihead"] = "as_init"
+    """Initial weights of attention's maps. as_init: as `init` says; multihead: those of PyTorch's
+    nn.MultiheadAttention, queries, keys and values U(±√(6 / (width + 3 · heads · head_width))) and
+    all biases 0, the output's weights as `init` says."""
     causal: bool = True
     """Whether a position attends only to itself and earlier ones (a decoder) or to all (an
     encoder)."""
@@ -130,6 +134,9 @@ class Transformer(Network):
         require(rate is None or 0 <= rate <= 1, "attention_rate", rate, remedy)
         remedy = "attention='uniform' has no softmax to mix with, leave it out"
         require(rate is None or self.attention == "softmax", "attention_rate", rate, remedy)
+        remedy = "µP goes by fan_in or width, leave it out"
+        plain = self.scaling == "standard" or self.attention_init == "as_init"
+        require(plain, "attention_init", self.attention_init, remedy)
         remedy = "mean_field is for MLPs, give 'standard' or 'mup'"
         require(self.scaling != "mean_field", "scaling", self.scaling, remedy)
 

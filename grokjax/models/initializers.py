@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from grokjax.config import Network
+from grokjax.config import Network, Transformer
 from grokjax.config.coercion import require
 from grokjax.models.roles import Role, init_factor
 
@@ -115,6 +115,22 @@ def family(model: Network) -> Family:
         ),
     }
     return families[model.init]
+
+
+def of_attention(model: Transformer, adds: bool) -> Family:
+    """The family of attention's maps, as `model.attention_init` says.
+
+    Args:
+      model: its initialisation decides.
+      adds: whether the map adds to the residual stream, which is that of the output.
+    """
+    init = family(model)
+    if model.attention_init == "as_init":
+        return init
+    # One matrix makes all three, so that Xavier's rule sees the outputs of all of them.
+    bound = math.sqrt(6 / (model.width + 3 * model.heads * model.size))
+    linear = init.linear if adds else lambda fan_in, role: _uniform(bound)
+    return dataclasses.replace(init, linear=linear, bias=lambda fan_in: _zeros)
 
 
 def token_embedding(model: Network, vocabulary: int, n_classes: int) -> Init:

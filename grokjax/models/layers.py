@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from grokjax.config import Network, Transformer
-from grokjax.models.initializers import family
+from grokjax.models.initializers import Family, family, of_attention
 from grokjax.models.roles import Role, multiplier
 from grokjax.models.stream import last_axis
 
@@ -121,7 +121,7 @@ class Linear(nn.Module):
     @nn.compact
     def affine(self) -> Affine:
         """The map from all input axes, flattened, to all output axes."""
-        fan_in, init, bias = math.prod(self.inputs), family(self.model), None
+        fan_in, init, bias = math.prod(self.inputs), self._family(), None
         draw = init.linear(fan_in, self.role)
         if self.adds and init.adding != 1:
             whole = draw
@@ -131,6 +131,11 @@ class Linear(nn.Module):
             bias = self.param("bias", init.bias(fan_in), self.outputs).reshape(-1)
         factor = multiplier(self.model, self.role, fan_in)
         return Affine(weight.reshape(fan_in, -1), bias, factor)
+
+    def _family(self) -> Family:
+        if self.of == "attention" and isinstance(self.model, Transformer):
+            return of_attention(self.model, self.adds)
+        return family(self.model)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         leading = x.shape[: x.ndim - len(self.inputs)]

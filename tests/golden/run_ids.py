@@ -29,12 +29,13 @@ def ids():
         name: run.run_id for name, run in WORDS.items() if not own(run) and "mnist" not in name
     }
     experiments = {}
-    for path in sorted(EXPERIMENTS.glob("*.py")):
+    for path in sorted(EXPERIMENTS.rglob("*.py")):
         if path.stem not in ("tour", "paper_figure", "verdicts") and not own(
             experiment := experiment_file.read(path)[0]
         ):
             found = list(experiment.expansion.runs)
-            experiments[path.stem] = [len(found), found[0], found[-1], digest({"ids": found})]
+            name = str(path.relative_to(EXPERIMENTS).with_suffix(""))
+            experiments[name] = [len(found), found[0], found[-1], digest({"ids": found})]
     return {"words": words, "experiments": experiments}
 
 
