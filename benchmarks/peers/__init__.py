@@ -44,8 +44,8 @@ def check(experiment: Experiment) -> None:
         require(value in kinds, name, value, remedy)
     trained = dataclasses.replace(Experiment(), **_values(experiment, FOLLOWED))
     check_fields(experiment.resolved(), trained.resolved())
-    check_fields(experiment.model, _model(experiment.model))
-    check_fields(experiment.optimizer, _optimizer(experiment.optimizer))
+    check_fields(experiment.model.resolved(), _model(experiment.model).resolved())
+    check_fields(experiment.optimizer.resolved(), _optimizer(experiment.optimizer).resolved())
 
 
 def check_fields(given: Config, trained: Config) -> None:
