@@ -43,14 +43,15 @@ def check(experiment: Experiment) -> None:
         remedy = f"peers know {' and '.join(map(str, kinds))} only, leave peers out"
         require(value in kinds, name, value, remedy)
     trained = dataclasses.replace(Experiment(), **_values(experiment, FOLLOWED))
-    check_fields(experiment.resolved(), trained.resolved())
-    check_fields(experiment.model.resolved(), _model(experiment.model).resolved())
-    check_fields(experiment.optimizer.resolved(), _optimizer(experiment.optimizer).resolved())
+    check_fields(experiment, trained)
+    check_fields(experiment.model, _model(experiment.model))
+    check_fields(experiment.optimizer, _optimizer(experiment.optimizer))
 
 
 def check_fields(given: Config, trained: Config) -> None:
     """Refuse a part where it differs from the one that peers would train for it."""
-    for name, value in given.values().items():
+    trained = trained.resolved()
+    for name, value in given.resolved().values().items():
         theirs = getattr(trained, name)
         remedy = f"peers have {theirs!r} here, give that or leave peers out"
         require(value == theirs, name, value, remedy)
