@@ -400,5 +400,6 @@ def test_the_command_line_measures_and_says_so(copied, tmp_path, capsys):
     assert set(results.measures.query("instrument == 'commutator'")["step"]) == {120}
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"embed": "embed"}))
-    assert measure.main(["w.npz", "--names", str(names)]) == 2
+    np.savez(tmp_path / "w.npz", embed=np.ones((5, 8)))
+    assert measure.main([str(tmp_path / "w.npz"), "--names", str(names)]) == 2
     assert "--experiment FILE" in capsys.readouterr().err
