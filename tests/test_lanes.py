@@ -72,9 +72,17 @@ def test_the_manifest_says_how_many_updates_were_needed_and_done(easy, small_seg
         ([1.0] * 6, [0.5, 0.9, 0.9, 0.8, 0.9, 0.9], None, (40, None)),
         ([1.0, 0.9, 1.0, 1.0, 1.0, 1.0], [1.0] * 6, None, (20, 5)),
         ([1.0] * 6, [1.0] * 6, -20, (-20, 1)),
-        ([1.0] * 6, [1.0, float("nan"), 1.0, 1.0, 1.0, 1.0], -10, (20, 5)),
+        ([1.0] * 6, [float("nan")] * 6, -10, (-10, 2)),
+        ([1.0, 0.9, 1.0, 1.0, 1.0, 1.0], [float("nan")] * 6, None, (20, 5)),
     ],
-    ids=["calm", "a dip starts anew", "training counts too", "from the segment before", "nan"],
+    ids=[
+        "calm",
+        "a dip starts anew",
+        "training counts too",
+        "from the segment before",
+        "no test set",
+        "no test set, training dips",
+    ],
 )
 def test_settled_means_above_both_thresholds_all_the_while(train, test, since, expected):
     curve = {
