@@ -244,7 +244,11 @@ def small(name):
     return {**perceptron, "task": file["InContext"](p=5)}
 
 
-@pytest.mark.parametrize("name", ["autoencoder", "bandit", "gridworld", "in_context"])
+@pytest.mark.parametrize(
+    "name",
+    ["bandit"]
+    + [pytest.param(n, marks=pytest.mark.slow) for n in ("autoencoder", "gridworld", "in_context")],
+)
 def test_a_file_learns_and_is_measured(name):
     experiment = dataclasses.replace(
         written(name)["experiment"],

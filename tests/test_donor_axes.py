@@ -65,6 +65,7 @@ def test_every_operation_starts_from_every_other_and_dies_on_the_way(
     ]  # fmt: skip
 
 
+@pytest.mark.slow  # the test above has figures of an axis of words
 def test_whole_donors_and_none_are_an_axis_with_figures(operations, tmp_path):
     folder = str(operations.path)
     starts = [

@@ -71,7 +71,10 @@ def test_the_table_is_the_same():
     np.testing.assert_array_equal(table.operation, operation)
 
 
-@pytest.mark.parametrize("task", [TASK, NEXT_TOKEN], ids=["answer", "next token"])
+@pytest.mark.parametrize(
+    "task",
+    [pytest.param(TASK, marks=pytest.mark.slow, id="answer"), pytest.param(NEXT_TOKEN, id="next")],
+)
 def test_fifty_updates_agree_with_pytorch_in_all_and_by_operation(task):
     golden = json.loads(two_operations.FILE.read_text())["cases"]
     with jax.enable_x64(True):

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import vocabulary
 from conftest import QUICKLY, hparams, to_numpy
-from vocabulary import WORDS
+from vocabulary import REPEATED, WORDS
 
 import grokjax
 from grokjax import models
@@ -111,13 +111,6 @@ GRADIENTS = [
     if word.split(":")[0] in ("task", "model", "loss", "own")
     and experiment.loss_dtype != "float16"  # so few digits have no differences to speak of
 ]
-REPEATED = {
-    word
-    for word in GRADIENTS
-    if word.startswith("task")
-    and (WORDS[word].model, WORDS[word].loss) == (vocabulary.BASE.model, vocabulary.BASE.loss)
-}
-"""Tasks whose network and loss are those of another word."""
 
 
 @pytest.mark.parametrize(

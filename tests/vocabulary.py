@@ -229,3 +229,10 @@ WORDS = {
     }.items()
     for word, changes in words.items()
 }
+
+REPEATED = {
+    word
+    for word, experiment in WORDS.items()
+    if word.startswith("task") and (experiment.model, experiment.loss) == (BASE.model, BASE.loss)
+}
+"""Tasks whose network and loss are those of another word."""
