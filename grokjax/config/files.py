@@ -5,6 +5,7 @@ Words are numbered, and what the numbers mean goes into the table, so that its c
 
 from __future__ import annotations
 
+import json
 import re
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -125,9 +126,9 @@ def _frame(path: Path) -> Any:
     readers: dict[str, Any] = {
         ".csv": pd.read_csv,
         ".parquet": pd.read_parquet,
-        # Text stays text: "07" is no number, and no column a date for its name.
-        ".jsonl": lambda file: pd.read_json(
-            file, lines=True, dtype=False, convert_dates=False, convert_axes=False
+        # Objects are read one by one: "07" stays text, and no column is a date for its name.
+        ".jsonl": lambda file: pd.DataFrame(
+            [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line]
         ),
     }
     try:
