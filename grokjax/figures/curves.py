@@ -32,7 +32,7 @@ def learning_curves(
     subfigure: SubFigure | Figure | None = None,
     legend: bool = True,
 ) -> Drawn:
-    """A column a group: accuracy above, loss below, over log steps.
+    """A column a group: accuracy above, loss below where it was logged, over log steps.
 
     Args:
       curves: of all runs of the groups, as the curves table has them.
@@ -48,19 +48,23 @@ def learning_curves(
     parts = _curves_by_group(curves, groups, MEASURES)
     times = {title: _median_times(runs) for title, runs in groups.items()}
     medians = {}
-    size = (style.PAGE if len(groups) > 1 else style.COLUMN, 3.1)
+    losses = [f"{split}_loss" for split in SPLITS]
+    has_loss = any(rows[losses].notna().any(axis=None) for rows in parts.values())
+    size = (style.PAGE if len(groups) > 1 else style.COLUMN, 3.1 if has_loss else 1.9)
     panels: dict[str, Any] = {"sharex": True, "sharey": "row", "squeeze": False}
-    with several_panels(subfigure, legend, size, nrows=2, ncols=len(groups), **panels) as place:
+    panels |= {"nrows": 1 + has_loss, "ncols": len(groups)}
+    with several_panels(subfigure, legend, size, **panels) as place:
         axes = place.axes
         for column, (title, rows) in enumerate(parts.items()):
             medians[title] = _draw(axes[:, column], rows)
             _mark(axes[:, column], times[title])
             _set_title(axes[0, column], title, place.figure.bbox.width / len(groups))
-            axes[1, column].set_xlabel("step")
+            axes[-1, column].set_xlabel("step")
         axes[0, 0].set(ylabel="accuracy", ylim=(-0.03, 1.03))
-        axes[1, 0].set_ylabel("loss")
-        lowest, highest = axes[1, 0].get_ylim()
-        axes[1, 0].set_ylim(max(lowest, SMALLEST_LOSS), highest)
+        if has_loss:
+            axes[1, 0].set_ylabel("loss")
+            lowest, highest = axes[1, 0].get_ylim()
+            axes[1, 0].set_ylim(max(lowest, SMALLEST_LOSS), highest)
         handles = [Line2D([], [], color=c, ls=ls, label=name) for name, (c, ls) in SPLITS.items()]
         handles += [
             Line2D([], [], color="0.4", lw=0.8, ls=dashes, label=symbol(name))
@@ -211,10 +215,10 @@ def _rows_at_times(rows: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw(axes: Any, rows: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy and loss of a group, above and below; the medians over its runs at each step."""
+    """Accuracy and loss of a group, on one axis each; the medians over its runs at each step."""
     later = rows[rows["step"] > 0]  # step 0 has no place on a log axis
     medians = {}
-    for axis, what in zip(axes, ("accuracy", "loss"), strict=True):
+    for axis, what in zip(axes, ("accuracy", "loss"), strict=False):
         for split, (colour, dashes) in SPLITS.items():
             name = f"{split}_{what}"
             table = later.pivot_table(index="step", columns="run_id", values=name)
@@ -225,7 +229,8 @@ def _draw(axes: Any, rows: pd.DataFrame) -> pd.DataFrame:
             axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)
             axis.plot(table.index, medians[name], color=colour, ls=dashes)
         log_where_positive(axis, "x", rows["step"])
-    log_where_positive(axes[1], "y", later[[f"{split}_loss" for split in SPLITS]])
+    for axis in axes[1:]:
+        log_where_positive(axis, "y", later[[f"{split}_loss" for split in SPLITS]])
     return pd.DataFrame(medians).rename_axis("step").reset_index()
 
 
