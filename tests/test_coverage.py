@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from grokjax.analysis import synthetic
 
@@ -11,6 +12,7 @@ STUDY = Path(__file__).parents[1] / "results" / "recorded" / "coverage"
 REPETITIONS = 20
 
 
+@pytest.mark.slow  # the recorded study is larger, and looked at below
 def test_a_small_study_of_coverage():
     """At 95 %, 15 or fewer of 20 happen once in 3,000 times."""
     repetition = runpy.run_path(str(STUDY / "make.py"))["repetition"]
