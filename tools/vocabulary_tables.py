@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from grokjax import config
-from grokjax.config import Config, Experiment, Instrument, Loss, Modifier, Network, Optimizer, Task
+from grokjax.config import (
+    Config,
+    Experiment,
+    Instrument,
+    Loss,
+    Modifier,
+    Network,
+    Optimizer,
+    Task,
+    source,
+)
 from grokjax.config.changes import Change
 from grokjax.config.donors import StartFrom
 from grokjax.config.fields import field_types
@@ -37,7 +47,8 @@ BEGIN, END = "<!-- vocabulary -->", "<!-- end of vocabulary -->"
 
 def entries(base: type[Config]) -> list[type[Config]]:
     """The public classes that are kinds of a part, in the order of their modules."""
-    kinds = [base] if base.kind and base.__name__ in config.__all__ else []
+    public = base.kind and base.__name__ in config.__all__ and source.is_ours(base)
+    kinds = [base] if public else []
     for cls in base.__subclasses__():
         kinds += entries(cls)
     return kinds
