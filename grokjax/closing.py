@@ -17,8 +17,8 @@ import pandas as pd
 
 from grokjax import summary_text
 from grokjax.analysis import onset
-from grokjax.analysis.cells import check_columns, finished, untested
-from grokjax.analysis.row_checks import NO_TEST_SET
+from grokjax.analysis.cells import check_columns, finished
+from grokjax.analysis.row_checks import NO_TEST_SET, none_tested
 from grokjax.analysis.summary import Summary, summarise
 from grokjax.command import attempted
 from grokjax.config import ConfigError
@@ -100,7 +100,7 @@ def _content(
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     if results.runs.empty:
         return _so_far(results, folder)
-    if finished(results.runs).empty and untested(results.runs).any():
+    if none_tested(results.runs):
         return _of_training(results, folder)
     if finished(results.runs).empty:
         text = "every run failed: there is nothing to map; see the column `error` of the runs"

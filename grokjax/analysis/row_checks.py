@@ -18,9 +18,14 @@ NO_TEST_SET = (
 )
 
 
+def none_tested(runs: pd.DataFrame) -> bool:
+    """Whether there are runs, and none of them has a test set."""
+    return bool(untested(runs).any()) and finished(runs).empty
+
+
 def check_tested(runs: pd.DataFrame) -> None:
     """Refuse to speak of grokking where no run has a test set."""
-    if untested(runs).any() and finished(runs).empty:
+    if none_tested(runs):
         raise ConfigError(f"{NO_TEST_SET}.")
 
 

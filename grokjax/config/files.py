@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from grokjax.config.coercion import ConfigError, require
+from grokjax.config.splits import SET_NAMES
 from grokjax.config.synonyms import suggestion
 
 READERS = (".csv", ".parquet", ".jsonl", ".txt")
@@ -116,7 +117,7 @@ def _set_name(value: Any, at: int, column: str) -> str:
     word = str(value).strip().lower()
     name = OTHER_WORDS.get(word, word)
     remedy = "write train, test, or third for rows in neither"
-    require(name in ("train", "test", "third"), f"{column}[{at}]", value, remedy)
+    require(name in SET_NAMES, f"{column}[{at}]", value, remedy)
     return name
 
 

@@ -17,6 +17,7 @@ from grokjax.config import files
 from grokjax.config.coercion import ConfigError, require
 from grokjax.config.fields import data
 from grokjax.config.parts import RowError, Task
+from grokjax.config.splits import SET_NAMES
 
 __all__ = ["Table"]
 
@@ -24,8 +25,6 @@ MOST_TOKENS = 1_000_000
 """Tokens and classes are below this number, for a network has weights for every one of them."""
 
 
-SET_NAMES = {"train": 0, "test": 1, "third": 2}
-"""The sets of a given split, by number: rows of the third are neither trained on nor tested."""
 MOST_BITS = 8
 """Columns of zeros and ones from which on it is worth a warning that they are tokens."""
 

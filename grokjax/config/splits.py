@@ -17,6 +17,8 @@ __all__ = ["GivenSplit", "GroupSplit"]
 
 TRAIN, TEST, THIRD = range(3)
 """Sets of rows; those of the third are neither trained on nor in the test set."""
+SET_NAMES = {"train": TRAIN, "test": TEST, "third": THIRD}
+"""What they are called in a table."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from grokjax.config import ConfigError, Operation, Operations
 from grokjax.config.coercion import require
 from grokjax.config.fields import blamed
 from grokjax.config.formulas import LETTERS
-from grokjax.config.operation import OperationTable
+from grokjax.config.operation import OperationTable, arity
 from grokjax.config.rows import MOST_TOKENS
 from grokjax.tasks.dataset import Dataset, build, make_dataset
 from grokjax.tasks.written import written
@@ -88,5 +88,4 @@ def operations(task: Operations) -> Dataset:
 
 def _bare(task: Any) -> Any:
     """The operation with rows that are its operands."""
-    k = task.n_operands if isinstance(task, OperationTable) else 2
-    return dataclasses.replace(task, format=" ".join(LETTERS[:k]))
+    return dataclasses.replace(task, format=" ".join(LETTERS[: arity(task)]))

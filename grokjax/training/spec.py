@@ -264,7 +264,7 @@ def of_table(run: Experiment) -> tuple[Instrument, ...]:
 
 def spec_of(run: Experiment) -> Spec:
     """The program that a run belongs to."""
-    most, split = run.task.n_rows, run.split
+    most, split, moments = run.task.n_rows, run.split, moments_of(run)
     if isinstance(split, GivenSplit):
         most, split = 1 + split.sizes(run.task)[0], split.structure()
     rows = [row_bucket(orders.sizes(stage)[0], most) for stage in run.stages()]
@@ -286,7 +286,7 @@ def spec_of(run: Experiment) -> Spec:
         batches=run.batches,
         label_noise_kind=run.label_noise_kind,
         noise_class=run.noise_class,
-        change_moments=moments_of(run) if any(moments_of(run)) else (),
+        change_moments=moments if any(moments) else (),
     )
 
 
