@@ -60,6 +60,11 @@ def explain(error: BaseException) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
 
 
+def of_option(path: Path | None) -> Experiment | None:
+    """The experiment of a file that an option names; None where it names none."""
+    return None if path is None else read(path)[0]
+
+
 def default_folder(path: Path) -> Path:
     """`results/NAME` for `NAME.py`."""
     if not NAME.fullmatch(path.stem):

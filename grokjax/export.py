@@ -24,9 +24,7 @@ def _main(arguments: list[str]) -> int:
     from grokjax import experiment_file
     from grokjax.results.load import load
 
-    experiment = None
-    if given.experiment is not None:
-        experiment, _ = experiment_file.read(given.experiment)
+    experiment = experiment_file.of_option(given.experiment)
     step = int(given.step) if given.step.isdecimal() else given.step
     network = load(given.results).network(given.run, step, experiment)
     network.save(given.out, given.names)

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from grokjax.results.load import Results
     from grokjax.weights import Network
 
-WEIGHTS = (".safetensors", ".npz")
-
 
 def snapshots(
     path: str | Path,
@@ -85,11 +83,11 @@ def weights(
         is made ours: `rows` to take (first, last), `transpose` (an order of axes), `shape`.
     """
     from grokjax.engine import foreign
-    from grokjax.weights import read, stage_of
+    from grokjax.weights import read
 
     if experiment is None:
         network = read(path)
-        experiment = stage_of(network.run, network.step)
+        experiment = network.run.stages()[network.stage]
     params = foreign.read(Path(path), experiment, names)
     return foreign.measure(params, experiment, instruments)
 
@@ -128,14 +126,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from grokjax import experiment_file
-
     given = _parser().parse_args(arguments)
-    experiment = None
-    if given.experiment is not None:
-        experiment, _ = experiment_file.read(given.experiment)
+    from grokjax import experiment_file
+    from grokjax.formats.files import SUFFIXES
+
+    experiment = experiment_file.of_option(given.experiment)
     instruments = _instruments(given.instruments, experiment)
-    if given.results.suffix in WEIGHTS:
+    if given.results.suffix in SUFFIXES:
         return _measure_weights(given, experiment, instruments)
     return _measure_snapshots(given, experiment, instruments, shlex.join(arguments))
 

@@ -10,8 +10,10 @@ Legend: N rows, T positions, I features, C classes, A answers.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +50,13 @@ class Network:
     """Nested dictionaries of arrays, as the network takes them."""
     dataset: tasks.Dataset
     """Every row of the run's table, with `inputs` and `targets`."""
-    model: Model
-    """The model with the numbers that it had at this step."""
+    stage: int = 0
+    """How many of the run's changes had happened."""
+
+    @functools.cached_property
+    def model(self) -> Model:
+        """The model with the numbers that it had at this step."""
+        return self.run.stages()[self.stage].model
 
     def __call__(self, inputs: Any = None, params: dict[str, Any] | None = None) -> jax.Array:
         """Logits `[N, C]` of rows, or `[N, A, C]` of a task with several answers a row.
@@ -145,6 +152,7 @@ class Network:
             "names": names,
             "run_id": self.run.run_id,
             "step": str(self.step),
+            "stage": str(self.stage),
             "task": repr(self.run.task),
             "model": repr(self.model),
             "experiment": json.dumps(manifest.base_of(self.run)),
@@ -213,8 +221,8 @@ def network(
     file = results.find_snapshot(run_id, step)
     params = snapshots.nested(snapshots.read(file), "params")
     run = run_of(results, run_id, experiment)
-    model = stage_of(run, file.step, _curve(results, run_id)).model
-    return Network(run, file.step, params, tasks.build(run.task), model)
+    stage = changes_by(run, file.step, _curve(results, run_id, run))
+    return Network(run, file.step, params, tasks.build(run.task), stage)
 
 
 def read(path: str | Path, experiment: Experiment | None = None) -> Network:
@@ -240,22 +248,9 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
         require(run.run_id == about["run_id"], "run_id", about["run_id"], remedy)
     else:
         run = _run_in(experiment, about["run_id"])
-    step = int(about["step"])
+    step, stage = int(about["step"]), int(about["stage"])
     params = snapshots.nested({f"params/{name}": array for name, array in arrays.items()}, "params")
-    return Network(run, step, params, tasks.build(run.task), stage_of(run, step).model)
-
-
-def stage_of(run: Experiment, step: int, curve: Any = None) -> Experiment:
-    """A run as it is configured at a step, after those of its `changes` that have been made.
-
-    When changes at moments were its log points tell, the `curve`; None: they are not known.
-    """
-    if curve is None and any(change.at for change in run.changes):
-        raise ConfigError(
-            "changes: when its moments came is in the curves of its sweep and not in a file of one "
-            "network, give experiment= as it was configured at that step."
-        )
-    return run.stages()[changes_by(run, step, curve)]
+    return Network(run, step, params, tasks.build(run.task), stage)
 
 
 def training_split(
@@ -271,7 +266,7 @@ def training_split(
     """
     run = run_of(results, run_id, experiment)
     spec, numbers = spec_of(run), hparams(run)
-    stage = changes_by(run, step, _curve(results, run_id))
+    stage = changes_by(run, step, _curve(results, run_id, run))
     n_train = int(numbers.n_train[stage])
     with jax.enable_x64(spec.double):
         order = np.asarray(row_order(spec, int(numbers.split_seed[stage])))
@@ -285,10 +280,12 @@ def training_split(
     return Split(order[:n_train], tested, table.inputs, table.targets, labels)
 
 
-def _curve(results: Results, run_id: str) -> dict[str, np.ndarray]:
-    """The log points of a run."""
-    rows = results.curves[results.curves["run_id"] == run_id]
-    return {name: rows[name].to_numpy() for name in ("step", "train_accuracy", "test_accuracy")}
+def _curve(results: Results, run_id: str, run: Experiment) -> Mapping[str, Any]:
+    """The log points of a run whose changes wait for what they show; nothing of others."""
+    if not any(change.at for change in run.changes):
+        return {}
+    rows = results.curves_of(run_id, ["step", "train_accuracy", "test_accuracy"])
+    return {str(name): rows[name].to_numpy() for name in rows}
 
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:

@@ -40,12 +40,11 @@ FORMS = {
 }
 """Every form of a network in the vocabulary, and one that is read at several positions."""
 IN_TORCH = {
-    *("mlp", "mlp sum", "mlp quadratic", "mlp bilinear", "mlp linear", "mlp mup", "mlp features"),
-    *("transformer", "transformer dropout", "transformer rotary", "transformer uniform"),
-    *("mlp tied", "mlp frequencies"),
-    *("transformer peri", "transformer stream", "transformer places"),
+    word
+    for word in vocabulary.MODELS
+    if isinstance(FORMS[f"model: {word}"].model, MLP | Transformer)
 }
-IN_LENS = {"transformer", "transformer dropout"}
+IN_LENS = {"transformer", "transformer dropout", "transformer multihead"}
 BESIDE = {"answers", "float32"}
 """Forms that are not to be refused."""
 
@@ -60,7 +59,7 @@ def made(experiment):
 
     arrays = {f"params/{n}": drawn(n, s) for n, s in foreign.wanted_shapes(run).items()}
     params = snapshots.nested(arrays, "params")
-    return Network(run, 0, params, tasks.build(run.task), run.model)
+    return Network(run, 0, params, tasks.build(run.task))
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 Question:     someone rebuilds the network of Nanda et al. in another framework, and both losses
               stay near 1.5. What should the training loss be after 500 updates?
 Command:      python -m grokjax.sweep experiments/public/loss_stays_high.py
-Cost:         1 run of 500 full-batch updates of 3,830 rows; experiments/public/README.md has it.
+Cost:         1 run of 500 full-batch updates of 3,831 rows; experiments/public/README.md has it.
 Expectation:  the training loss is below 0.01 by update 500, so that 1.5 is a mistake.
 Source:       ai.stackexchange, question 45255.
 Printed:      training and test loss near 1.5 for 5,000 epochs.

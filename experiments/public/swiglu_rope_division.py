@@ -20,7 +20,7 @@ from grokjax import Experiment, Operation, Transformer, grid, own, traced
 
 @own.optimizer
 def adamw_of_mlx(*, b1: float = traced(0.9), b2: float = traced(0.98), eps: float = traced(1e-8)):
-    """Adam whose means start at zero, uncorrected: m / (√v + eps)."""
+    """Adam whose means start at zero, uncorrected: m / (√v + eps); eps alone is corrected."""
 
     def uncorrected(count):
         return (1 - b1 ** (count + 1)) / jnp.sqrt(1 - b2 ** (count + 1))

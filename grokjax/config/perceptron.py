@@ -39,6 +39,7 @@ class MLP(Network):
             ("gated", self.gated),
             ("dropout", self.dropout is not None),
             ("tied", self.tied),
+            ("embed_init", self.embed_init != "drawn"),
         ):
             remedy = "there is no hidden layer, leave it out"
             require(bool(self.layers) or not value, name, getattr(self, name), remedy)

@@ -125,8 +125,8 @@ class Transformer(Network):
         remedy = "give at least one place, or leave dropout out"
         require(bool(places), "dropout_places", places, remedy)
         remedy = "there is no dropout, give dropout=0.1 too"
-        default = places == ("embeddings", "attention", "mlp")
-        require(default or self.dropout is not None, "dropout_places", places, remedy)
+        default = type(self).dropout_places
+        require(places == default or self.dropout is not None, "dropout_places", places, remedy)
         remedy = f"positions='rotary' turns pairs, but a head of {self.size} is odd"
         require(self.positions != "rotary" or self.size % 2 == 0, "head_width", self.size, remedy)
         rate = self.attention_rate
@@ -142,14 +142,10 @@ class Transformer(Network):
 
     def _check_norms(self) -> None:
         remedy = "nothing is normalised, give a norm, or leave it out"
-        for name, default in (
-            ("norm_kind", None),
-            ("norm_gains", True),
-            ("norm_biases", None),
-            ("norm_epsilon", 1e-5),
-        ):
-            value = getattr(self, name)
-            require(self.normalises or value in (default, False), name, value, remedy)
+        for name in ("norm_kind", "norm_gains", "norm_biases", "norm_epsilon"):
+            value, default = getattr(self, name), getattr(type(self), name)
+            says_so = name == "norm_biases" and value is False
+            require(self.normalises or value == default or says_so, name, value, remedy)
         remedy = "norm='rms' is RMSNorm, give norm='pre' for LayerNorm"
         require(self.norm != "rms" or self.norm_kind != "layer", "norm_kind", "layer", remedy)
         remedy = "RMSNorm before each block is norm='rms', write that alone"

@@ -20,6 +20,7 @@ import numpy as np
 
 from grokjax.config import MLP, ConfigError, Model, Transformer
 from grokjax.config.identity import defaults
+from grokjax.models.attention import ROTARY_BASE
 from grokjax.models.roles import multiplier, role, score_scale
 from grokjax.models.transformer import sinusoids
 from grokjax.tasks import Dataset
@@ -37,6 +38,7 @@ WITHOUT_EFFECT = (
     "unembed_init_scale",
     "init",
     "embed_init",
+    "attention_init",
     "frequencies",
     "dropout",
     "dropout_places",
@@ -46,8 +48,6 @@ FACTORS = ("scaling", "base_width", "base_head_width", "embed_scale", "output_sc
 """Fields whose factors `folded` multiplies into the weights."""
 SCALINGS = ("standard", "mup", "mean_field")
 SIZES = ("width", "mlp_width", "layers", "heads", "head_width")
-ROTARY_BASE = 10_000.0
-"""Of a model that says none."""
 COMMON: Choices = dict.fromkeys((*WITHOUT_EFFECT, *FACTORS, *SIZES)) | {"scaling": SCALINGS}
 """Fields that no format has to know of, and sizes, which every one does."""
 

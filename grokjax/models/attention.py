@@ -31,6 +31,9 @@ from grokjax.models.places import HeadNorms, dropout
 from grokjax.models.roles import score_scale
 from grokjax.models.stream import Map, Places, Stream, last_axis, row_places, take
 
+ROTARY_BASE = 10_000.0
+"""Base of rotary positions where a model says none (Su et al. 2021)."""
+
 
 class Askers(NamedTuple):
     """What the next level computes, and where it finds its inputs at this level."""
@@ -275,7 +278,7 @@ def _rotated(x: jax.Array, positions: np.ndarray, base: jax.Array | float | None
     shape = (*rank, *positions.shape, 1, half)
     places, powers = positions[..., None], -np.arange(half) / half
     if base is None:
-        angles = places * 10_000.0**powers
+        angles = places * ROTARY_BASE**powers
         cos, sin = (jnp.asarray(f(angles).reshape(shape), x.dtype) for f in (np.cos, np.sin))
     else:
         speeds = jnp.asarray(base, x.dtype) ** jnp.asarray(powers, x.dtype)

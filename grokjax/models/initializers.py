@@ -159,7 +159,7 @@ def token_embedding(model: Network, vocabulary: int, n_classes: int) -> Init:
 def token_table(model: Network, fan_in: int, role: Role, n_classes: int) -> Init:
     """How the weights `[T, V, F]` of a layer that is linear in one-hot tokens start."""
     drawn = family(model).linear(fan_in, role)
-    if model.embed_init == "drawn" or role != "embed":
+    if model.embed_init == "drawn":
         return drawn
     frequencies = np.resize(_checked(model, n_classes), model.mlp_width)  # in turn
     angles = 2 * np.pi * np.outer(np.arange(n_classes), frequencies) / n_classes
