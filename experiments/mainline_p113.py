@@ -4,7 +4,7 @@ Question:     addition mod 113 from 30 % of the table, the run that Nanda et al.
               (arXiv 2301.05217): which measures move during its plateau, in which order?
 Command:      python -m grokjax.sweep experiments/mainline_p113.py
               python -m grokjax.measure results/mainline_p113 --instruments all
-Cost:         one run of 30,000 updates, 8 minutes on two CPU cores; its 63 snapshots take 170 MB.
+Cost:         one run of 30,000 updates, 8 minutes on two CPU cores; its snapshots take 170 MB.
 Expectation:  the test loss rises while restricted loss falls and excluded loss rises; test accuracy
               jumps when the memorising part of the weights is taken down by weight decay. Their
               phases, of another random stream: 0 – 1,400 – 9,400 – 14,000 updates, five key

@@ -3,6 +3,7 @@
 Question:     which measures move before the test accuracy does, and which tell, among runs of the
               same weight decay and fraction, the one that will grok sooner?
 Command:      python -m grokjax.sweep experiments/measures_map.py
+              and for Hessian, ablations and commutator the command in verdicts.py
 Cost:         144 runs of 4,000 updates, about a quarter of an hour on two CPU cores; snapshots take
               24 MB.
 Expectation:  structure of the logits rises before the test accuracy. Popular signs of grokking,

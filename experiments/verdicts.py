@@ -4,10 +4,10 @@ Question:     do progress measures move before the test accuracy? Do norm and ra
               transition? Does the Hessian have two clusters? Are ablations diffuse before and
               specific after? Can the transition be foretold, among runs of equal hyperparameters?
 Command:      python experiments/verdicts.py results/measures_map
-Cost:         a quarter of a minute; the measures themselves see measures_map.py. Hessian and
-              ablations need
+Cost:         a quarter of a minute; the measures themselves see measures_map.py. Hessian,
+              ablations and commutator need
               python -m grokjax.measure results/measures_map --steps t_mem t_grok end \
-                  --instruments hessian:density=2,order=16,probes=8 ablations
+                  --instruments hessian:density=2,order=16,probes=8 ablations commutator:pairs=5
 Expectation:  structure moves first; the other claims hold to a degree that is printed.
 """
 

@@ -246,8 +246,7 @@ def small(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["bandit"]
-    + [pytest.param(n, marks=pytest.mark.slow) for n in ("autoencoder", "gridworld", "in_context")],
+    ["autoencoder", "bandit", "in_context", pytest.param("gridworld", marks=pytest.mark.slow)],
 )
 def test_a_file_learns_and_is_measured(name):
     experiment = dataclasses.replace(

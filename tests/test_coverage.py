@@ -12,6 +12,15 @@ STUDY = Path(__file__).parents[1] / "results" / "recorded" / "coverage"
 REPETITIONS = 20
 
 
+def test_a_repetition_finds_what_it_was_made_with():
+    repetition = runpy.run_path(str(STUDY / "make.py"))["repetition"]
+    found = repetition(1000, synthetic.Truth(sigma=0.4, seed_sigma=0.3), 5)
+    values = pd.Series({name: at for name, at in found.items() if name.startswith("value: ")})
+    assert values.notna().all()
+    assert abs(values["value: exponent"] + 0.8) < 0.15
+    assert found["exponent"]  # its interval holds the truth
+
+
 @pytest.mark.slow  # the recorded study is larger, and looked at below
 def test_a_small_study_of_coverage():
     """At 95 %, 15 or fewer of 20 happen once in 3,000 times."""
