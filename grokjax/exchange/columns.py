@@ -223,10 +223,10 @@ def _add_halves(
 def _refuse_falling(frame: pd.DataFrame, known: Mapping[str, str], ours: str, source: str) -> None:
     """Refuse a column `train` or `test` that falls along the run, as losses do."""
     at = next((known[axis] for axis in ("step", "epoch", "counter") if axis in known), None)
-    columns = [numbers(frame[name]) for name in (at, known[ours]) if name is not None]
-    if len(columns) < 2 or columns[0] is None or columns[1] is None:
+    steps = None if at is None else numbers(frame[at], counts=True)
+    values = numbers(frame[known[ours]])
+    if steps is None or values is None:
         return
-    steps, values = columns[0], columns[1]
     early, late = (values[steps == bound] for bound in (np.nanmin(steps), np.nanmax(steps)))
     if early.size and late.size and np.nanmean(late) < np.nanmean(early):
         theirs, split = known[ours], ours.removesuffix("_accuracy")

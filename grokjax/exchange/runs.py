@@ -55,7 +55,7 @@ def split(table: Named) -> list[OtherRun]:
             OtherRun("/".join(table.run), frame, _told(table.config), table.source, table.place)
         ]
     axis = next((name for name in AXIS if name in frame), None)
-    columns = {str(name): numbers(frame[name]) for name in frame}
+    columns = {str(name): numbers(frame[name], counts=name in AXIS) for name in frame}
     curve = {n: v for n, v in columns.items() if n in (*AXIS, *METRICS) and v is not None}
     _refuse_words(table, columns)
     ignored = {n for n in columns if names.role(n) == "ignored"}
