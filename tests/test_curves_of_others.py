@@ -253,6 +253,29 @@ def test_commas_in_counts_are_of_thousands(tmp_path):
     assert times(read(tmp_path / "a.csv")) == {"a": (10_000, 60_000)}
 
 
+def test_histograms_and_images_are_no_numbers():
+    more = {"histogram": [np.arange(3)] * len(STEPS), "image": [{"a": [1]}] * len(STEPS)}
+    (run,) = read(table(**more)).runs.to_dict("records")
+    assert (run["t_mem"], run["t_grok"]) == (100, 600) and "histogram" not in run
+    rows = pd.DataFrame({"id": ["one"], "wd": [0.1], "tags": [["mine"]]})
+    assert list(read({"one": table()}, runs=rows).runs["weight_decay"]) == [0.1]
+
+
+def test_hyperparameters_that_pytorch_writes_into_a_folder_below(tmp_path):
+    curves = {"acc/train": TRAIN, "acc/test": TEST}
+    for wd in (0.1, 1.0):
+        run = tmp_path / f"run{wd}"
+        (run / "1700000.1").mkdir(parents=True)
+        event_files.write(run / f"{event_files.MARK}.1.host", STEPS, curves, {})
+        last, hparams = {"hparam/test_acc": [0.97]}, {"wd": wd, "seed": 1}
+        event_files.write(run / "1700000.1" / f"{event_files.MARK}.2.host", [0], last, hparams)
+    results = read(tmp_path)
+    assert times(results) == {"run0.1": (100, 600), "run1.0": (100, 600)}
+    assert results.axes == {"weight_decay": [0.1, 1]} and set(results.runs["seed"]) == {1}
+    assert repr(results).endswith("2 runs, 2 grokked; weight_decay (2)>")
+    assert read(tmp_path / "run0.1").runs["weight_decay"].tolist() == [0.1]
+
+
 def test_runs_that_a_table_of_runs_lacks_are_told():
     named = {"a,seed=1": table(), "b,seed=2": table()}
     results = read(named, runs=pd.DataFrame({"id": ["a,seed=1"], "wd": [0.1]}))
@@ -298,7 +321,8 @@ def test_values_that_were_logged_at_steps_of_their_own():
         {"step": s, "val_acc": v}
         for s, v in zip(STEPS[every_hundred], TEST[every_hundred], strict=True)
     ]
-    rows.append({"step": 995, "train_acc": 1.0})
+    rows.append({"step": 995, "train_acc": 1.0, "train_loss": 0.1})
+    rows[-2]["val_loss"] = 0.2
     (run,) = read(pd.DataFrame(rows)).runs.to_dict("records")
     alone = read(
         {
@@ -313,6 +337,7 @@ def test_values_that_were_logged_at_steps_of_their_own():
         assert run[name] == pytest.approx(apart[name]), name
     assert run["phase"] == apart["phase"] == "comprehension"
     assert run["final_train_accuracy"] == 1.0 and run["final_test_accuracy"] == pytest.approx(0.97)
+    assert (run["final_train_loss"], run["final_test_loss"]) == (0.1, 0.2)
 
 
 def test_what_is_not_known_is_missing(tmp_path, quick_figures):
