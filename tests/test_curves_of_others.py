@@ -14,6 +14,7 @@ import pytest
 import grokjax
 from grokjax import ConfigError, phase, read_curves
 from grokjax.exchange import event_files, names
+from grokjax.exchange.read import default_folder, is_results
 from grokjax.figures import style
 
 DATA = Path(__file__).parent / "data"
@@ -202,6 +203,96 @@ def test_runs_are_told_apart_by_what_is_there(tmp_path):
     assert list(read(*files).axes) == ["run"]
 
 
+def test_sources_of_one_name_are_several_runs(tmp_path):
+    for name, grokked in (("a", 600), ("b", 300)):
+        (tmp_path / name).mkdir()
+        frame = table(val_acc=np.where(STEPS >= grokked, 0.97, 0.1))
+        frame[STEPS % (30 if name == "a" else 20) == 0].to_csv(tmp_path / name / "metrics.csv")
+    both = {"a": (120, 600), "b": (100, 300)}
+    folders = [tmp_path / name for name in both]
+    assert times(read(*folders)) == times(read(tmp_path)) == both
+    assert times(read(*(folder / "metrics.csv" for folder in folders))) == both
+    frames = [pd.read_csv(folder / "metrics.csv", index_col=0) for folder in folders]
+    assert times(read(*frames)) == dict(zip("01", both.values(), strict=True))
+    assert len(read({"x": frames[0]}, {"x": frames[1]}).runs) == 2
+    assert list(times(read(tmp_path / "a"))) == ["metrics"]
+
+
+def test_runs_of_a_tracker_that_have_one_name(tmp_path, monkeypatch):
+    """Its ids tell them apart, by which a run that was resumed is one."""
+    log = next((DATA / "wandb_offline").rglob("*.wandb")).read_bytes()
+    for folder, run_id in (("first", "i1"), ("again", "i1"), ("other", "i2")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"run-{run_id}.wandb").write_bytes(log)
+    assert set(times(read(tmp_path))) == {"i1", "i2"}
+    tracker = Tracker()
+    for run_id, name in (("i1", "base"), ("i2", "base"), ("i3", "other")):
+        run = tracker.init(id=run_id, name=name, config={})
+        run.rows += table().to_dict("records")
+        run.finish()
+    monkeypatch.setitem(sys.modules, "wandb", tracker)
+    assert set(times(read("wandb:me/project"))) == {"base/i1", "base/i2", "other"}
+
+
+def test_what_stands_beside_a_file_and_what_is_passed_over(tmp_path):
+    table().to_csv(tmp_path / "curves.csv", index=False)
+    (tmp_path / "config.json").write_text('{"wd": 0.3}')
+    (tmp_path / "notes.log").write_text("epoch 1 val_acc 0.2\n" * 3)
+    (tmp_path / "weights.pt").write_bytes(b"PK")
+    (tmp_path / "best.json").write_text('{"best": 0.3}')
+    alone = read(tmp_path / "curves.csv")
+    assert list(alone.runs["weight_decay"]) == [0.3]
+    told = read(tmp_path).manifest["curves_of"]["not_known"]
+    for passed in ("notes.log", "weights.pt", "best.json"):
+        assert sum(passed in sentence for sentence in told) == 1, passed
+
+
+def test_commas_in_counts_are_of_thousands(tmp_path):
+    rows = [f'"{100 * s:,}",{a},{b}' for s, a, b in ROWS]
+    (tmp_path / "a.csv").write_text("\n".join(["step,train_acc,val_acc", *rows]))
+    assert times(read(tmp_path / "a.csv")) == {"a": (10_000, 60_000)}
+
+
+def test_histograms_and_images_are_no_numbers():
+    more = {"histogram": [np.arange(3)] * len(STEPS), "image": [{"a": [1]}] * len(STEPS)}
+    (run,) = read(table(**more)).runs.to_dict("records")
+    assert (run["t_mem"], run["t_grok"]) == (100, 600) and "histogram" not in run
+    rows = pd.DataFrame({"id": ["one"], "wd": [0.1], "tags": [["mine"]]})
+    assert list(read({"one": table()}, runs=rows).runs["weight_decay"]) == [0.1]
+
+
+def test_hyperparameters_that_pytorch_writes_into_a_folder_below(tmp_path):
+    curves = {"acc/train": TRAIN, "acc/test": TEST}
+    for wd in (0.1, 1.0):
+        run = tmp_path / f"run{wd}"
+        (run / "1700000.1").mkdir(parents=True)
+        event_files.write(run / f"{event_files.MARK}.1.host", STEPS, curves, {})
+        last, hparams = {"hparam/test_acc": [0.97]}, {"wd": wd, "seed": 1}
+        event_files.write(run / "1700000.1" / f"{event_files.MARK}.2.host", [0], last, hparams)
+    results = read(tmp_path)
+    assert times(results) == {"run0.1": (100, 600), "run1.0": (100, 600)}
+    assert results.axes == {"weight_decay": [0.1, 1]} and set(results.runs["seed"]) == {1}
+    assert repr(results).endswith("2 runs, 2 grokked; weight_decay (2)>")
+    assert read(tmp_path / "run0.1").runs["weight_decay"].tolist() == [0.1]
+
+
+def test_runs_that_a_table_of_runs_lacks_are_told():
+    named = {"a,seed=1": table(), "b,seed=2": table()}
+    results = read(named, runs=pd.DataFrame({"id": ["a,seed=1"], "wd": [0.1]}))
+    told = results.manifest["curves_of"]["not_known"]
+    assert any("the settings of b,seed=2" in sentence for sentence in told)
+
+
+def test_folders_of_curves_are_told_from_sweeps_and_from_each_other(tmp_path):
+    for name in ("wd0.1", "wd0.5"):
+        (tmp_path / name / "curves").mkdir(parents=True)
+        table().to_csv(tmp_path / name / "curves" / "a.csv", index=False)
+        assert not is_results(tmp_path / name)
+        assert default_folder(tmp_path / name) == Path("results", name)
+    assert default_folder(tmp_path / "wd0.1" / "curves" / "a.csv") == Path("results", "a")
+    assert is_results(RECORDED)
+
+
 def test_a_folder_of_curves_that_belong_together(tmp_path):
     """Panels of Weights & Biases, scalars that TensorBoard downloads, a file a split."""
     for split, values in (("train", TRAIN), ("validation", TEST)):
@@ -230,7 +321,8 @@ def test_values_that_were_logged_at_steps_of_their_own():
         {"step": s, "val_acc": v}
         for s, v in zip(STEPS[every_hundred], TEST[every_hundred], strict=True)
     ]
-    rows.append({"step": 995, "train_acc": 1.0})
+    rows.append({"step": 995, "train_acc": 1.0, "train_loss": 0.1})
+    rows[-2]["val_loss"] = 0.2
     (run,) = read(pd.DataFrame(rows)).runs.to_dict("records")
     alone = read(
         {
@@ -245,6 +337,7 @@ def test_values_that_were_logged_at_steps_of_their_own():
         assert run[name] == pytest.approx(apart[name]), name
     assert run["phase"] == apart["phase"] == "comprehension"
     assert run["final_train_accuracy"] == 1.0 and run["final_test_accuracy"] == pytest.approx(0.97)
+    assert (run["final_train_loss"], run["final_test_loss"]) == (0.1, 0.2)
 
 
 def test_what_is_not_known_is_missing(tmp_path, quick_figures):
@@ -385,6 +478,25 @@ def test_a_folder_is_replaced_by_the_same_curves_only(tmp_path):
     (tmp_path / "sweep" / "sweep.json").write_bytes((RECORDED / "sweep.json").read_bytes())
     assert "holds a sweep" in refusal(first, out=tmp_path / "sweep")
     assert "a file" in refusal(first, out=other)
+
+
+def test_nothing_of_the_user_is_removed(tmp_path):
+    """Logs may lie in a folder that is called as one of ours is, as TensorBoard's do."""
+    project = tmp_path / "project"
+    (project / "runs").mkdir(parents=True)
+    (project / "figures").mkdir()
+    table().to_csv(project / "runs" / "a.csv", index=False)
+    before = sorted(project.rglob("*"))
+    assert "other files" in refusal(project / "runs", out=project)
+    assert "in each other" in refusal(project, out=project / "map")
+    assert "in each other" in refusal(project / "runs", out=project / "runs" / "map")
+    assert sorted(project.rglob("*")) == before
+    # A reading that was interrupted may be done again.
+    out = tmp_path / "map"
+    out.mkdir()
+    whole = read(project / "runs", out=out).manifest
+    (out / "sweep.json").write_text(json.dumps({k: v for k, v in whole.items() if k != "parts"}))
+    assert read(project / "runs", out=out).manifest["parts"] == whole["parts"]
 
 
 def agree(one, other, rtol=1e-12):

@@ -144,8 +144,7 @@ def onsets(curves: Curves, chance: np.ndarray, thresholds: Thresholds) -> Column
     for name in OF_THE_TEST_SET:
         columns[name] = np.ma.array(columns[name], mask=no_test | np.ma.getmaskarray(columns[name]))
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy"):
-        # A loss that is no number any more is a value, an accuracy that is none was not logged.
-        of = whole.logged(name) if name.endswith("accuracy") else whole
+        of = whole.logged(name)
         columns[f"final_{name}"] = pick(of.values[name].astype(float), of.length - 1)
     columns["max_test_accuracy"] = extreme(rise, inside, largest=True)
     for name, at, of in (("t_mem", memorised, memorising), ("t_grok", at_grok, curves)):

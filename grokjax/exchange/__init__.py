@@ -7,8 +7,10 @@ store's schema out of tables, logs, event files and trackers; `write` goes the o
 |---|---|
 | `names` | what a column of another program is called here: the recorded synonyms |
 | `formats`, `json_curves`, `text_logs`, `event_files` | files → their tables |
+| `config_files` | the hyperparameters that stand beside them |
 | `wandb_files`, `wandb_runs` | what Weights & Biases has, on disk and in a project |
 | `columns`, `runs` | tables → the curve and the hyperparameters of each run |
+| `sources` | what is given, in files or in memory → all tables of it |
 | `read`, `measured`, `folder` | runs → a results folder, whose manifest says what is not known |
 | `write` | results → CSV, TensorBoard, Weights & Biases, xarray |
 """

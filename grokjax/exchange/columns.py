@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ def named(table: Table, asked: Mapping[str, str]) -> Named:
     Raises:
       ConfigError: several columns may be meant.
     """
-    frame = table.frame.rename(columns=str)
+    frame = scalars(table.frame.rename(columns=str))
     frame = frame[[name for name in _columns(frame) if not name.endswith(COMPANIONS)]]
     frame = _tidied(frame)
     whole = _whole(frame, asked)
@@ -62,6 +62,16 @@ def named(table: Table, asked: Mapping[str, str]) -> Named:
     known = _recognised(frame, asked, table.source)
     renamed = frame.rename(columns={theirs: ours for ours, theirs in known.items()})
     return Named(table.source, renamed, place, table.names, table.config, known)
+
+
+def scalars(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table without lists, arrays and dictionaries in its cells: histograms, images."""
+    told = {}
+    for name in (n for n in _columns(frame) if pd.api.types.is_object_dtype(frame[n])):
+        kept = frame[name].map(lambda value: isinstance(value, Hashable))
+        if not kept.all():
+            told[name] = frame[name].where(kept.astype(bool), None)
+    return frame.assign(**told)
 
 
 def _columns(frame: pd.DataFrame) -> list[str]:
@@ -223,10 +233,10 @@ def _add_halves(
 def _refuse_falling(frame: pd.DataFrame, known: Mapping[str, str], ours: str, source: str) -> None:
     """Refuse a column `train` or `test` that falls along the run, as losses do."""
     at = next((known[axis] for axis in ("step", "epoch", "counter") if axis in known), None)
-    columns = [numbers(frame[name]) for name in (at, known[ours]) if name is not None]
-    if len(columns) < 2 or columns[0] is None or columns[1] is None:
+    steps = None if at is None else numbers(frame[at], counts=True)
+    values = numbers(frame[known[ours]])
+    if steps is None or values is None:
         return
-    steps, values = columns[0], columns[1]
     early, late = (values[steps == bound] for bound in (np.nanmin(steps), np.nanmax(steps)))
     if early.size and late.size and np.nanmean(late) < np.nanmean(early):
         theirs, split = known[ours], ours.removesuffix("_accuracy")

@@ -27,8 +27,8 @@ from grokjax.results.schema import (
 )
 from grokjax.results.store import Store
 
-OURS = (*parts.TABLES, "figures", "report.html", "plotly.min.js", "summary.md", manifest.NAME)
-"""What may lie in a folder that is written again."""
+OURS = (*parts.TABLES, "figures", "report.html", "plotly.min.js", "summary.md")
+"""What is replaced in a folder of an earlier reading."""
 TEXTS = ("run_id", "status", "stop_reason", "error")
 KNOWN = ("n_rows", "n_train", "n_test", "lanes")
 
@@ -59,7 +59,7 @@ def write(
     origin: Origin,
     command: str,
 ) -> None:
-    """Write the tables and then the manifest.
+    """Write the tables, between a manifest that says whose they are and one that lists them.
 
     Args:
       folder: free, or of an earlier reading of the same curves.
@@ -78,17 +78,6 @@ def write(
         "curves": pa.Table.from_pandas(curves, schema=CURVES, preserve_index=False),
         "measures": pa.Table.from_pandas(measures, schema=MEASURES, preserve_index=False),
     }
-    for name in OURS:
-        path = folder / name
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    store = Store(folder, -1, {name: {} for name in parts.TABLES}, {"curves_of": origin["sources"]})
-    store.recover()
-    record = store.write(0, tables)
-    store.install(record)
     swept = {name: values for name, values in settings.items() if len(values) > 1}
     if not swept and len(rows) > 1:
         swept = {"run": [row["run"] for row in rows]}
@@ -103,27 +92,51 @@ def write(
         "command": command,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "curves_of": dict(origin),
-        "parts": record,
     }
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(folder, found)  # first: what is interrupted from here on may be written again
+    for path in (folder / name for name in OURS):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    store = Store(folder, -1, {name: {} for name in parts.TABLES}, {"curves_of": origin["sources"]})
+    store.recover()
+    found["parts"] = store.write(0, tables)
+    store.install(found["parts"])
     manifest.write(folder, found)
 
 
-def check_free(folder: Path, sources: Sequence[str]) -> None:
-    """Refuse a folder with something else than an earlier reading of these curves, or of fewer."""
+def check_free(folder: Path, sources: Sequence[str], paths: Sequence[Path]) -> None:
+    """Refuse a folder with something else than an earlier reading of these curves, or of fewer.
+
+    Args:
+      folder: to be written; what is in it and has a name of ours is removed then.
+      sources: as the manifest names them.
+      paths: those of the sources that are files or folders.
+    """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the results.")
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
     old = manifest.read(folder)
-    if old is None and not {path.name for path in folder.iterdir()} <= set(OURS):
+    if old is None and folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(
             f"out={str(folder)!r}: there are other files in it, give a new folder for the results."
         )
-    if old is not None and "curves_of" not in old:
+    place = folder.resolve()
+    for source in paths:
+        curves = source.resolve()
+        if place.is_relative_to(curves) or curves.is_relative_to(place):
+            raise ConfigError(
+                f"out={str(folder)!r}: the curves of {source} and the results would lie in each "
+                "other, give a folder beside them (--out)."
+            )
+    if old is None:
+        return
+    if "curves_of" not in old:
         raise ConfigError(
             f"out={str(folder)!r}: it holds a sweep of grokjax, give another folder (--out)."
         )
-    if old is not None and (others := set(old["curves_of"]["sources"]) - set(sources)):
+    if others := set(old["curves_of"]["sources"]) - set(sources):
         raise ConfigError(
             f"out={str(folder)!r}: it holds the curves of {', '.join(sorted(others)[:3])}, give "
             "another folder (--out), or remove that one."

@@ -8,6 +8,9 @@ import gzip
 import io
 import json
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,22 +19,22 @@ import numpy as np
 import pandas as pd
 
 from grokjax.config import ConfigError
-from grokjax.exchange import event_files, json_curves, text_logs, wandb_files
+from grokjax.exchange import config_files, event_files, json_curves, text_logs, wandb_files
 from grokjax.results.files import read_table
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".npz")
 LOGS = (".log", ".txt", ".out", ".dat")
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".npy", ".ckpt")
-CONFIGS = (
-    "config", "args", "params", "hparams", "hyperparameters", "hyperparams", "settings", "options",
-    "opts", "flags", "run_config",
-)  # fmt: skip
-"""Names of files beside curves that hold hyperparameters, as JSON or YAML."""
 RUNS, MEASURES = "runs", "measures"
 """Names of tables beside curves: a row a run, and numbers at steps of their own."""
+DAMAGED = (
+    OSError, ValueError, IndexError, EOFError, struct.error, zlib.error, zipfile.BadZipFile
+)  # fmt: skip
+"""What reading a file raises that is cut short or of another kind than its name says."""
 _NO_CURVES = ("readme", "requirements", "license", "wandb-summary", "wandb-metadata", "package")
 MISSING = ("", "null", "NULL", "None", "N/A", "n/a", "NA", "<NA>", "-")
 _TENSOR = re.compile(r"^tensor\(\s*([^,()\[\]]+)(,.*)?\)$")
+_WHOLE = re.compile(r"^[+-]?(\d+|[1-9]\d{0,2}(,\d{3})+)$")
 _SIGN = re.compile(r"^[+-]?(nan|inf|infinity)$", re.IGNORECASE)
 
 
@@ -46,6 +49,8 @@ class Table:
     """What the place says: folders below the one that was given, the file without its ending."""
     config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Hyperparameters that stand beside it."""
+    id: str = ""
+    """What a tracker knows the run by, whose names need not be different."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,38 +61,60 @@ class Found:
     runs: list[Table]
     measures: list[Table]
     skipped: list[str]
-    """A sentence for each file that was passed over."""
+    """Sentences for the files that were passed over."""
 
 
-def read_folder(folder: Path) -> Found:
-    """Every curve below a folder, with the configurations and the table of runs beside them."""
+def read_folder(folder: Path, above: Sequence[str] = ()) -> Found:
+    """Every curve below a folder, with the configurations and the table of runs beside them.
+
+    Args:
+      folder: whose files are read.
+      above: folders that tell it from others that are read with it.
+
+    Raises:
+      ConfigError: no file of curves is in it.
+    """
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     events = [path for path in files if _is_of_tracker(path)]
-    plain = [path for path in files if path.stem.lower() not in (*CONFIGS, *_NO_CURVES)]
+    plain = [path for path in files if path.stem.lower() not in (*config_files.NAMES, *_NO_CURVES)]
     plain = [path for path in plain if not _hidden(path, folder)]
     tables = [path for path in plain if path.suffix.lower() in TABLES]
     beside = {id_: [p for p in tables if p.stem.lower() == id_] for id_ in (RUNS, MEASURES)}
     tables = [path for path in tables if path.stem.lower() not in (RUNS, MEASURES)]
     logs = [path for path in plain if path.suffix.lower() in LOGS]
-    if not (curves := [*tables, *events] or logs):
+    if not (curves := [*tables, *events]):
+        curves, logs = logs, []
+    if not curves:
         raise ConfigError(
             f"{folder}: no file of curves is in it, give a folder with {', '.join(TABLES)}, "
             f"{', '.join(LOGS)} or files of TensorBoard and Weights & Biases."
         )
-    found, skipped = [], []
+    found, skipped, empty = [], [], []
     for path in curves:
-        within = path.relative_to(folder).parts
-        config = _configs(path, folder)
+        within = (*above, *path.relative_to(folder).parts)
+        config = config_files.beside(path, folder)
         try:
             found += read_file(path, within, config)
         except ConfigError as error:
             if path.suffix.lower() == ".json" and not json_curves.has_curves(path):
-                continue  # a configuration of another name, or a summary
+                empty.append(path)  # a configuration of another name, or a summary
+                continue
             if len(curves) == 1:
                 raise
             skipped.append(str(error))
     if not found:
         raise ConfigError(skipped[0] if skipped else f"{folder}: no file of curves is in it.")
+    settings_of = {path.with_suffix("") for path in curves if path not in empty}
+    empty = [path for path in empty if path.with_suffix("") not in settings_of]
+    pickles = [path for path in plain if path.suffix.lower() in PICKLES]
+    for what, passed in (
+        ("the logs, beside which there are tables of curves", logs),
+        ("pickles, which can run code and are not read", pickles),
+        ("JSON without curves", empty),
+    ):
+        if passed:
+            names = listed([str(path.relative_to(folder)) for path in passed])
+            skipped.append(f"what {names} in {folder} may say: passed over as {what}")
     return Found(
         found,
         [table for path in beside[RUNS] for table in read_file(path, (path.name,), {})],
@@ -119,7 +146,8 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
             return [Table(str(path), frame, tuple(within[:-1]), {**config, **hparams})]
         if ending == wandb_files.ENDING:
             frame, name, settings = wandb_files.read(path)
-            return [Table(str(path), frame, (name,), {**config, **json_curves.flat(settings)})]
+            told = {**config, **json_curves.flat(settings)}
+            return [Table(str(path), frame, (name,), told, wandb_files.run_id(path))]
         if ending == ".parquet":
             return [Table(str(path), read_table(path).to_pandas(), place, config)]
         if ending == ".npz":
@@ -134,7 +162,7 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
         text = data.decode("utf-8-sig", "replace")
     except ConfigError:
         raise
-    except (OSError, ValueError) as error:
+    except DAMAGED as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ConfigError(f"{path}: not readable ({reason}), give a file of curves.") from None
     if not text.strip():
@@ -143,8 +171,8 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
         value = json_curves.parse(path, text)
         if value is not None:
             return _of_json(path, value, place, config)
-    if ending in LOGS and text_logs.is_prose(text):
-        return [Table(str(path), text_logs.read(path, text), place, config)]
+    if ending in LOGS and (prose := text_logs.read(path, text)) is not None:
+        return [Table(str(path), prose, place, config)]
     return [Table(str(path), _delimited(path, text), place, config)]
 
 
@@ -228,13 +256,19 @@ def _number(text: str) -> float:
         return float("nan")
 
 
-def numbers(column: pd.Series) -> np.ndarray | None:
+def numbers(column: pd.Series, counts: bool = False) -> np.ndarray | None:
     """A column as float64: NaN where a value is missing, inf where it was written as NaN or inf.
 
     `98.5%` is 0.985. None where something else than numbers is in it.
+
+    Args:
+      column: of numbers or texts.
+      counts: whether it counts steps or epochs, where `1,000` is a thousand if all are whole.
     """
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+    if pd.api.types.is_numeric_dtype(column):
         return column.astype("Float64").to_numpy(float, na_value=np.nan)
+    if counts and all(_WHOLE.match(str(value).strip()) for value in column.dropna()):
+        column = column.map(lambda value: str(value).replace(",", ""), na_action="ignore")
     found = np.full(len(column), np.nan)
     for at, value in enumerate(column.tolist()):
         if value is None or value is pd.NA or (isinstance(value, float) and np.isnan(value)):
@@ -260,45 +294,9 @@ def _hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _configs(path: Path, top: Path) -> dict[str, Any]:
-    """Hyperparameters beside a file of curves and above it; the nearest one counts."""
-    found: dict[str, Any] = {}
-    folders = [
-        path.parent,
-        *(p for p in path.parents if p != path.parent and top in (p, *p.parents)),
-    ]
-    for folder in reversed(folders):
-        for name in CONFIGS:
-            for place in (folder, folder / ".hydra", folder / "files"):
-                for ending in (".json", ".yaml", ".yml"):
-                    if (config := place / f"{name}{ending}").is_file():
-                        found |= read_config(config)
-    for ending in (".json", ".yaml", ".yml"):
-        beside = path.with_suffix(ending)
-        if beside != path and beside.is_file() and not json_curves.has_curves(beside):
-            found |= read_config(beside)
-    return found
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The hyperparameters in a JSON or YAML file, nested ones by their last name."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
-            value = json.loads(text)
-        else:
-            import yaml
-
-            try:
-                value = yaml.safe_load(text)
-            except yaml.YAMLError as error:
-                raise ValueError(error) from None
-    except ImportError:
-        raise ConfigError(f"{path}: YAML needs PyYAML, `pip install pyyaml`.") from None
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{path}: not a readable configuration ({reason}).") from None
-    return json_curves.flat(value) if isinstance(value, Mapping) else {}
+def listed(words: Sequence[str]) -> str:
+    """The first few words."""
+    return f"{', '.join(words[:8])}{' …' * (len(words) > 8)}"
 
 
 def read_settings(path: Path) -> Table:

@@ -93,7 +93,7 @@ def runs(path: Path, value: Any) -> list[JsonRun]:
     return found
 
 
-def flat(value: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+def flat(value: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their last name; by the whole path where several have the same."""
     leaves = _leaves(value)
     last = [path[-1] for path in leaves]

@@ -46,6 +46,8 @@ OTHERS = {
     "relativetimeprocess relativetimewall",
 }
 """Our name → words for it, without capitals and signs."""
+PLUGIN = "hparam/"
+"""Beginning of the tags that TensorBoard keeps for what its table of hyperparameters shows."""
 COUNTERS = ("_step",)
 """Columns that number the calls of a logger: the last choice for a step."""
 FIXED = ("step", "epoch", "run", *METRICS, "updates_per_epoch", "classes", "instrument", "part")
@@ -115,6 +117,8 @@ def role(name: str) -> str | None:
     word = plain(name)
     if name in COUNTERS:
         return "counter"
+    if name.startswith(PLUGIN):
+        return "ignored"
     if word in _OTHERS:
         return _OTHERS[word]
     if name in ("instrument", "part"):

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import pandas as pd
 
@@ -18,25 +18,17 @@ from grokjax.config import ConfigError, Thresholds
 from grokjax.config.coercion import require
 from grokjax.config.synonyms import translated
 from grokjax.exchange import columns as columns_
-from grokjax.exchange import folder, formats, measured, names, runs, wandb_runs
+from grokjax.exchange import folder, measured, names, runs, wandb_runs
+from grokjax.exchange import sources as sources_
 from grokjax.exchange.columns import Named
-from grokjax.exchange.formats import Found, Table
+from grokjax.exchange.formats import Found, Table, listed
 from grokjax.exchange.runs import OtherRun
+from grokjax.exchange.sources import Source
+from grokjax.results import parts
 from grokjax.results.files import Temporary, fingerprint
 from grokjax.results.load import Results, load
 from grokjax.results.manifest import NAME
 from grokjax.results.reading import WORK
-
-
-class HasDataFrame(Protocol):
-    """An `xarray.Dataset`, or what else gives itself as a table."""
-
-    def to_dataframe(self) -> pd.DataFrame:
-        """As a table, its dimensions in the index."""
-        ...
-
-
-Source = str | Path | pd.DataFrame | Mapping[str, Any] | HasDataFrame
 
 
 def read_curves(
@@ -91,25 +83,26 @@ def read_curves(
     remedy = "it is an accuracy, give a share between 0 and 1"
     require(chance is None or 0 <= chance < 1, "chance", chance, remedy)
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
+    thresholds = thresholds or Thresholds()
     told = [_told(source) for source in sources]
     place = None if out is None else Path(out)
-    found = [_found(source) for source in sources]
+    found = sources_.each(sources)
     if place is not None:
-        folder.check_free(place, told)
-    as_read = [table for part in found for table in part.curves]
+        folder.check_free(place, told, [path for path in map(sources_.path_of, sources) if path])
+    as_read = wandb_runs.apart([table for part in found for table in part.curves])
     _check_asked(asked, as_read)
     tables = [columns_.named(table, asked) for table in as_read]
     pieces = _pieces(tables, pattern)
     others = [table for part in found for table in part.runs]
     if runs is not None:
-        others += _found(runs, of_runs=True).curves
+        others += sources_.found_in(runs, of_runs=True).curves
     notes = [sentence for part in found for sentence in part.skipped]
     pieces, more = _with_settings(pieces, others)
     notes += more
     read = measured.of_runs(
         pieces,
         measured.Units(updates_per_epoch, log_every, accuracies, chance),
-        thresholds or Thresholds(),
+        thresholds,
     )
     if not read.rows:
         raise ConfigError(_no_accuracy(as_read))
@@ -117,7 +110,7 @@ def read_curves(
         read.notes.insert(0, f"which update a row belongs to: {log_every} from one to the next")
     origin = folder.Origin(
         sources=told,
-        files={str(path): fingerprint(path) for path in _files(sources, tables)},
+        files={str(path): fingerprint(path) for path in _files(tables)},
         recognised=_recognised(tables, others),
         steps=read.steps,
         accuracies=read.accuracies,
@@ -128,9 +121,7 @@ def read_curves(
     if place is None:
         above = Path(tempfile.mkdtemp(prefix="grokjax-"))
         place, holds = above / _stem(sources[0]), Temporary(above)
-    folder.write(
-        place, read.rows, read.curves, measures, thresholds or Thresholds(), origin, command
-    )
+    folder.write(place, read.rows, read.curves, measures, thresholds, origin, command)
     if not quiet:
         for sentence in described(origin, len(read.rows)):
             say(sentence)
@@ -155,8 +146,8 @@ def is_results(path: Path) -> bool:
         return False
     if not path.exists():
         return not path.suffix  # a file of curves whose name is mistyped is no folder of a sweep
-    ours = any((path / name).exists() for name in (NAME, WORK, "curves"))
-    return ours or not (path.is_file() or any(inner.is_file() for inner in path.rglob("*")))
+    ours = any((path / name).exists() for name in (NAME, WORK)) or parts.on_disk(path, "curves")
+    return bool(ours) or not (path.is_file() or any(inner.is_file() for inner in path.rglob("*")))
 
 
 def default_folder(path: Path) -> Path:
@@ -166,7 +157,8 @@ def default_folder(path: Path) -> Path:
 
 def _stem(source: Source) -> str:
     text = str(source) if isinstance(source, (str, Path)) else "curves"
-    stem = Path(text.removeprefix(wandb_runs.MARK)).resolve().stem
+    path = Path(text.removeprefix(wandb_runs.MARK)).resolve()
+    stem = path.stem if path.is_file() else path.name  # a folder `wd0.1` has no ending
     return re.sub(r"[^A-Za-z0-9._-]+", "_", stem)[:64].strip("._") or "curves"
 
 
@@ -182,54 +174,6 @@ def _told(source: Source) -> str:
     return f"a {type(source).__name__} in memory"
 
 
-def _found(source: Source, of_runs: bool = False) -> Found:
-    """The tables that a source holds."""
-    if isinstance(source, (str, Path)):
-        if str(source).startswith(wandb_runs.MARK):
-            return Found(wandb_runs.read(str(source)), [], [], [])
-        path = Path(source)
-        if not path.exists():
-            raise ConfigError(f"{path}: there is no such file or folder, give curves to read.")
-        if path.is_dir():
-            if (path / NAME).exists():
-                raise ConfigError(
-                    f"{path}: it is a results folder already, open it with grokjax.load."
-                )
-            return formats.read_folder(path)
-        if of_runs and path.suffix.lower() in (".yaml", ".yml"):
-            return Found(
-                [Table(str(path), pd.DataFrame(), (), formats.read_config(path))], [], [], []
-            )
-        if of_runs and path.suffix.lower() == ".json":
-            return Found([formats.read_settings(path)], [], [], [])
-        return Found(formats.read_file(path, (path.name,), {}), [], [], [])
-    if isinstance(source, pd.DataFrame):
-        indexed = [name for name in source.index.names if name is not None]
-        return Found([Table("the DataFrame", source.reset_index(indexed))], [], [], [])
-    if hasattr(source, "to_dataframe"):
-        return Found([Table("the Dataset", source.to_dataframe().reset_index())], [], [], [])
-    if isinstance(source, Mapping):
-        return _of_mapping(source)
-    raise ConfigError(f"sources={source!r}: give a path, a DataFrame or a dictionary of columns.")
-
-
-def _of_mapping(source: Mapping[str, Any]) -> Found:
-    """Columns by name, or runs by name."""
-    if source and all(isinstance(value, (pd.DataFrame, Mapping)) for value in source.values()):
-        parts = {name: _found(value).curves for name, value in source.items()}
-        found = [
-            dataclasses.replace(table, source=f"the run {name}", names=(str(name), *table.names))
-            for name, tables in parts.items()
-            for table in tables
-        ]
-        return Found(found, [], [], [])
-    try:
-        frame = pd.DataFrame({name: list(column) for name, column in source.items()})
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"sources: no dictionary of columns ({error}).") from None
-    return Found([Table("the dictionary", frame)], [], [], [])
-
-
 def _check_asked(asked: Mapping[str, str], tables: Sequence[Table]) -> None:
     """Refuse columns that no table has, whole or beside the name of a run."""
     there = list(dict.fromkeys(str(name) for table in tables for name in table.frame))
@@ -241,7 +185,7 @@ def _check_asked(asked: Mapping[str, str], tables: Sequence[Table]) -> None:
         if not any(whole.search(name) for name in there):
             known = list(dict.fromkeys(name.rpartition(" - ")[2] for name in there))
             near = difflib.get_close_matches(theirs, known, 1)
-            what = f"did you mean {near[0]!r}?" if near else f"there are {_listed(known)}."
+            what = f"did you mean {near[0]!r}?" if near else f"there are {listed(known)}."
             raise ConfigError(f"columns, {ours}: there is no column {theirs!r}, {what}")
 
 
@@ -268,18 +212,18 @@ def _with_settings(
                 run.config = {**shared, **run.config}
             continue
         rows, column = runs.keyed(table, [run.name for run in pieces])
+        without = [run.name for run in pieces if run.name not in rows]
         for run in pieces:
             run.config |= rows.pop(run.name, {})
-        without = [run.name for run in pieces if run.name not in rows and not run.config]
         if without:
-            notes.append(f"the settings of {_listed(without)}, which {table.source} does not have")
+            notes.append(f"the settings of {listed(without)}, which {table.source} does not have")
         failed = {n: c for n, c in rows.items() if c.get("status") == "failed"}
         pieces += [
             OtherRun(name, pd.DataFrame(), config, table.source) for name, config in failed.items()
         ]
         if lost := [name for name in rows if name not in failed]:
             notes.append(
-                f"the curves of {_listed(lost)}, which are in {table.source} by {column} only"
+                f"the curves of {listed(lost)}, which are in {table.source} by {column} only"
             )
     return pieces, notes
 
@@ -313,15 +257,11 @@ def _no_accuracy(tables: Sequence[Table]) -> str:
     there = list(dict.fromkeys(str(name) for table in tables for name in table.frame))
     source = tables[0].source if tables else "the curves"
     return (
-        f"{source}: no test accuracy was recognised among {_listed(there)}, say which column it is "
+        f"{source}: no test accuracy was recognised among {listed(there)}, say which column it is "
         "with --columns test_accuracy=NAME (in Python, columns={'test_accuracy': NAME})."
     )
 
 
-def _listed(words: Sequence[str]) -> str:
-    return f"{', '.join(words[:8])}{' …' * (len(words) > 8)}"
-
-
-def _files(sources: Sequence[Source], tables: Sequence[Named]) -> list[Path]:
+def _files(tables: Sequence[Named]) -> list[Path]:
     paths = dict.fromkeys(Path(table.source) for table in tables)
     return [path for path in paths if path.is_file()]

@@ -15,7 +15,7 @@ import pandas as pd
 from grokjax.config import ConfigError
 from grokjax.config.synonyms import translated
 from grokjax.exchange import names
-from grokjax.exchange.columns import Named
+from grokjax.exchange.columns import Named, scalars
 from grokjax.exchange.formats import Table, numbers
 from grokjax.results.schema import METRICS
 
@@ -51,11 +51,10 @@ def split(table: Named) -> list[OtherRun]:
     """
     frame = table.frame
     if frame.empty:  # of an event file that has the settings only
-        return [
-            OtherRun("/".join(table.run), frame, _told(table.config), table.source, table.place)
-        ]
+        told = settings(table.config)
+        return [OtherRun("/".join(table.run), frame, told, table.source, table.place)]
     axis = next((name for name in AXIS if name in frame), None)
-    columns = {str(name): numbers(frame[name]) for name in frame}
+    columns = {str(name): numbers(frame[name], counts=name in AXIS) for name in frame}
     curve = {n: v for n, v in columns.items() if n in (*AXIS, *METRICS) and v is not None}
     _refuse_words(table, columns)
     ignored = {n for n in columns if names.role(n) == "ignored"}
@@ -77,7 +76,7 @@ def split(table: Named) -> list[OtherRun]:
         if "run" in frame:
             words = words[-1:]
         called = "/".join(words)
-        told = {**_told(table.config), **_from_words((*table.place, str(name))), **config}
+        told = {**settings(table.config), **_from_words((*table.place, str(name))), **config}
         curve_ = pd.DataFrame({**values, **measured})
         found.append(OtherRun(called, curve_, told, table.source, table.place))
     return found
@@ -176,7 +175,8 @@ def _from_words(words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _told(config: Mapping[str, object]) -> dict[str, Any]:
+def settings(config: Mapping[str, object]) -> dict[str, Any]:
+    """Settings of a file by our names."""
     return {_setting(str(name)): plain(value) for name, value in config.items()}
 
 
@@ -240,10 +240,10 @@ def by_pattern(pattern: str, place: Sequence[str], name: str) -> dict[str, Any]:
 def joined(pieces: Sequence[OtherRun]) -> list[OtherRun]:
     """The runs, those of one name in several tables put together, named without what all share."""
     groups: dict[tuple[str, str], list[OtherRun]] = {}
-    for piece in pieces:
+    for piece in _with_settings_below(pieces):
         # Runs that no name tells from others are the same where their settings are.
-        settings = "" if piece.name else repr(sorted(piece.config.items(), key=str))
-        groups.setdefault((piece.name, settings), []).append(piece)
+        told = "" if piece.name else repr(sorted(piece.config.items(), key=str))
+        groups.setdefault((piece.name, told), []).append(piece)
     found = []
     for (name, _), parts in _without_namesakes(groups):
         config = {key: value for part in parts for key, value in part.config.items()}
@@ -257,11 +257,32 @@ def joined(pieces: Sequence[OtherRun]) -> list[OtherRun]:
     return found
 
 
+def _with_settings_below(pieces: Sequence[OtherRun]) -> list[OtherRun]:
+    """The pieces, those that have no curve in a folder below a run's as settings of that run.
+
+    TensorBoard's `add_hparams` in PyTorch makes such a folder, with a row of last values.
+    """
+    curves: dict[tuple[str, ...], list[OtherRun]] = {}
+    for piece in pieces:
+        if len(piece.curve) > 1:
+            curves.setdefault(piece.place, []).append(piece)
+    found = []
+    for piece in pieces:
+        places = [piece.place[:n] for n in range(len(piece.place), -1, -1)]
+        nearest = next((place for place in places if place in curves), piece.place)
+        runs = [] if nearest == piece.place or len(piece.curve) > 1 else curves[nearest]
+        if not runs or not piece.config or piece.name in {run.name for run in runs}:
+            found.append(piece)
+        for run in runs:
+            run.config = {**piece.config, **run.config}
+    return found
+
+
 def _without_namesakes(
     groups: Mapping[tuple[str, str], list[OtherRun]],
 ) -> Iterable[tuple[tuple[str, str], list[OtherRun]]]:
     """The groups; runs of one name in two files that say different things are two runs."""
-    for (name, settings), parts in groups.items():
+    for (name, told), parts in groups.items():
         places = {part.place for part in parts}
         if len(places) > 1 and any(
             _disagree(a.curve, b.curve)
@@ -269,9 +290,9 @@ def _without_namesakes(
             if a.place != b.place
         ):
             for place in sorted(places):
-                yield ("/".join((*place, name)), settings), [p for p in parts if p.place == place]
+                yield ("/".join((*place, name)), told), [p for p in parts if p.place == place]
         else:
-            yield (name, settings), parts
+            yield (name, told), parts
 
 
 def _disagree(one: pd.DataFrame, other: pd.DataFrame) -> bool:
@@ -295,18 +316,13 @@ def _shortened(called: Sequence[str]) -> list[str]:
     return ["/".join(w) for w in words]
 
 
-def settings(config: Mapping[str, object]) -> dict[str, Any]:
-    """Settings of a file by our names."""
-    return _told(config)
-
-
 def keyed(table: Table, called: Sequence[str]) -> tuple[dict[str, dict[str, Any]], str]:
     """Name of a run → what a table with a row a run says of it, and the column that has the names.
 
     Raises:
       ConfigError: no column has the names, or a name is there twice.
     """
-    frame = table.frame.rename(columns=str)
+    frame = scalars(table.frame.rename(columns=str))
     texts = {name: frame[name].map(plain, na_action="ignore").astype(str) for name in frame}
     wanted = {str(plain(name)): name for name in called}
     hits = {name: int(column.isin(wanted).sum()) for name, column in texts.items()}
@@ -324,12 +340,8 @@ def keyed(table: Table, called: Sequence[str]) -> tuple[dict[str, dict[str, Any]
         )
     found = {}
     for at, row in enumerate(frame.drop(columns=key).to_dict("records")):
-        said = {str(n): v for n, v in row.items() if not _absent(v)}
+        said = {str(n): v for n, v in row.items() if not pd.isna(v)}
         told = {n: plain(v) for n, v in said.items() if names.role(n) not in ("ignored", *METRICS)}
         text = texts[key].iloc[at]
         found[wanted.get(text, text)] = {_setting(n): value for n, value in told.items()}
     return found, str(key)
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))

@@ -21,20 +21,18 @@ MOST_WORDS = 4
 """Words before a number that may name it."""
 
 
-def is_prose(text: str) -> bool:
-    """Whether names stand beside numbers in the lines, instead of once above them."""
-    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
-    told = sum(bool(_read_line(line)) for line in lines)
-    return told > 1 or (told == 1 and len(lines) < 3)
+def read(path: Path, text: str) -> pd.DataFrame | None:
+    """A row a line that names a step or a metric; other lines are passed over.
 
+    None where names do not stand beside numbers in the lines, but once above them, say.
 
-def read(path: Path, text: str) -> pd.DataFrame:
-    """A row a line that names a step and a metric; other lines are passed over."""
-    rows: list[dict[str, Any]] = []
-    for line in re.split(r"[\r\n]+", _COLOUR.sub("", text)):
-        found = _read_line(line)
-        if found:
-            rows.append(found)
+    Raises:
+      ConfigError: no line names a step or an epoch.
+    """
+    lines = [line for line in re.split(r"[\r\n]+", _COLOUR.sub("", text)) if line.strip()]
+    rows: list[dict[str, Any]] = [found for line in lines if (found := _read_line(line))]
+    if not rows or (len(rows) == 1 and len(lines) > 2):
+        return None
     frame = pd.DataFrame(rows, dtype=object)
     axes = ("step", "epoch", "counter")
     steps = [str(name) for name in frame if names.role(str(name)) in axes]

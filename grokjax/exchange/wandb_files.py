@@ -27,6 +27,11 @@ _KEY, _NESTED_KEY, _NUMBER, _JSON = 1, 2, 6, 16
 _RUN_CONFIG, _RUN_NAME = 4, 8
 
 
+def run_id(path: Path) -> str:
+    """What Weights & Biases knows the run of a file by; a run that was resumed has it again."""
+    return path.stem.removeprefix("run-")
+
+
 def read(path: Path) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     """The history of a run, a row a call of `log`, its name and its configuration.
 
@@ -35,7 +40,7 @@ def read(path: Path) -> tuple[pd.DataFrame, str, dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     config: dict[str, Any] = {}
-    name = path.stem.removeprefix("run-")
+    name = run_id(path)
     for record in map(fields, _records(path)):
         for history in map(fields, record.get(_HISTORY, [])):
             row = _items(history.get(_ITEM, []))

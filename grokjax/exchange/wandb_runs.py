@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -45,6 +47,7 @@ def read(source: str) -> list[Table]:
                 pd.DataFrame(list(run.scan_history()), dtype=object),
                 (str(run.name),),
                 {**json_curves.flat(dict(run.config)), "wandb_id": str(run.id)},
+                str(run.id),
             )
             for run in runs
         ]
@@ -54,3 +57,17 @@ def read(source: str) -> list[Table]:
     if not found:
         raise ConfigError(f"{source}: there are no runs in it, give ENTITY/PROJECT.")
     return found
+
+
+def apart(tables: Sequence[Table]) -> list[Table]:
+    """The tables; where runs with several ids have one name, each is called by both."""
+    ids: dict[tuple[str, ...], set[str]] = {}
+    for table in tables:
+        if table.id:
+            ids.setdefault(table.names, set()).add(table.id)
+    return [
+        dataclasses.replace(table, names=(*table.names, table.id))
+        if table.id and len(ids[table.names]) > 1
+        else table
+        for table in tables
+    ]

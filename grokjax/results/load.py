@@ -282,7 +282,7 @@ class Results:
         runs = self.runs
         if runs.empty:
             return f"no run has ended yet; {self.how_much_is_in}"
-        told = "t_grok" in runs and ("n_test" not in runs or (runs["n_test"] > 0).any())
+        told = "t_grok" in runs and not _rooms().analysis.cells.untested(runs).all()
         grokked = f", {int(runs['t_grok'].notna().sum())} grokked" if told else ""
         axes = [f"{name} ({len(values)})" for name, values in self.axes.items() if len(values) > 1]
         unfinished = "" if self.finished else f"; {self.how_much_is_in}"
