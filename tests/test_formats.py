@@ -350,7 +350,8 @@ def test_an_option_that_a_format_does_not_know_is_refused(tmp_path):
     model = Later(width=8, heads=2, mlp_width=12)
     network = made(dataclasses.replace(TINY, model=model))
     network.save(tmp_path / "net.npz", names="torch")  # at its default it changes nothing
-    gated = dataclasses.replace(network, model=dataclasses.replace(model, gate=0.5))
+    run = dataclasses.replace(network.run, model=dataclasses.replace(model, gate=0.5))
+    gated = dataclasses.replace(network, run=run)
     for names in ("torch", "transformer_lens"):
         with pytest.raises(ConfigError, match=r"^model\.gate=0\.5: .* cannot express it, take"):
             gated.save(tmp_path / "net.npz", names=names)
