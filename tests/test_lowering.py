@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
-from vocabulary import BASE, REPEATED, WORDS
+from samples import sampled
+from vocabulary import ALWAYS, BASE, WORDS
 
 import grokjax
 from grokjax import ConfigError, Mask, SnapshotSchedule, StartFrom
@@ -98,15 +99,9 @@ TELLING = ("model: mlp", "model: transformer", "model: transformer uniform", "lo
 """Where kernels for float32 would be."""
 
 
-ALIKE = REPEATED | {"data: columns", "data: label noise next", "data: label noise fixed"}
-"""Words whose programs are those of others, but for numbers in them."""
-
-
 # Without the loop between log points, which repeats the update that stands alone.
 @pytest.mark.parametrize("log_every", [1, pytest.param(10, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(
-    "word", [pytest.param(w, marks=[pytest.mark.slow] * (w in ALIKE)) for w in WORDS]
-)
+@pytest.mark.parametrize("word", sampled(WORDS, 3, ALWAYS))
 def test_a_word_is_lowered_for_accelerators(word, log_every):
     check(lowered(in_dtypes(WORDS[word], "float32", log_every=log_every), "cuda", "tpu"))
 

@@ -27,7 +27,7 @@ def split_rows(experiment):
     return [set(np.asarray(part.index)[np.asarray(part.weights) > 0].tolist()) for part in parts]
 
 
-@settings(deadline=None, max_examples=12)
+@settings(deadline=None, max_examples=6)  # each is compiled
 @given(st.floats(0.05, 0.95), st.integers(0, 2**32 - 1))
 def test_a_split_uses_every_row_once_in_the_asked_proportion(fraction, seed):
     experiment = grokjax.Experiment(

@@ -20,7 +20,8 @@ import numpy as np
 import pytest
 import vocabulary
 from conftest import QUICKLY, hparams, to_numpy
-from vocabulary import REPEATED, WORDS
+from samples import sampled
+from vocabulary import ALWAYS, WORDS
 
 import grokjax
 from grokjax import models
@@ -75,7 +76,7 @@ def losses_of(step, numbers, rows, state, steps):
     return state, np.moveaxis(np.array(seen), 0, -1)
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", sampled(WORDS, 3, ALWAYS))
 def test_a_word_of_the_vocabulary(word):
     experiment = WORDS[word].resolved()
     spec = spec_of(experiment)
@@ -115,9 +116,7 @@ GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "word", [pytest.param(w, marks=[pytest.mark.slow] * (w in REPEATED)) for w in GRADIENTS]
-)
+@pytest.mark.parametrize("word", sampled(GRADIENTS, 3, ALWAYS))
 def test_the_gradient_is_that_of_the_loss(word):
     """Along a random direction, against a central difference in float64."""
     experiment = WORDS[word].resolved()

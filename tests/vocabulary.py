@@ -236,3 +236,5 @@ REPEATED = {
     if word.startswith("task") and (experiment.model, experiment.loss) == (BASE.model, BASE.loss)
 }
 """Tasks whose network and loss are those of another word."""
+ALWAYS = [word for word in WORDS if " " not in word.split(": ")[1] and word not in REPEATED]
+"""Every kind of word once. Its other forms, and tasks that repeat, are tested by samples."""

@@ -79,7 +79,8 @@ def read_curves(
         accuracies in (None, "share", "percent"), "accuracies", accuracies, "say share or percent"
     )
     for name, value in (("updates_per_epoch", updates_per_epoch), ("log_every", log_every)):
-        require(value is None or value > 0, name, value, "give a number above 0")
+        number = value is None or (isinstance(value, (int, float)) and value > 0)
+        require(number, name, value, "give a number above 0")
     remedy = "it is an accuracy, give a share between 0 and 1"
     require(chance is None or 0 <= chance < 1, "chance", chance, remedy)
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
