@@ -178,6 +178,8 @@ def _train(
         retry_failed=options.retry_failed,
         provenance=provenance,
     )
+    if standing.damaged:
+        say(f"{standing.damaged.path}: damaged, going on from the commit before it")
     if standing.store.lost:
         lost = [str(path.relative_to(folder)) for path in standing.store.lost]
         provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}
