@@ -19,7 +19,7 @@ import numpy as np
 import safetensors.numpy
 
 from grokjax.config import ConfigError
-from grokjax.results.files import drop_temporary, make_folder, sync_folder, write_bytes
+from grokjax.results.files import drop_temporary, make_folder, write_bytes
 
 NO_LANES = [np.zeros(1)]
 """The arrays of a checkpoint that has no lanes."""
@@ -55,7 +55,6 @@ class Checkpoints:
         write_bytes(_path(self._folder, tick), safetensors.numpy.save(state, about))
         for older in ticks(self._folder)[KEPT:]:
             _path(self._folder, older).unlink()
-        sync_folder(self._folder)
 
     def arrays(self, tick: int, note: dict[str, Any]) -> list[np.ndarray]:
         """The arrays of a checkpoint, of which `read_note` has given the note."""

@@ -126,6 +126,8 @@ def locked(folder: Path) -> Iterator[None]:
             f"out={str(folder)!r}: {error.strerror}, give a folder that can be written to."
         ) from None
     with lock:
+        for name in TEMPORARY:
+            (folder / name).unlink(missing_ok=True)
         try:
             yield
         except ConfigError:
@@ -137,7 +139,7 @@ def locked(folder: Path) -> Iterator[None]:
 def remove_results(folder: Path) -> None:
     """Remove what an earlier sweep wrote, but not the lock that is held."""
     drop_checkpoints(folder)
-    for name in (*TEMPORARY, *OURS):
+    for name in OURS:
         path = folder / name
         if name == manifest.NAME:
             sync_folder(folder)  # what it tells from somebody else's is gone for good
@@ -145,6 +147,12 @@ def remove_results(folder: Path) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def drop_work(folder: Path) -> None:
+    """Remove what a sweep needs to go on: it is finished."""
+    shutil.rmtree(folder / WORK)
+    sync_folder(folder)
 
 
 def drop_checkpoints(folder: Path) -> None:

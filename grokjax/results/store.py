@@ -138,12 +138,14 @@ class Store:
             inside = self.folder / name
             if name in OPTIONAL and not inside.exists():
                 continue
-            for path in (inside / part for part in record[name]):
-                if path in self._staged:
-                    parts.staged(path).replace(path)
-            for part in self.record[name].keys() - record[name].keys():
+            staged = [path for path in self._staged if path.parent == inside]
+            for path in sorted(staged):
+                parts.staged(path).replace(path)
+            dropped = self.record[name].keys() - record[name].keys()
+            for part in sorted(dropped):
                 (inside / part).unlink()
-            sync_folder(inside)
+            if staged or dropped:
+                sync_folder(inside)
         self._settle(record)
 
     def _settle(self, record: Record) -> None:
