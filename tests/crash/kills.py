@@ -5,8 +5,7 @@
 kills 1,000 and writes results/trust/kills.json. A sweep is killed one to eight times, at any moment
 of its start or, more often, of its training; the process that is killed next may be one that goes
 on after the last death. Each process is forked by one that has imported everything and started
-nothing of JAX, and takes compiled programs from a folder, so that it
-costs about a second.
+nothing of JAX, and takes compiled programs from a folder, so that it costs about a second.
 """
 
 from __future__ import annotations
@@ -162,18 +161,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kills", type=int)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--place", type=Path, help="folder for sweeps and what is compiled, kept")
     given = parser.parse_args()
     choose = random.Random(given.seed)
     began = time.monotonic()
     with (
         small_ticks(),
-        tempfile.TemporaryDirectory() as place,
+        tempfile.TemporaryDirectory(dir=given.place) as place,
         pytest.MonkeyPatch.context() as patch,
     ):
-        stored_programs.use(patch, Path(place) / "programs")
+        cache = given.place or Path(place)
+        stored_programs.use(patch, cache / "programs")
         jax.config.update("jax_num_cpu_devices", 1)
         jax.config.update("jax_disable_most_optimizations", True)
-        jax.config.update("jax_compilation_cache_dir", f"{place}/xla")
+        jax.config.update("jax_compilation_cache_dir", str(cache / "xla"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
         names = [name for name, kind in KINDS.items() if not kind.deaths]
@@ -187,7 +188,7 @@ def main() -> None:
                 if wrong := victim.sweep(choose, deaths, counts[name]):
                     counts[name]["wrong"] += 1
                     print(f"{name}, {deaths} deaths: {wrong}", flush=True)
-            print(f"{done} killed", flush=True)
+                print(f"{sum(of_kind['killed'] for of_kind in counts.values())} killed", flush=True)
     wrong = sum(of_kind["wrong"] for of_kind in counts.values())
     keys = ("sweeps", "killed", "killed while it went on after a death", "wrong")
     kinds = {name: {key: of_kind[key] for key in keys} for name, of_kind in counts.items()}

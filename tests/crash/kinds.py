@@ -13,6 +13,7 @@ import pytest
 import grokjax
 from grokjax import Mask, Refine, SnapshotSchedule, StartFrom, Thresholds, grid
 from grokjax.engine import after_the_fact, plan
+from grokjax.results import manifest
 
 Start = Callable[[Path, Path], object]
 """What a user does in a folder, with one that gives parameters; done again it goes on."""
@@ -135,8 +136,9 @@ KINDS = {
 
 @contextlib.contextmanager
 def small_ticks() -> Iterator[None]:
-    """Several segments a run and two a commit."""
+    """Several segments a run and some commits; starts that are cheap."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SEGMENT_SECONDS", 0.002)
         patch.setattr(plan, "TICK_SECONDS", 0.008)
+        patch.setattr(manifest, "git_state", lambda folder: None)  # it starts two processes
         yield

@@ -63,11 +63,11 @@ class Recorded:
     """
 
     def __init__(self, kind: Kind, place: Path, choose: random.Random) -> None:
-        self.kind, self.place, self._donor = kind, place, place / "donor"
+        self.kind, self.place, self.donor = kind, place, place / "donor"
         if kind.has_donor:
-            DONOR(self._donor, self._donor)
+            DONOR(self.donor, self.donor)
         for start in kind.starts:
-            start(place / "whole" / SWEEP, self._donor)
+            start(place / "whole" / SWEEP, self.donor)
         self.outcome = outcome(place / "whole" / SWEEP)
         self.log = self._watch(choose)
 
@@ -95,7 +95,7 @@ class Recorded:
 
         interposer.hook = deadly
         with interposer.watching(), contextlib.suppress(Killed):
-            start(self.place / "watched" / SWEEP, self._donor)
+            start(self.place / "watched" / SWEEP, self.donor)
 
     def states(self, choose: random.Random) -> Iterator[State]:
         """Every state, the same one of a start once."""
@@ -126,7 +126,7 @@ class Recorded:
         try:
             write_tree(place, state.tree)
             for start in self.kind.starts[state.start :]:
-                start(place / SWEEP, self._donor)
+                start(place / SWEEP, self.donor)
             return difference(self.outcome, outcome(place / SWEEP))
         except Exception:
             return traceback.format_exc()
