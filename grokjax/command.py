@@ -1,6 +1,8 @@
 """How every command line ends: with a status, and at most a sentence on standard error.
 
-Exit status: what the command says; 2 for a configuration that cannot work; 130 after Ctrl-C.
+Exit status: what the command says; 2 for a configuration that cannot work; 74 where the storage
+fails (full, over quota, read-only, broken): what was committed is kept, and the same command goes on
+when it works again; 130 after Ctrl-C.
 A reader of standard output that goes away (`| head`) is no error, and a device that takes no
 more of it is one sentence at the end. Neither changes the status nor stops the command: losing
 a display must never cost training.
@@ -11,6 +13,7 @@ during an import is caught as well.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import signal
@@ -22,6 +25,16 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 T = TypeVar("T")
 
+STORAGE_FAILED = 74
+"""EX_IOERR of sysexits.h."""
+REMEDIES = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room in the quota",
+    errno.EFBIG: "raise the limit of a file's size",
+    errno.EROFS: "make it writable",
+    errno.EIO: "look after the disk",
+}
+"""What a fault of the storage is called → what to do about it."""
 INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell has it."""
 
@@ -66,6 +79,15 @@ def guarded(work: Callable[[], int]) -> int:
         except ConfigError as error:
             say(f"error: {error}")
             return 2
+        except OSError as error:
+            if error.errno not in REMEDIES:
+                raise
+            where = error.filename or "a file"
+            say(
+                f"error: {where}: {error.strerror}; {REMEDIES[error.errno]} and give the same "
+                "command again, what was committed is kept"
+            )
+            return STORAGE_FAILED
     except KeyboardInterrupt:
         return _interrupted()
 

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
+import numpy as np
 import pytest
 from crashes import (
     MOVES,
@@ -22,7 +21,7 @@ from crashes import (
 import grokjax
 from grokjax import ConfigError, dry_run
 from grokjax.engine import plan
-from grokjax.engine.checkpoint import Checkpoints
+from grokjax.engine.checkpoint import Checkpoints, nothing_running, read_note
 from grokjax.results import manifest
 from grokjax.results.store import Store
 
@@ -122,85 +121,76 @@ def test_lost_rows_of_runs_outside_the_grid_are_refused(unfinished, tmp_path):
         grokjax.run(swept(experiment, train_fraction=[0.5], seed=[2]), folder, retry_failed=True)
 
 
-def as_an_older_version_left(folder):
-    """Without hashes."""
-    note = next((folder / ".work" / "checkpoints").glob("*/note/metadata"))
-    hashes = ("parts", "hash_of_note", "hash_of_arrays")
-    kept = {key: v for key, v in json.loads(note.read_text()).items() if key not in hashes}
-    note.write_text(json.dumps(kept))
+def checkpoints(folder):
+    """The older one and the newer one."""
+    return sorted((folder / ".work" / "checkpoints").iterdir())
 
 
-def test_a_folder_without_hashes_goes_on(unfinished, tmp_path):
-    experiment, place = unfinished
-    folder = shutil.copytree(place / "part", tmp_path / "sweep")
-    as_an_older_version_left(folder)
-    grokjax.run(experiment, folder)
-    assert_same_tables(folder, place / "whole")
-
-
-@pytest.mark.parametrize("name", ["runs", "curves"])
-def test_rows_that_a_folder_without_hashes_has_lost_are_neither_missed_nor_doubled(
-    unfinished, tmp_path, name
+@pytest.mark.parametrize(
+    "hurt", [truncate, flip, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"{")]
+)
+def test_a_damaged_checkpoint_is_gone_back_from_to_the_one_before(
+    unfinished, tmp_path, capsys, hurt
 ):
     experiment, place = unfinished
     folder = shutil.copytree(place / "part", tmp_path / "sweep")
-    as_an_older_version_left(folder)
-    remove(sorted((folder / name).iterdir())[0])
-    with pytest.raises(ConfigError, match="have lost rows; restore"):
-        grokjax.run(experiment, folder)
-    grokjax.run(experiment, folder, retry_failed=True)
-    assert_same_rows(folder, place / "whole")
-
-
-def test_a_damaged_note_of_a_checkpoint_is_refused_wherever_the_bit_is(unfinished, tmp_path):
-    experiment, place = unfinished
-    folder = shutil.copytree(place / "part", tmp_path / "sweep")
-    note = next((folder / ".work" / "checkpoints").glob("*/note/metadata"))
-    whole = note.read_bytes()
-    for at in range(7, len(whole), len(whole) // 20):
-        note.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(ConfigError, match="not a readable checkpoint"):
-            grokjax.run(experiment, folder)
-    note.write_bytes(whole)
-    grokjax.run(experiment, folder)
+    older, newer = checkpoints(folder)
+    hurt(newer)
+    grokjax.run(experiment, folder, progress=False)
+    said = f"{newer}: damaged, going on from the commit before it\n"
+    assert capsys.readouterr().err == said
     assert_same_tables(folder, place / "whole")
 
 
-FLIPPED_ARRAYS = """
-import sys
-from pathlib import Path
-import numpy as np
-from grokjax.config import ConfigError
-from grokjax.engine.checkpoint import Checkpoints, newest, nothing_running
-
-folder = Path(sys.argv[1])
-arrays = [np.random.default_rng(0).normal(size=(50, 20)), np.arange(4), np.array([True, False])]
-checkpoints = Checkpoints(folder)
-checkpoints.save(3, nothing_running(), arrays)
-tick, note = newest(folder)
-refused = 0
-for file in sorted((folder / "3" / "state").rglob("d/*")):
-    whole = file.read_bytes()
-    for at in range(1, len(whole), max(1, len(whole) // 8)):
-        file.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
-        try:
-            found = checkpoints.arrays(tick, note)
-        except ConfigError as error:
-            assert "not a readable checkpoint" in str(error)
-            refused += 1
-        else:
-            assert all(map(np.array_equal, found, arrays))
-    file.write_bytes(whole)
-assert all(map(np.array_equal, checkpoints.arrays(tick, note), arrays))
-assert refused
-"""
+def test_without_a_whole_checkpoint_nothing_is_gone_on_from(unfinished, tmp_path):
+    experiment, place = unfinished
+    folder = shutil.copytree(place / "part", tmp_path / "sweep")
+    for path in checkpoints(folder):
+        flip(path)
+    before = snapshot(folder)
+    with pytest.raises(ConfigError, match="not a readable checkpoint.*restore it from a copy"):
+        grokjax.run(experiment, folder)
+    assert snapshot(folder) == before
 
 
-def test_damaged_arrays_of_a_checkpoint_are_never_gone_on_from(tmp_path):
-    """In a process of its own: orbax leaves threads behind when it cannot read."""
-    subprocess.run(
-        [sys.executable, "-c", FLIPPED_ARRAYS, str(tmp_path / "checkpoints")], check=True
-    )
+def test_the_checkpoint_before_is_not_gone_back_to_where_its_rows_are_gone(unfinished, tmp_path):
+    experiment, place = unfinished
+    folder = shutil.copytree(place / "part", tmp_path / "sweep")
+    flip(checkpoints(folder)[1])
+    remove(sorted((folder / "curves").iterdir())[0])
+    with pytest.raises(ConfigError, match="not a readable checkpoint"):
+        grokjax.run(experiment, folder, retry_failed=True)
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_noticed_wherever_it_is(tmp_path):
+    arrays = [np.random.default_rng(0).normal(size=(50, 20)), np.arange(4), np.array([True, False])]
+    arrays += [np.zeros((2, 0)), np.array(1.5, np.float32)]
+    note = {**nothing_running(), "program": "a", "lanes": [{"wall_s": 0.1}]}
+    Checkpoints(tmp_path).save(3, note, arrays)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for at in range(1, len(whole), len(whole) // 60):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        with pytest.raises(ConfigError, match="not a readable checkpoint"):
+            read_note(tmp_path, 3)
+    path.write_bytes(whole)
+    assert read_note(tmp_path, 3) == note
+    found = Checkpoints(tmp_path).arrays(3, note)
+    assert [(a.dtype, a.shape) for a in found] == [(a.dtype, a.shape) for a in arrays]
+    assert all(map(np.array_equal, found, arrays))
+
+
+def test_a_sweep_that_an_older_grokjax_has_not_finished_is_refused(unfinished, tmp_path):
+    experiment, place = unfinished
+    folder = shutil.copytree(place / "part", tmp_path / "sweep")
+    for path in checkpoints(folder):
+        path.unlink()
+    (folder / ".work" / "checkpoints" / "7" / "note").mkdir(parents=True)
+    before = snapshot(folder)
+    with pytest.raises(ConfigError, match="an older grokjax.*not finished; go on with that one"):
+        grokjax.run(experiment, folder)
+    assert snapshot(folder) == before
+    assert "to do" in dry_run.describe(experiment, folder, overwrite=True)
 
 
 @pytest.mark.parametrize(

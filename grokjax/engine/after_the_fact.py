@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import shutil
 import sys
 import threading
 import time
@@ -32,7 +31,6 @@ from grokjax.engine.plan import Run
 from grokjax.engine.standing import CHECKPOINTS, read_standing
 from grokjax.results import manifest, schema, snapshots
 from grokjax.results.load import load
-from grokjax.results.reading import WORK
 from grokjax.results.snapshots import Snapshot
 from grokjax.training import loop
 from grokjax.training.spec import Spec, spec_of
@@ -110,7 +108,7 @@ def measure_folder(
         finally:
             # The sweep is finished whatever became of this; a refusal leaves that to the lock.
             if not isinstance(sys.exc_info()[1], ConfigError):
-                shutil.rmtree(folder / WORK)
+                results_folder.drop_work(folder)
 
 
 def applicable(
@@ -176,11 +174,10 @@ def measure_snapshots(
     found = manifest.read(folder)
     assert found is not None  # the caller has opened the folder
     settings = _settings(instruments, found)
+    commit = _Commit(folder)  # before the tables are read: a death may have left them in between
     todo = list(_batches(folder, experiment, instruments, steps))
-    if not todo:
-        return True
-    manifest.write(folder, {**found, "measured": settings})
-    commit = _Commit(folder)
+    if todo:
+        manifest.write(folder, {**found, "measured": settings})
     count, done, began = sum(len(one.networks) for one in todo), 0, time.monotonic()
     said = began
     for batches in todo:
@@ -339,8 +336,10 @@ class _Commit:
         self._waiting, self._last = [], time.monotonic()
 
     def merge(self) -> None:
-        """Make one part of the parts."""
-        self._count(self._standing.store.merge())
+        """Make one part of the parts, where there are several."""
+        record = self._standing.store.merge()
+        if record != self._standing.store.record:
+            self._count(record)
 
     def _count(self, record: Any) -> None:
         """Let a record count, and then install it."""

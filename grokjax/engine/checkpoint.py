@@ -1,8 +1,9 @@
-"""The lanes' state on disk, by orbax: the commit point of a sweep.
+"""The lanes' state on disk: the commit point of a sweep.
 
-Arrays are stored as a flat list beside a JSON note that says which run is in which
-lane; no code and no pickle is read back. The note holds a hash of itself and of the arrays: what a
-damaged disk gives back is refused, and nothing is trained from it.
+A checkpoint is one safetensors file, `TICK.safetensors`: the arrays as a flat list, and in its
+head a JSON note that says which run is in which lane. No code and no pickle is read back. The head
+holds a hash of the note and of the arrays: what a damaged disk gives back is refused, and nothing
+is trained from it. The newest two are kept, the older one for the case that the newer is damaged.
 """
 
 from __future__ import annotations
@@ -10,73 +11,83 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import orbax.checkpoint as ocp
+import safetensors.numpy
 
 from grokjax.config import ConfigError
+from grokjax.results.files import drop_temporary, make_folder, write_bytes
 
 NO_LANES = [np.zeros(1)]
 """The arrays of a checkpoint that has no lanes."""
-_NOTE, _ARRAYS = "hash_of_note", "hash_of_arrays"
+KEPT = 2
+"""Checkpoints on disk, the newest."""
+_SUFFIX = ".safetensors"
+
+
+class DamagedCheckpoint(ConfigError):
+    """A checkpoint that is not what was saved."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{path}: not a readable checkpoint ({reason[:200]}), restore it from a copy, or start "
+            "over with --overwrite."
+        )
 
 
 class Checkpoints:
-    """Checkpoints of a sweep, by tick; only the newest is kept."""
+    """Checkpoints of a sweep, by tick."""
 
     def __init__(self, folder: Path) -> None:
-        _be_quiet()
-        options = ocp.CheckpointManagerOptions(max_to_keep=1, enable_async_checkpointing=False)
         self._folder = folder
-        self._manager = ocp.CheckpointManager(folder.absolute(), options=options)
 
     def save(self, tick: int, note: dict[str, Any], arrays: list[np.ndarray]) -> None:
-        """Commit a tick."""
-        note = {**note, _ARRAYS: _hash_of_arrays(arrays)}
-        note[_NOTE] = _hash_of_note(note)
-        state = {f"{i:04d}": array for i, array in enumerate(arrays)}
-        args = ocp.args.Composite(note=ocp.args.JsonSave(note), state=ocp.args.StandardSave(state))
-        if not self._manager.save(tick, args=args):
-            raise RuntimeError(f"orbax did not save tick {tick}")
+        """Commit a tick, and let go of the checkpoints that it makes needless."""
+        text = json.dumps(note)
+        state = {f"{i:04d}": np.asarray(array, order="C") for i, array in enumerate(arrays)}
+        about = {"note": text, "blake2b": _fingerprint(text, list(state.values()))}
+        make_folder(self._folder)
+        drop_temporary(self._folder)
+        write_bytes(_path(self._folder, tick), safetensors.numpy.save(state, about))
+        for older in ticks(self._folder)[KEPT:]:
+            _path(self._folder, older).unlink()
 
     def arrays(self, tick: int, note: dict[str, Any]) -> list[np.ndarray]:
-        """The arrays of a checkpoint, of which `newest` has given the note."""
-        if note["program"] is None and not (self._folder / str(tick)).exists():
+        """The arrays of a checkpoint, of which `read_note` has given the note."""
+        if note["program"] is None and not _path(self._folder, tick).exists():
             return NO_LANES  # the sweep had finished, and its checkpoints are gone
-        args = ocp.args.Composite(state=ocp.args.StandardRestore())
-        with _refused_if_damaged(self._folder / str(tick)):
-            restored = self._manager.restore(tick, args=args)["state"]
-            arrays = [np.asarray(restored[name]) for name in sorted(restored)]
-            if note.get(_ARRAYS) not in (None, _hash_of_arrays(arrays)):
-                raise ValueError("the arrays are not those that were saved")
-        return arrays
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        self._manager.close()
+        return _read(self._folder, tick)[1]
 
 
-def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
-    """Tick and note of the newest checkpoint; None where there is none. Nothing is changed."""
+def ticks(folder: Path) -> list[int]:
+    """The ticks of the checkpoints in a folder, the newest first.
+
+    Raises:
+      ConfigError: they are those of an older grokjax.
+    """
     if not folder.is_dir():
-        return None
-    _be_quiet()
-    options = ocp.CheckpointManagerOptions(read_only=True)
-    with ocp.CheckpointManager(folder.absolute(), options=options) as manager:
-        tick = manager.latest_step()
-        if tick is None:
-            return None
-        args = ocp.args.Composite(note=ocp.args.JsonRestore())
-        with _refused_if_damaged(folder / str(tick)):
-            note = manager.restore(tick, args=args)["note"]
-            # A folder of an older grokjax has no hash.
-            if note.pop(_NOTE, None) not in (None, _hash_of_note(note)):
-                raise ValueError("the note is not the one that was saved")
-        return tick, note
+        return []
+    found = [path for path in folder.iterdir() if path.stem.isdecimal()]
+    if any(path.is_dir() for path in found):
+        raise ConfigError(
+            f"{folder}: an older grokjax, which wrote other checkpoints, began this sweep, and it "
+            "is not finished; go on with that one, choose another --out, or start over with "
+            "--overwrite."
+        )
+    return sorted((int(path.stem) for path in found if path.suffix == _SUFFIX), reverse=True)
+
+
+def read_note(folder: Path, tick: int) -> dict[str, Any]:
+    """What a checkpoint says of the lanes and the parts.
+
+    Raises:
+      DamagedCheckpoint: the note or the arrays are not what was saved.
+    """
+    return _read(folder, tick)[0]
 
 
 def nothing_running() -> dict[str, Any]:
@@ -84,29 +95,35 @@ def nothing_running() -> dict[str, Any]:
     return {"program": None, "lanes": [], "forget": []}
 
 
-def _be_quiet() -> None:
-    logging.getLogger("absl").setLevel(logging.ERROR)  # orbax narrates what it does
+def _path(folder: Path, tick: int) -> Path:
+    return folder / f"{tick:08d}{_SUFFIX}"
 
 
-def _hash_of_arrays(arrays: list[np.ndarray]) -> str:
-    found = hashlib.blake2b(digest_size=16)
+def _read(folder: Path, tick: int) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The note and the arrays, both compared with their hash."""
+    path = _path(folder, tick)
+    with _refused_if_damaged(path):
+        with safetensors.safe_open(path, framework="numpy") as file:
+            about = file.metadata() or {}
+        state = safetensors.numpy.load_file(path)
+        arrays = [state[name] for name in sorted(state)]
+        if about["blake2b"] != _fingerprint(about["note"], arrays):
+            raise ValueError("it is not what was saved")
+        return json.loads(about["note"]), arrays
+
+
+def _fingerprint(text: str, arrays: list[np.ndarray]) -> str:
+    """A hash of a note and of arrays, with their types and shapes."""
+    found = hashlib.blake2b(text.encode(), digest_size=16)
     for array in arrays:
         found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).data)
+        found.update(array.reshape(-1).view(np.uint8).data)
     return found.hexdigest()
-
-
-def _hash_of_note(note: dict[str, Any]) -> str:
-    return hashlib.blake2b(json.dumps(note, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 @contextlib.contextmanager
 def _refused_if_damaged(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"{path}: not a readable checkpoint ({reason[:200]}), restore it from a copy, or start "
-            "over with --overwrite."
-        ) from None
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        raise DamagedCheckpoint(path, " ".join(str(error).split())) from None

@@ -11,7 +11,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ import safetensors.numpy
 
 from grokjax.config import ConfigError
 from grokjax.engine.ending import LogPoints
-from grokjax.results.files import write_atomically
+from grokjax.results.files import make_folder, sync_folder, write_bytes
 
 FOLDER = "final"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
@@ -54,7 +53,7 @@ class StateFile:
 def write(folder: Path, state: FinalState) -> None:
     """Store a final state; the same again gives the same file."""
     path = _path(folder, state.run_id, state.step)
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     beyond = state.beyond
     arrays = {f"state/{i:04d}": array for i, array in enumerate(state.arrays)}
     arrays |= {f"metrics/{name}": values for name, values in beyond.curve().items()}
@@ -65,7 +64,7 @@ def write(folder: Path, state: FinalState) -> None:
             arrays |= {f"{head}/{step}/{name}": array for name, array in one.items()}
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     about = {"wall_s": json.dumps(state.wall_s)}
-    write_atomically(path, partial(_fill, safetensors.numpy.save(contiguous, about)))
+    write_bytes(path, safetensors.numpy.save(contiguous, about))
 
 
 def read(file: StateFile) -> FinalState:
@@ -111,6 +110,8 @@ def rename(folder: Path, ids: Mapping[str, str]) -> None:
     for file in files(folder):
         if file.run_id in ids:
             file.path.replace(_path(folder, ids[file.run_id], file.step))
+    if (folder / FOLDER).is_dir():
+        sync_folder(folder / FOLDER)
 
 
 def prune(folder: Path, wanted: Collection[tuple[str, int]]) -> None:
@@ -129,10 +130,6 @@ def prune(folder: Path, wanted: Collection[tuple[str, int]]) -> None:
 
 def _path(folder: Path, run_id: str, step: int) -> Path:
     return folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
-
-
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
 
 
 def _below(arrays: Mapping[str, np.ndarray], head: str) -> dict[str, Any]:

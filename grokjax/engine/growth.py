@@ -189,7 +189,6 @@ def _commit(opened: _Folder, experiment: Experiment, growth: Growth) -> None:
     note = {**standing.note, "lanes": lanes, "parts": record}
     note["forget"] = sorted({*note["forget"], *growth.begins_again})
     checkpoints.save(standing.tick + 1, note, checkpoints.arrays(standing.tick, standing.note))
-    checkpoints.close()
     standing.store.install(record)
 
 

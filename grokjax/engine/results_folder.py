@@ -16,7 +16,7 @@ from grokjax.config.identity import FORMER_IDS, column, unknown_paths
 from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
-from grokjax.results.files import temporary, write_json
+from grokjax.results.files import make_folder, sync_folder, temporary, write_json
 from grokjax.results.manifest import Manifest, Provenance
 from grokjax.results.reading import PLAN, WORK
 
@@ -114,7 +114,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     made = not (folder / WORK).exists()
     try:
-        (folder / WORK).mkdir(parents=True, exist_ok=True)
+        make_folder(folder / WORK)
         lock = filelock.FileLock(folder / WORK / "lock", blocking=False).acquire()
     except filelock.Timeout:
         raise ConfigError(
@@ -126,6 +126,8 @@ def locked(folder: Path) -> Iterator[None]:
             f"out={str(folder)!r}: {error.strerror}, give a folder that can be written to."
         ) from None
     with lock:
+        for name in TEMPORARY:
+            (folder / name).unlink(missing_ok=True)
         try:
             yield
         except ConfigError:
@@ -137,22 +139,27 @@ def locked(folder: Path) -> Iterator[None]:
 def remove_results(folder: Path) -> None:
     """Remove what an earlier sweep wrote, but not the lock that is held."""
     drop_checkpoints(folder)
-    for name in (*TEMPORARY, *OURS):
+    for name in OURS:
         path = folder / name
+        if name == manifest.NAME:
+            sync_folder(folder)  # what it tells from somebody else's is gone for good
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
 
 
+def drop_work(folder: Path) -> None:
+    """Remove what a sweep needs to go on: it is finished."""
+    shutil.rmtree(folder / WORK)
+    sync_folder(folder)
+
+
 def drop_checkpoints(folder: Path) -> None:
-    """Remove the checkpoints, at once for every reader: half of one could not be read."""
-    checkpoints, doomed = folder / WORK / "checkpoints", folder / WORK / "doomed"
-    if doomed.exists():
-        shutil.rmtree(doomed)
-    if checkpoints.exists():
-        checkpoints.rename(doomed)
-        shutil.rmtree(doomed)
+    """Remove the checkpoints for good."""
+    if (folder / WORK / "checkpoints").exists():
+        shutil.rmtree(folder / WORK / "checkpoints")
+        sync_folder(folder / WORK)
 
 
 def write_manifest(

@@ -15,8 +15,10 @@ import pandas as pd
 
 from grokjax.config import ConfigError
 from grokjax.engine import checkpoint
+from grokjax.engine.checkpoint import DamagedCheckpoint
 from grokjax.engine.plan import Program
 from grokjax.results import parts
+from grokjax.results.parts import Record
 from grokjax.results.reading import WORK
 from grokjax.results.store import Store
 
@@ -34,6 +36,8 @@ class Standing:
     store: Store
     again: frozenset[str]
     """Runs that have rows and are trained anew all the same."""
+    damaged: DamagedCheckpoint | None = None
+    """What is wrong with the newest commit, where this is the one before it."""
 
     def ended(self) -> pd.DataFrame:
         """`run_id`, `status`, `t_mem` and `t_grok` of the runs that need not be trained."""
@@ -78,23 +82,19 @@ def read_standing(
       provenance: what the files of this start say of their origin.
 
     Raises:
-      ConfigError: checkpoints are gone, or committed parts are and `retry_failed` is not set.
+      ConfigError: checkpoints are gone or damaged, or committed parts are and `retry_failed` is
+        not set.
     """
     manifest = manifest or {"ticks": 0}
-    newest = checkpoint.newest(folder / CHECKPOINTS)
-    # A sweep that finishes is committed by its manifest, which counts one tick more then.
-    if newest is None or newest[0] < manifest["ticks"]:
-        tick, note = manifest["ticks"] - 1, checkpoint.nothing_running()
-        record = manifest.get("parts")
-    else:
-        tick, note = newest
-        record = note.get("parts")
-    if parts.last_tick(folder) > tick + 1:
+    tick, note, record, damaged = _last_commit(folder, manifest)
+    if parts.last_tick(folder) > tick + (2 if damaged else 1):
         raise ConfigError(
             f"out={str(folder)!r}: the checkpoints of this unfinished sweep are gone, "
             "restore its .work folder, or start over with --overwrite."
         )
     store = Store(folder, tick, record, provenance)
+    if store.lost and damaged:  # the newer commit has replaced parts of the older one
+        raise damaged
     if store.lost and not retry_failed:
         raise parts.refusal(store.lost)
     if store.lost:  # what is kept is what is whole without them
@@ -104,14 +104,33 @@ def read_standing(
     failed = set(ended["run_id"][ended["status"] == "failed"])
     again = failed & set(grid) if retry_failed else set()
     if record is None:
-        # An older grokjax has written this. It removed rows after a commit, and kept no hashes.
-        removed = set(note["forget"])
-        running = {lane["run_id"] for lane in note["lanes"] if lane}
-        incomplete = store.partial() - failed - running - removed
+        # An older grokjax has written this, which kept no hashes.
+        incomplete = store.partial() - failed
         if incomplete and not retry_failed:
             raise ConfigError(
                 f"out={str(folder)!r}: {len(incomplete)} runs there have lost rows; restore the "
                 "folder from a copy, or train them again with --retry-failed."
             )
-        again |= incomplete | removed
-    return Standing(tick, note, store, frozenset(again))
+        again |= incomplete
+    return Standing(tick, note, store, frozenset(again), damaged)
+
+
+def _last_commit(
+    folder: Path, manifest: Mapping[str, Any]
+) -> tuple[int, dict[str, Any], Record | None, DamagedCheckpoint | None]:
+    """Tick, note and record of the newest commit that is whole, what is wrong with one after it."""
+    # A sweep that finishes is committed by its manifest, which counts one tick more then.
+    last = manifest["ticks"] - 1
+    newer = [tick for tick in checkpoint.ticks(folder / CHECKPOINTS) if tick > last]
+    damaged: DamagedCheckpoint | None = None
+    for tick in (*newer, last):
+        if damaged is not None and tick < newer[0] - 1:
+            raise damaged
+        if tick == last:
+            break
+        try:
+            note = checkpoint.read_note(folder / CHECKPOINTS, tick)
+            return tick, note, note["parts"], damaged
+        except DamagedCheckpoint as error:
+            damaged = damaged or error
+    return last, checkpoint.nothing_running(), manifest.get("parts"), damaged

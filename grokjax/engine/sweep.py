@@ -24,7 +24,6 @@ from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import Temporary, write_text
 from grokjax.results.load import Results, load
-from grokjax.results.reading import WORK
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +126,7 @@ def _run_in(
             trained += [next_round(experiment, experiment.refine, trained, load(folder))]
             finished = _train(with_rounds(experiment, trained), trained, folder, options)
         if finished and _measured(experiment, folder, options):
-            shutil.rmtree(folder / WORK)
+            results_folder.drop_work(folder)
     return load(folder)
 
 
@@ -178,6 +177,8 @@ def _train(
         retry_failed=options.retry_failed,
         provenance=provenance,
     )
+    if standing.damaged:
+        say(f"{standing.damaged.path}: damaged, going on from the commit before it")
     if standing.store.lost:
         lost = [str(path.relative_to(folder)) for path in standing.store.lost]
         provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}

@@ -118,7 +118,6 @@ class Trainer:
 
     def finish(self) -> None:
         """Merge the parts; the manifest commits them, and says how far the ticks went."""
-        self._checkpoints.close()
         record = self._store.merge()
         found = manifest.read(self._folder)
         assert found is not None  # written when the sweep was opened

@@ -17,6 +17,7 @@ from grokjax.analysis.curves import Curves
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.results import manifest, parts
+from grokjax.results.files import make_folder
 from grokjax.results.manifest import Manifest
 from grokjax.results.schema import (
     CURVES,
@@ -93,7 +94,7 @@ def write(
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "curves_of": dict(origin),
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     manifest.write(folder, found)  # first: what is interrupted from here on may be written again
     for path in (folder / name for name in OURS):
         if path.is_dir():

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import safetensors
@@ -15,7 +15,7 @@ import safetensors.numpy
 
 from grokjax.config import ConfigError
 from grokjax.config.coercion import require
-from grokjax.results.files import write_atomically
+from grokjax.results.files import write_atomically, write_bytes
 
 SUFFIXES = (".safetensors", ".npz")
 METADATA = "__metadata__"
@@ -37,7 +37,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
             write_atomically(path, partial(_fill_npz, {**contiguous, METADATA: words}))
         else:
             content = safetensors.numpy.save(contiguous, dict(metadata))
-            write_atomically(path, partial(_fill, _in_order(content)))
+            write_bytes(path, _in_order(content))
     except OSError as error:
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
@@ -74,10 +74,5 @@ def _in_order(content: bytes) -> bytes:
     return len(text).to_bytes(8, "little") + text + content[start:]
 
 
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
-
-
-def _fill_npz(arrays: dict[str, Any], path: Path) -> None:
-    with path.open("wb") as file:  # of a name, NumPy would make another one
-        np.savez(file, **arrays)
+def _fill_npz(arrays: dict[str, Any], file: BinaryIO) -> None:
+    np.savez(file, **arrays)

@@ -1,4 +1,7 @@
-"""Atomic files: a name either has all of its content or does not exist.
+"""Atomic files: a name either has all of its content or does not exist, and stays after a power cut.
+
+All that is written goes through Python's own files, so that a fault of the storage is an `OSError`
+with its number and the name of the file.
 
 Tables carry a checksum a page, which every reader here verifies.
 """
@@ -13,7 +16,7 @@ import shutil
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,30 +36,63 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp")
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def drop_temporary(folder: Path) -> None:
+    """Remove what a death has left of files that were being written to a folder of ours alone."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     """Have `write` fill a temporary file, and give it its name once it is on the disk."""
     part = temporary(path)
-    write(part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    with _named(path):
+        try:
+            with part.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        except Exception:
+            # A full disk has the room back. Where this fails too, the next start does it.
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it lies in, durably; one that exists is left as it is."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with _named(folder):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let the errors of open files name what they are of."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def write_table(path: Path, table: pa.Table) -> None:
     """A parquet file. Floats are split by byte: curves then take about half the room."""
-    write_atomically(
-        path, lambda file: pq.write_table(table, file, **parquet_options(table.schema))
-    )
+    options = parquet_options(table.schema)
+    write_atomically(path, lambda file: pq.write_table(table, file, **options))
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
@@ -119,8 +155,13 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8."""
+    write_bytes(path, text.encode())
 
-    def write(file: Path) -> None:
-        file.write_text(text, encoding="utf-8")
 
-    write_atomically(path, write)
+def write_bytes(path: Path, content: bytes) -> None:
+    """A file of any content."""
+    write_atomically(path, lambda file: _fill(content, file))
+
+
+def _fill(content: bytes, file: BinaryIO) -> None:
+    file.write(content)

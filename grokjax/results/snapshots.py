@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import safetensors.numpy
 
 from grokjax.config import ConfigError
-from grokjax.results.files import write_atomically
+from grokjax.results.files import make_folder, sync_folder, write_bytes
 
 FOLDER = "snapshots"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
@@ -35,15 +34,10 @@ class Snapshot:
 def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]) -> None:
     """Keep the arrays of a run at a step; the same again gives the same file."""
     path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     # Not by save_file, which writes another temporary file beside ours.
-    content = safetensors.numpy.save(contiguous)
-    write_atomically(path, partial(_fill, content))
-
-
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+    write_bytes(path, safetensors.numpy.save(contiguous))
 
 
 def found(folder: Path) -> list[Snapshot]:
@@ -61,6 +55,7 @@ def rename(folder: Path, ids: Mapping[str, str]) -> None:
         if snapshot.run_id in ids:
             name = snapshot.path.name.replace(snapshot.run_id, ids[snapshot.run_id], 1)
             snapshot.path.replace(snapshot.path.with_name(name))
+    _sync(folder)
 
 
 def forget(folder: Path, run_ids: set[str]) -> None:
@@ -68,6 +63,12 @@ def forget(folder: Path, run_ids: set[str]) -> None:
     for snapshot in found(folder):
         if snapshot.run_id in run_ids:
             snapshot.path.unlink()
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    if (folder / FOLDER).is_dir():
+        sync_folder(folder / FOLDER)
 
 
 def drop_strays(folder: Path) -> None:

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 
 from grokjax.results import parts, snapshots
 from grokjax.results.files import (
+    make_folder,
     parquet_options,
     read_table,
     sync_folder,
@@ -70,7 +71,7 @@ class Store:
             inside = self.folder / name
             if name in OPTIONAL and not inside.exists():
                 continue
-            inside.mkdir(exist_ok=True)
+            make_folder(inside)
             for part, path in self._files[name].items():
                 if path.name != part:
                     path.replace(inside / part)
@@ -103,7 +104,7 @@ class Store:
                 metadata = {**(table.schema.metadata or {}), **self._provenance}
                 part = parts.name(tick, tick)
                 path = self.folder / name / part
-                path.parent.mkdir(exist_ok=True)
+                make_folder(path.parent)
                 write_table(path, table.replace_schema_metadata(metadata))
                 record[name][part] = parts.described(path)
         return record
@@ -117,9 +118,9 @@ class Store:
             if len(files) < 2:
                 continue
 
-            def fill(path: Path, files: list[Path] = files) -> None:
+            def fill(file: BinaryIO, files: list[Path] = files) -> None:
                 schema = unified([pq.read_schema(file) for file in files])
-                with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
+                with pq.ParquetWriter(file, schema, **parquet_options(schema)) as writer:
                     for part in _batched(files):
                         missing = [field for field in schema if field.name not in part.column_names]
                         for field in missing:
@@ -137,12 +138,14 @@ class Store:
             inside = self.folder / name
             if name in OPTIONAL and not inside.exists():
                 continue
-            for path in (inside / part for part in record[name]):
-                if path in self._staged:
-                    parts.staged(path).replace(path)
-            for part in self.record[name].keys() - record[name].keys():
+            staged = [path for path in self._staged if path.parent == inside]
+            for path in sorted(staged):
+                parts.staged(path).replace(path)
+            dropped = self.record[name].keys() - record[name].keys()
+            for part in sorted(dropped):
                 (inside / part).unlink()
-            sync_folder(inside)
+            if staged or dropped:
+                sync_folder(inside)
         self._settle(record)
 
     def _settle(self, record: Record) -> None:
@@ -202,7 +205,7 @@ class Store:
                     record[name][path.name] = self._stage(path, partial(_fill, changed))
         return record
 
-    def _stage(self, path: Path, fill: Callable[[Path], None]) -> dict[str, Any]:
+    def _stage(self, path: Path, fill: Callable[[BinaryIO], None]) -> dict[str, Any]:
         """Write the next content of a part; its place in the record."""
         write_atomically(parts.staged(path), fill)
         self._staged.add(path)
@@ -212,8 +215,8 @@ class Store:
         return list(self._files[name].values())
 
 
-def _fill(table: pa.Table, path: Path) -> None:
-    pq.write_table(table, path, **parquet_options(table.schema))
+def _fill(table: pa.Table, file: BinaryIO) -> None:
+    pq.write_table(table, file, **parquet_options(table.schema))
 
 
 def _is_one_of(run_ids: Collection[str]) -> pc.Expression:
