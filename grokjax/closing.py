@@ -23,6 +23,7 @@ from grokjax.analysis.summary import Summary, summarise
 from grokjax.command import attempted
 from grokjax.config import ConfigError
 from grokjax.results.files import write_text
+from grokjax.results.gaps import readable
 from grokjax.results.load import Results
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def _content(
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     if results.runs.empty:
         return _so_far(results, folder)
+    results = readable(results)
     if none_tested(results.runs):
         return _of_training(results, folder)
     if finished(results.runs).empty:

@@ -19,6 +19,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from grokjax.config import ConfigError
+from grokjax.results import parts
+from grokjax.results.outside import check_shape, regular
+from grokjax.results.shapes import Note
 
 NO_LANES = [np.zeros(1)]
 """The arrays of a checkpoint that has no lanes."""
@@ -76,6 +79,9 @@ def newest(folder: Path) -> tuple[int, dict[str, Any]] | None:
             # A folder of an older grokjax has no hash.
             if note.pop(_NOTE, None) not in (None, _hash_of_note(note)):
                 raise ValueError("the note is not the one that was saved")
+            check_shape(note, Note, folder / str(tick))
+            if "parts" in note:
+                parts.check(note["parts"], folder / str(tick), "parts")
         return tick, note
 
 
@@ -102,9 +108,14 @@ def _hash_of_note(note: dict[str, Any]) -> str:
 
 @contextlib.contextmanager
 def _refused_if_damaged(path: Path) -> Iterator[None]:
+    for file in path.rglob("*"):
+        if not file.is_dir():
+            regular(file)
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except ConfigError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
             f"{path}: not a readable checkpoint ({reason[:200]}), restore it from a copy, or start "

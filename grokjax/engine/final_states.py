@@ -11,19 +11,17 @@ import dataclasses
 import json
 import re
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from grokjax.config import ConfigError
 from grokjax.engine.ending import LogPoints
-from grokjax.results.files import write_atomically
+from grokjax.results import array_files
+from grokjax.results.outside import unreadable
 
 FOLDER = "final"
+REMEDY = "restore it, or remove it to train its run from the start"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
 _STRAY = re.compile(r"\.[0-9a-f]{1,64}-\d{10}\.safetensors\.tmp")
 
@@ -63,9 +61,7 @@ def write(folder: Path, state: FinalState) -> None:
     for head, captured in (("snapshots", beyond.snapshots), ("to_measure", beyond.to_measure)):
         for step, one in captured.items():
             arrays |= {f"{head}/{step}/{name}": array for name, array in one.items()}
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    about = {"wall_s": json.dumps(state.wall_s)}
-    write_atomically(path, partial(_fill, safetensors.numpy.save(contiguous, about)))
+    array_files.write(path, arrays, {"wall_s": json.dumps(state.wall_s)})
 
 
 def read(file: StateFile) -> FinalState:
@@ -74,21 +70,17 @@ def read(file: StateFile) -> FinalState:
     Raises:
       ConfigError: the file is damaged.
     """
+    arrays, about = array_files.read(file.path, REMEDY)
     try:
-        with safetensors.safe_open(file.path, framework="numpy") as opened:
-            wall_s = json.loads((opened.metadata() or {})["wall_s"])
-        arrays = safetensors.numpy.load_file(file.path)
+        wall_s = float(json.loads(about["wall_s"]))
         metrics = _below(arrays, "metrics")
         captured = [
             {int(step): one for step, one in _nested(arrays, head).items()}
             for head in ("snapshots", "to_measure")
         ]
         beyond = LogPoints(metrics.pop("step"), metrics, _nested(arrays, "measures"), *captured)
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise ConfigError(
-            f"{file.path}: not a readable final state ({error}), restore it, or remove it to train "
-            "its run from the start."
-        ) from None
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(file.path, error, REMEDY) from None
     leaves = _below(arrays, "state")
     return FinalState(
         file.run_id, file.step, wall_s, [leaves[name] for name in sorted(leaves)], beyond
@@ -129,10 +121,6 @@ def prune(folder: Path, wanted: Collection[tuple[str, int]]) -> None:
 
 def _path(folder: Path, run_id: str, step: int) -> Path:
     return folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
-
-
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
 
 
 def _below(arrays: Mapping[str, np.ndarray], head: str) -> dict[str, Any]:

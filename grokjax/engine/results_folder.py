@@ -17,8 +17,8 @@ from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import temporary, write_json
-from grokjax.results.manifest import Manifest, Provenance
 from grokjax.results.reading import PLAN, WORK
+from grokjax.results.shapes import Cut, Manifest, Provenance, RoundTold
 
 OURS = (
     "experiment.py",
@@ -159,9 +159,9 @@ def write_manifest(
     folder: Path,
     experiment: Experiment,
     old: Manifest | None,
-    programs: dict[str, dict[str, Any]],
+    programs: dict[str, Cut],
     provenance: Provenance,
-    rounds: list[dict[str, Any]],
+    rounds: list[RoundTold],
     warnings: Sequence[str] = (),
 ) -> None:
     """The manifest of this start; a sweep that goes on or grows keeps what earlier ones told.
@@ -220,5 +220,7 @@ def record_cut(folder: Path, program: Program) -> None:
     """Let the manifest say that a program had to be shaped anew."""
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened
-    found["programs"][program.name] |= plan.cut_of(program)
+    cut = found["programs"][program.name]
+    recut: Any = {**cut, **plan.cut_of(program)}
+    found["programs"][program.name] = recut
     manifest.write(folder, found)

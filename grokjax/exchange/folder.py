@@ -6,7 +6,7 @@ import datetime
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,6 @@ from grokjax.analysis.curves import Curves
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.results import manifest, parts
-from grokjax.results.manifest import Manifest
 from grokjax.results.schema import (
     CURVES,
     MEASURES,
@@ -25,29 +24,13 @@ from grokjax.results.schema import (
     onset_columns,
     runs_table,
 )
+from grokjax.results.shapes import Manifest, Origin
 from grokjax.results.store import Store
 
 OURS = (*parts.TABLES, "figures", "report.html", "plotly.min.js", "summary.md")
 """What is replaced in a folder of an earlier reading."""
 TEXTS = ("run_id", "status", "stop_reason", "error")
 KNOWN = ("n_rows", "n_train", "n_test", "lanes")
-
-
-class Origin(TypedDict):
-    """What the manifest says of curves that another program has left."""
-
-    sources: list[str]
-    """Files, folders or trackers, as they were given."""
-    files: dict[str, str]
-    """File → hash of its bytes."""
-    recognised: dict[str, str]
-    """Our name → the column that was taken for it."""
-    steps: str
-    """What steps count, and how that is known."""
-    accuracies: str
-    """Whether accuracies stood there as shares or in percent."""
-    not_known: list[str]
-    """A sentence for each thing that the curves do not say."""
 
 
 def write(
@@ -91,7 +74,7 @@ def write(
         "vocabularies": {},
         "command": command,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "curves_of": dict(origin),
+        "curves_of": origin,
     }
     folder.mkdir(parents=True, exist_ok=True)
     manifest.write(folder, found)  # first: what is interrupted from here on may be written again

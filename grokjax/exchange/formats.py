@@ -21,6 +21,7 @@ import pandas as pd
 from grokjax.config import ConfigError
 from grokjax.exchange import config_files, event_files, json_curves, text_logs, wandb_files
 from grokjax.results.files import read_table
+from grokjax.results.outside import read_npz
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".npz")
 LOGS = (".log", ".txt", ".out", ".dat")
@@ -151,8 +152,7 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
         if ending == ".parquet":
             return [Table(str(path), read_table(path).to_pandas(), place, config)]
         if ending == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                value: Any = {name: arrays[name].tolist() for name in arrays.files}
+            value: Any = {name: array.tolist() for name, array in read_npz(path).items()}
             return _of_json(path, value, place, config)
         data = path.read_bytes()
         if data.startswith(b"\x1f\x8b"):

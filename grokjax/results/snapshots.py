@@ -5,18 +5,15 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from grokjax.config import ConfigError
-from grokjax.results.files import write_atomically
+from grokjax.results import array_files
 
 FOLDER = "snapshots"
+REMEDY = "restore it from a copy"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
 _STRAY = re.compile(r"\.[0-9a-f]{1,64}-\d{10}\.safetensors\.tmp|\.tmp[0-9A-Za-z]{6}")
 """What a death leaves of a snapshot; the second kind is of safetensors' own, which wrote it
@@ -36,14 +33,7 @@ def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]
     """Keep the arrays of a run at a step; the same again gives the same file."""
     path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
     path.parent.mkdir(exist_ok=True)
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    # Not by save_file, which writes another temporary file beside ours.
-    content = safetensors.numpy.save(contiguous)
-    write_atomically(path, partial(_fill, content))
-
-
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)
+    array_files.write(path, arrays, {})
 
 
 def found(folder: Path) -> list[Snapshot]:
@@ -78,21 +68,17 @@ def drop_strays(folder: Path) -> None:
 
 
 def read(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot by name, as in `params/mlp_0/in/weight`."""
-    try:
-        return safetensors.numpy.load_file(snapshot.path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+    """The arrays of a snapshot by name, as in `params/mlp_0/in/weight`.
+
+    Raises:
+      ConfigError: its file is not as it was written.
+    """
+    return array_files.read(snapshot.path, REMEDY)[0]
 
 
 def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
     """Name → shape of the arrays, from the head of the file."""
-    try:
-        with safetensors.safe_open(snapshot.path, framework="numpy") as file:
-            names = file.keys()  # an open file is no mapping that could be walked
-            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+    return array_files.shapes(snapshot.path, REMEDY)
 
 
 def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict[str, Any]:

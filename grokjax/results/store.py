@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grokjax.results import parts, snapshots
+from grokjax.results import parts, snapshots, tables
 from grokjax.results.files import (
     parquet_options,
     read_table,
@@ -31,7 +31,7 @@ from grokjax.results.files import (
     write_atomically,
     write_table,
 )
-from grokjax.results.parts import OPTIONAL, TABLES, Record
+from grokjax.results.parts import OPTIONAL, TABLES, Part, Record
 
 
 class Store:
@@ -179,12 +179,14 @@ class Store:
         """What the curves of these runs hold so far, in the order of their steps."""
         if not run_ids:
             return pd.DataFrame(columns=["run_id"])
-        options = {"filters": _is_one_of(run_ids), "columns": columns and list(columns)}
-        found = [read_table(path, **options).to_pandas() for path in self._paths("curves")]
+        found = [tables.read(path, "curves", columns, run_ids) for path in self._paths("curves")]
         return pd.concat(found) if found else pd.DataFrame(columns=["run_id"])
 
     def _read(self, name: str, columns: list[str]) -> pd.DataFrame:
-        found = [read_table(path, columns=columns).to_pandas() for path in self._paths(name)]
+        found = []
+        for path in self._paths(name):
+            tables.check_columns(path, name, columns)
+            found.append(tables.read(path, name, columns))
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
     def rewrite(self, change: Callable[[str, pa.Table], pa.Table]) -> Record:
@@ -202,7 +204,7 @@ class Store:
                     record[name][path.name] = self._stage(path, partial(_fill, changed))
         return record
 
-    def _stage(self, path: Path, fill: Callable[[Path], None]) -> dict[str, Any]:
+    def _stage(self, path: Path, fill: Callable[[Path], None]) -> Part:
         """Write the next content of a part; its place in the record."""
         write_atomically(parts.staged(path), fill)
         self._staged.add(path)
