@@ -6,6 +6,7 @@ import dataclasses
 
 from grokjax.config import ConfigError
 from grokjax.results import tables
+from grokjax.results.files import to_frame
 from grokjax.results.load import Results
 from grokjax.results.schema import CURVES, MEASURES, onset_columns
 
@@ -30,7 +31,7 @@ def readable(results: Results) -> Results:
         except ConfigError as error:
             if name == "curves" and not stored:
                 raise
-            empty[name] = tables.to_frame(schema.empty_table())
+            empty[name] = to_frame(schema.empty_table())
             said.append(f"the {name} are left out: {error}")
     if not empty:
         return results

@@ -31,6 +31,7 @@ from grokjax.results.files import (
     write_atomically,
     write_table,
 )
+from grokjax.results.outside import refuse
 from grokjax.results.parts import OPTIONAL, TABLES, Part, Record
 
 
@@ -118,7 +119,7 @@ class Store:
                 continue
 
             def fill(path: Path, files: list[Path] = files) -> None:
-                schema = unified([pq.read_schema(file) for file in files])
+                schema = unified(files)
                 with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
                     for part in _batched(files):
                         missing = [field for field in schema if field.name not in part.column_names]
@@ -234,12 +235,20 @@ def _batched(paths: list[Path], rows: int = 250_000) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting, promote_options="default")
 
 
-def unified(schemas: list[pa.Schema]) -> pa.Schema:
-    """All columns of some parts: a grid that grew by another optimiser has further ones."""
-    first = schemas[0]
-    known = set(first.names)
-    for other in schemas[1:]:
+def unified(files: Sequence[Path]) -> pa.Schema:
+    """All columns of some parts: a grid that grew by another optimiser has further ones.
+
+    Raises:
+      ConfigError: a part has a column of another type than the parts before it.
+    """
+    first = pq.read_schema(files[0])
+    for path in files[1:]:
+        other = pq.read_schema(path)
+        known = dict(zip(first.names, first.types, strict=True))
+        for field in other:
+            if known.get(field.name, field.type) != field.type:
+                wanted = known[field.name]
+                refuse(path, f"column {field.name}", f"{field.type} stands where {wanted} belongs")
         more = [field for field in other if field.name not in known]
-        known |= {field.name for field in more}
         first = pa.schema([*first, *more], metadata=other.metadata if more else first.metadata)
     return first

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from grokjax.config import Thresholds
 from grokjax.results.files import read_metadata, read_table, to_frame
-from grokjax.results.outside import refuse
+from grokjax.results.outside import refuse, unreadable
 from grokjax.results.reading import table_parts
 from grokjax.results.schema import CURVES, MEASURES, onset_columns
 
@@ -76,6 +76,10 @@ def read(
     check_columns(path, name)
     wanted = None if run_ids is None else pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
     table = read_table(path, columns=columns, filters=wanted)
+    for at, field in enumerate(table.schema):
+        kind = KNOWN[name].get(field.name, field.type)
+        if kind != field.type:
+            table = table.set_column(at, field.name, _cast(table[field.name], kind, path))
     for key in set(KEYS[name]) & set(table.column_names):
         if gaps := table[key].null_count:
             refuse(path, f"column {key}", f"{gaps} rows have no value there")
@@ -97,6 +101,14 @@ def check_columns(path: Path, name: str, needed: Sequence[str] = ()) -> None:
         if field.name in KNOWN[name] and not _stands_for(field.type, KNOWN[name][field.name]):
             wanted = KNOWN[name][field.name]
             refuse(path, f"column {field.name}", f"{field.type} stands where {wanted} belongs")
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, path: Path) -> pa.ChunkedArray:
+    """A column in the type that it has in our tables."""
+    try:
+        return column.cast(kind)
+    except pa.ArrowException as error:
+        raise unreadable(path, error) from None
 
 
 def _stands_for(found: pa.DataType, wanted: pa.DataType) -> bool:
