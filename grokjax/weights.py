@@ -242,15 +242,16 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
             "one that network.save has written; measure.weights takes others with an experiment of "
             "their task and model (--experiment FILE) and with names."
         )
+    told = files.NetworkTold.of(Path(path), about)
     if experiment is None:
-        run = rebuild(json.loads(about["experiment"]), {}).resolved()
+        run = rebuild(told.base, {}).resolved()
         remedy = f"{path} does not tell all of its configuration, give experiment="
-        require(run.run_id == about["run_id"], "run_id", about["run_id"], remedy)
+        require(run.run_id == told.run_id, "run_id", told.run_id, remedy)
     else:
-        run = _run_in(experiment, about["run_id"])
-    step, stage = int(about["step"]), int(about["stage"])
+        run = _run_in(experiment, told.run_id)
+    require(told.stage < len(run.stages()), "stage", told.stage, f"{path} is damaged, restore it")
     params = snapshots.nested({f"params/{name}": array for name, array in arrays.items()}, "params")
-    return Network(run, step, params, tasks.build(run.task), stage)
+    return Network(run, told.step, params, tasks.build(run.task), told.stage)
 
 
 def training_split(
@@ -301,7 +302,10 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
             experiment = experiment.with_former_ids(unknown_paths(experiment, base))
         return _run_in(experiment, run_id)
     (row,) = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
+    try:
+        run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
+    except ConfigError as error:
+        raise ConfigError(f"{results.path}, run {run_id}: {error}") from None
     unknown = unknown_paths(run, base)
     name = run.run_id if version > FORMER_IDS else former_run_id(run, unknown)
     if version >= OLDEST_CHECKED and name != run_id:

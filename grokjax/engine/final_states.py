@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from grokjax.config import ConfigError
 from grokjax.engine.ending import LogPoints
 from grokjax.results import array_files
 from grokjax.results.outside import unreadable
@@ -85,6 +86,29 @@ def read(file: StateFile) -> FinalState:
     return FinalState(
         file.run_id, file.step, wall_s, [leaves[name] for name in sorted(leaves)], beyond
     )
+
+
+def resting(
+    folder: Path, last: Mapping[str, int], say: Callable[[str], None]
+) -> dict[str, StateFile]:
+    """Run id → the state that it goes on from; a damaged one is told of and left out.
+
+    Args:
+      folder: of the results.
+      last: run id → the step that its rows end at. A file that a death has left before its commit
+        is of another one.
+      say: told what is damaged.
+    """
+    found = {}
+    for file in files(folder):
+        if last.get(file.run_id) == file.step:
+            try:
+                read(file)
+            except ConfigError as error:
+                say(str(error))
+            else:
+                found[file.run_id] = file
+    return found
 
 
 def files(folder: Path) -> list[StateFile]:

@@ -17,6 +17,7 @@ from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import temporary, write_json
+from grokjax.results.outside import check_no_links
 from grokjax.results.reading import PLAN, WORK
 from grokjax.results.shapes import Cut, Manifest, Provenance, RoundTold
 
@@ -112,6 +113,7 @@ def locked(folder: Path) -> Iterator[None]:
     A start that is refused leaves no `.work` where there was none: it would make a finished
     sweep look unfinished.
     """
+    check_no_links(folder, (WORK, *OURS))
     made = not (folder / WORK).exists()
     try:
         (folder / WORK).mkdir(parents=True, exist_ok=True)

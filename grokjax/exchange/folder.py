@@ -17,6 +17,7 @@ from grokjax.analysis.curves import Curves
 from grokjax.config import ConfigError, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.results import manifest, parts
+from grokjax.results.outside import check_no_links
 from grokjax.results.schema import (
     CURVES,
     MEASURES,
@@ -100,6 +101,7 @@ def check_free(folder: Path, sources: Sequence[str], paths: Sequence[Path]) -> N
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the results.")
+    check_no_links(folder, OURS)
     old = manifest.read(folder)
     if old is None and folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(

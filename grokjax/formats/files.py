@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,9 +17,34 @@ from grokjax.config.coercion import require
 from grokjax.results import array_files
 from grokjax.results.array_files import METADATA
 from grokjax.results.files import write_atomically
-from grokjax.results.outside import read_npz, unreadable
+from grokjax.results.outside import check_shape, parse_json, read_npz, refuse, unreadable
 
 SUFFIXES = (".safetensors", ".npz")
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkTold:
+    """What the metadata of a file say of the network in it."""
+
+    base: dict[str, Any]
+    """Dotted path → value of its run's configuration."""
+    run_id: str
+    step: int
+    stage: int
+
+    @classmethod
+    def of(cls, path: Path, about: Mapping[str, str]) -> NetworkTold:
+        """Out of metadata by our names.
+
+        Raises:
+          ConfigError: they say less, or something else.
+        """
+        base = parse_json(about.get("experiment", ""), path)
+        check_shape(base, dict[str, Any], path, "experiment")
+        run_id, step, stage = (about.get(word, "") for word in ("run_id", "step", "stage"))
+        if not (run_id and step.isdecimal() and stage.isdecimal()):
+            refuse(path, "", "it does not say of which run and step it is")
+        return cls(base, run_id, int(step), int(stage))
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ import stat
 import types
 import typing
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ def unreadable(path: Path, error: Exception, remedy: str = "restore it from a co
     return ConfigError(f"{path}: not readable ({said}), {remedy}.")
 
 
+def check_no_links(folder: Path, names: Iterable[str]) -> None:
+    """Refuse a folder to be written to where a link would lead what is written, or removed, out of it.
+
+    Args:
+      folder: of results.
+      names: of what may be in it and is no file.
+    """
+    for path in (folder / name for name in names):
+        if path.is_symlink():
+            raise ConfigError(
+                f"{path}: it is a link, and nothing is changed through it; put the folder itself "
+                "there, or give another --out."
+            )
+
+
 def check_fits(path: Path, size: int) -> None:
     """Refuse a file whose content would fill the memory, however small the file is.
 
@@ -68,10 +84,21 @@ def read_json(path: Path) -> Any:
       ConfigError: there is no such file, or it is not JSON.
     """
     try:
-        return json.loads(regular(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
+        text = regular(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise unreadable(path, error) from None
+    return parse_json(text, path)
+
+
+def parse_json(text: str, path: Path) -> Any:
+    """The value that a text from a file is as JSON.
+
+    Raises:
+      ConfigError: it is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise unreadable(path, error) from None
 
 
