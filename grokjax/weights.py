@@ -242,7 +242,7 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
             "one that network.save has written; measure.weights takes others with an experiment of "
             "their task and model (--experiment FILE) and with names."
         )
-    told = files.NetworkTold.of(Path(path), about)
+    told = files.told_of_network(Path(path), about)
     if experiment is None:
         run = rebuild(told.base, {}).resolved()
         remedy = f"{path} does not tell all of its configuration, give experiment="
@@ -291,9 +291,8 @@ def _curve(results: Results, run_id: str, run: Experiment) -> Mapping[str, Any]:
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:
     """The configuration of a run, rebuilt from the results or found in an experiment."""
-    rows = results.runs[results.runs["run_id"] == run_id]
+    found, rows = results.manifest, results.runs[results.runs["run_id"] == run_id]
     require(len(rows) == 1, "run_id", run_id, f"no such run has ended in {results.path}")
-    found = results.manifest
     remedy = "another program trained it, so that no experiment is known and no rows or weights are"
     require("curves_of" not in found, "run_id", run_id, remedy)
     version, base = found["schema_version"], found["base"]
@@ -306,8 +305,8 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
         run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
     except ConfigError as error:
         raise ConfigError(f"{results.path}, run {run_id}: {error}") from None
-    unknown = unknown_paths(run, base)
-    name = run.run_id if version > FORMER_IDS else former_run_id(run, unknown)
+    new = version > FORMER_IDS
+    name = run.run_id if new else former_run_id(run, unknown_paths(run, base))
     if version >= OLDEST_CHECKED and name != run_id:
         raise ConfigError(
             f"run_id={run_id!r}: the results do not tell all of its configuration, give "
@@ -317,9 +316,9 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
 
 
 def _run_in(experiment: Experiment, run_id: str) -> Experiment:
-    told = experiment.expansion.runs
-    require(run_id in told, "experiment", run_id, "its sweep has no such run")
-    return told[run_id]
+    runs = experiment.expansion.runs
+    require(run_id in runs, "experiment", run_id, "its sweep has no such run")
+    return runs[run_id]
 
 
 AXES: dict[str, str] = {

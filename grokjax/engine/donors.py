@@ -51,8 +51,9 @@ def find(run: Experiment, told_by: Path | None = None) -> DonorFiles:
     """
     if run.start is None and run.mask is None:
         return DonorFiles()
-    for donor in (run.start, run.mask) if told_by else ():
-        if donor and not Path(donor.path).resolve().is_relative_to(told_by.resolve().parent):
+    for donor in (run.start, run.mask):
+        beside = told_by and told_by.resolve().parent
+        if donor and beside and not Path(donor.path).resolve().is_relative_to(beside):
             raise ConfigError(
                 f"{told_by}: its runs start from {donor.path!r}, which lies elsewhere; give the "
                 "experiment (--experiment FILE) to have that folder read."

@@ -104,7 +104,7 @@ class Trainer:
         return self._run_ids() <= self._done
 
     def _find_resting(self, running: Collection[str]) -> set[str]:
-        """Find the states that waiting runs go on from; the runs that have rows and no such state."""
+        """Find the states that waiting runs go on from; runs that have rows, and no such state."""
         elsewhere = {*self._store.ended()["run_id"], *running, *self._standing.again}
         waiting = self._run_ids() - elsewhere
         rows = self._store.curves(waiting, ["run_id", "step"])

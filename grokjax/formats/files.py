@@ -32,19 +32,19 @@ class NetworkTold:
     step: int
     stage: int
 
-    @classmethod
-    def of(cls, path: Path, about: Mapping[str, str]) -> NetworkTold:
-        """Out of metadata by our names.
 
-        Raises:
-          ConfigError: they say less, or something else.
-        """
-        base = parse_json(about.get("experiment", ""), path)
-        check_shape(base, dict[str, Any], path, "experiment")
-        run_id, step, stage = (about.get(word, "") for word in ("run_id", "step", "stage"))
-        if not (run_id and step.isdecimal() and stage.isdecimal()):
-            refuse(path, "", "it does not say of which run and step it is")
-        return cls(base, run_id, int(step), int(stage))
+def told_of_network(path: Path, about: Mapping[str, str]) -> NetworkTold:
+    """What the metadata of a file by our names say.
+
+    Raises:
+      ConfigError: they say less, or something else.
+    """
+    base = parse_json(about["experiment"], path)
+    check_shape(base, dict[str, Any], path, "experiment")
+    run_id, step, stage = (about.get(word, "") for word in ("run_id", "step", "stage"))
+    if not (run_id and step.isdecimal() and stage.isdecimal()):
+        refuse(path, "", "it does not say of which run and step it is")
+    return NetworkTold(base, run_id, int(step), int(stage))
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:

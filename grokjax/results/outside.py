@@ -6,6 +6,8 @@ looked at here, once, before anybody relies on it, and refused in a sentence tha
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import stat
@@ -21,6 +23,8 @@ import numpy as np
 from grokjax.config import ConfigError
 from grokjax.text import printable, shortened
 
+PIECES = 4
+"""Times that a text is in memory while it becomes numbers."""
 WIDEST = 2**63
 """Whole numbers are smaller: tables hold no larger ones."""
 
@@ -111,6 +115,21 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         check_fits(path, sum(member.file_size for member in file.infolist()))
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def unpacked(path: Path, data: bytes) -> bytes:
+    """What is packed by gzip in a file, whose head does not say its size.
+
+    Args:
+      path: of the file.
+      data: all of it.
+    """
+    found = io.BytesIO()
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        while piece := file.read(2**24):
+            found.write(piece)
+            check_fits(path, PIECES * found.tell())
+    return found.getvalue()
 
 
 def check_shape(value: Any, kind: Any, path: Path, where: str = "") -> None:
