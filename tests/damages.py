@@ -8,6 +8,7 @@ hashes that are right. `READERS` are the commands; `outcome` says how one of the
 
 import contextlib
 import dataclasses
+import fnmatch
 import hashlib
 import io
 import json
@@ -21,11 +22,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
+from crashes import Killed, crash_before_nth_write
 
-from grokjax import export, measure, phase, sweep
+import grokjax
+from grokjax import experiment_file, export, measure, phase, sweep
+from grokjax.engine import plan
+from grokjax.engine.checkpoint import Checkpoints
+from grokjax.results import manifest
 
-SECONDS = 10
-"""What no reader may take longer than."""
+SECONDS = 60
+"""When a reader that waits for something is given up; what it does takes a second, or a few."""
 SENTENCE = 300
 """Characters that a refusal may have, beside the paths in it."""
 NESTED = 100_000
@@ -439,18 +446,122 @@ def _folder_damages(folder):
 
 
 def of_folder(folder):
-    """Every damage of a folder; names say what has happened to which file."""
-    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """Every damage of a folder; names say what has happened to which file.
+
+    Of the parts of a table, and of the snapshots, the first stands for all.
+    """
     found = []
-    for relative in files:
-        if relative.endswith("lock"):
-            continue
+    for relative in _some_of_each_kind(folder):
         found += [_on_file(relative, name, how) for name, how in ANY_FILE.items()]
         if relative.endswith((".json", "note/metadata")):
             found += _json_damages(folder, relative)
         if relative.endswith(".parquet"):
             found += _table_damages(folder, relative)
     return [*found, *_folder_damages(folder)]
+
+
+def _some_of_each_kind(folder):
+    kinds = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != "lock":
+            relative = path.relative_to(folder)
+            one_of_many = path.suffix in (".parquet", ".safetensors")
+            kinds.setdefault(relative.parent if one_of_many else relative, str(relative))
+    return list(kinds.values())
+
+
+def named(folder, pattern):
+    """The first damage whose name is as a pattern of a shell says."""
+    return next(one for one in of_folder(folder) if fnmatch.fnmatchcase(one.name, pattern))
+
+
+# The folders.
+
+EXPERIMENTS = """
+from grokjax import (
+    MLP, AdamW, Experiment, ModularArithmetic, Norms, SnapshotSchedule, StartFrom, grid
+)
+
+donor = Experiment(
+    task=ModularArithmetic("sub", p=5), model=MLP(mlp_width=8),
+    optimizer=AdamW(learning_rate=1e-2, weight_decay=0.5), steps=40, log_every=10,
+    snapshots=SnapshotSchedule(moments=("end",)), sweep=grid(seed=[0, 1, 2, 3]),
+)
+experiment = Experiment(
+    task=ModularArithmetic("sub", p=5), model=MLP(mlp_width=8),
+    optimizer=AdamW(learning_rate=1e-2, weight_decay=0.5), steps=100, log_every=10,
+    start=StartFrom({first!r}, step="end", match=["seed"]), instruments=(Norms(),),
+    snapshots=SnapshotSchedule(log_spaced=2, moments=("end",)),
+    sweep=grid(weight_decay=[0.1, 1.0], seed=[0, 1, 2, 3]),
+)
+"""
+
+
+def make(place):
+    """Fill a folder with what the readers are given; the experiment.
+
+    `first` are donors, `whole` a finished sweep with snapshots and instruments that starts from
+    them, `part` the same sweep as a kill has left it, and `good` a copy of the finished one.
+    """
+    file = place / "experiment.py"
+    file.write_text(EXPERIMENTS.format(first=str(place / "first")))
+    experiment, source = experiment_file.read(file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "SEGMENT_SECONDS", 0.003)
+        patch.setattr(plan, "TICK_SECONDS", 0.006)
+        grokjax.run(_donor(file), place / "first", lanes=2, progress=False)
+        grokjax.run(experiment, place / "whole", lanes=2, progress=False, source=source)
+        ticks = grokjax.load(place / "whole").manifest["ticks"]
+        crash_before_nth_write(patch, ticks - 1, False, [(Checkpoints, "save")])
+        with pytest.raises(Killed):
+            grokjax.run(experiment, place / "part", lanes=2, progress=False, source=source)
+    shutil.copytree(place / "whole", place / "good")
+    (place / "run_id").write_text(min(grokjax.load(place / "part").runs["run_id"]))
+    (place / "precious").write_text("precious")
+    return experiment
+
+
+def _donor(file):
+    space = {}
+    exec(compile(file.read_text(), str(file), "exec"), space)
+    return space["donor"]
+
+
+@contextlib.contextmanager
+def at_work(place, kind, work):
+    """A copy of one of the folders of `make`, named `sweep`, with what a reader needs beside it."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    shutil.copytree(place / kind, work / "sweep")
+    (work / "good").symlink_to(place / "good")
+    for name in ("experiment.py", "run_id", "precious"):
+        shutil.copy(place / name, work / name)
+    yield work / "sweep"
+    shutil.rmtree(work)
+
+
+def fault_of(place, kind, damage, reader, work):
+    """What is wrong with how a reader ends on a damaged copy of a folder; empty where nothing is."""
+    with at_work(place, kind, work) as folder:
+        damage.apply(folder)
+        before = state(folder)
+        beside = sorted(path.name for path in work.iterdir())
+        ended = outcome(reader, work, folder)
+        if fault := ended.fault():
+            return fault
+        if reader in LOOK and state(folder) != before:
+            return "the folder was changed"
+        if (work / "precious").read_text() != "precious":
+            return "a file outside of the folder was changed"
+        if gone := {*beside} - {path.name for path in work.iterdir()}:
+            return f"{', '.join(sorted(gone))} outside of the folder was removed"
+        return ""
+
+
+def commit():
+    """The commit that is tested, for samples that change with it; empty outside of a checkout."""
+    found = manifest.git_state(Path(__file__).parent)
+    return found["sha"] if found else ""
 
 
 # Who reads.
@@ -492,6 +603,7 @@ WRITE = {
     "sweep": _sweep(),
     "sweep --retry-failed": _sweep("--retry-failed"),
     "sweep --steps": _sweep("--steps", "120"),
+    "sweep --overwrite": _sweep("--overwrite", "--lanes", "2"),
 }
 """Readers that go on with it."""
 READERS = LOOK | WRITE

@@ -123,7 +123,7 @@ def to_frame(table: pa.Table, types: Mapping[pa.DataType, Any] | None = None) ->
       table: whose columns are plain.
       types: Arrow's type → pandas' for it, where it is not the usual one.
     """
-    return table.to_pandas(ignore_metadata=True, types_mapper=types and types.get)
+    return table.replace_schema_metadata(None).to_pandas(types_mapper=types and types.get)
 
 
 @contextlib.contextmanager
