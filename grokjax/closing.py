@@ -23,7 +23,10 @@ from grokjax.analysis.summary import Summary, summarise
 from grokjax.command import attempted
 from grokjax.config import ConfigError
 from grokjax.results.files import write_text
+from grokjax.results.gaps import readable
 from grokjax.results.load import Results
+from grokjax.results.outside import check_no_links
+from grokjax.text import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,8 +101,10 @@ def _content(
     folder = out or results.path
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
+    check_no_links(folder, ["figures"])
     if results.runs.empty:
         return _so_far(results, folder)
+    results = readable(results)
     if none_tested(results.runs):
         return _of_training(results, folder)
     if finished(results.runs).empty:
@@ -203,7 +208,7 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     def explorer() -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         library, text = folder / page.LIBRARY, page.library()
-        if not library.exists() or library.read_text(encoding="utf-8") != text:
+        if not library.is_file() or library.read_bytes() != text.encode():
             write_text(library, text)
         write_text(folder / "report.html", report.html(summary, curves))
         return [folder / "report.html"]
@@ -217,7 +222,7 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
             paths += attempted(f"the figure {name}", partial(save, name, draw), [])
 
     def digest() -> list[Path]:
-        write_text(folder / "summary.md", summary_text.markdown(summary, metric))
+        write_text(folder / "summary.md", printable(summary_text.markdown(summary, metric)))
         return [folder / "summary.md"]
 
     no_page: list[Path] = []

@@ -23,6 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
+from grokjax.text import printable, shortened
+
 T = TypeVar("T")
 
 STORAGE_FAILED = 74
@@ -77,7 +79,7 @@ def guarded(work: Callable[[], int]) -> int:
         try:
             return work()
         except ConfigError as error:
-            say(f"error: {error}")
+            say(shortened(f"error: {error}"))
             return 2
         except OSError as error:
             if error.errno not in REMEDIES:
@@ -94,7 +96,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 def say(sentence: str) -> None:
     """Print a sentence on standard error."""
-    print(sentence, file=sys.stderr, flush=True)
+    print(printable(sentence), file=sys.stderr, flush=True)
 
 
 def attempted(what: str, work: Callable[[], T], instead: T) -> T:
@@ -113,7 +115,7 @@ def attempted(what: str, work: Callable[[], T], instead: T) -> T:
             first = (str(error).splitlines() or ["no message"])[0]
             place = f"{Path(frame.filename).name}, line {frame.lineno}"
             reason = f"{type(error).__name__}: {first} ({place})"
-        say(f"{what} is left out: {reason}")
+        say(shortened(f"{what} is left out: {reason}"))
         return instead
 
 
@@ -157,6 +159,34 @@ class Outliving(io.RawIOBase):
         return memoryview(data).nbytes
 
 
+class Printed(io.TextIOWrapper):
+    """A text stream on which words of others are text: what a terminal would obey is spelt out.
+
+    What is meant for the terminal, a bar that is redrawn, is written to `controls(stream)`.
+    """
+
+    def write(self, text: str) -> int:
+        return super().write(printable(text))
+
+
+class Controls:
+    """The same stream for what a terminal shall obey."""
+
+    def __init__(self, stream: Printed) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        return io.TextIOWrapper.write(self._stream, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def controls(stream: TextIO) -> Any:
+    """Where to write what a terminal shall obey."""
+    return Controls(stream) if isinstance(stream, Printed) else stream
+
+
 def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
     """A text stream in the place of `stream` whose writing never fails, and what is below it.
 
@@ -166,7 +196,6 @@ def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
     stream.flush()
     raw = Outliving(stream)
-    text = io.TextIOWrapper(
-        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True
-    )
+    below = io.BufferedWriter(raw)
+    text = Printed(below, stream.encoding, "backslashreplace", line_buffering=True)
     return raw, text

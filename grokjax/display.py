@@ -9,6 +9,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from grokjax.command import controls
+from grokjax.text import printable
+
 if TYPE_CHECKING:
     from grokjax.engine.progress import Progress
 
@@ -71,9 +74,12 @@ class Bar(Silent):
     """A live progress bar on a terminal."""
 
     def __init__(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._bar = Progress(TextColumn("{task.fields[text]}"), BarColumn(bar_width=24))
+        text = TextColumn("{task.fields[text]}", markup=False)
+        console = Console(file=controls(sys.stdout))
+        self._bar = Progress(text, BarColumn(bar_width=24), console=console)
         self._task = self._bar.add_task("sweep", total=1, text="starting")
 
     def __enter__(self) -> Self:
@@ -89,7 +95,7 @@ class Bar(Silent):
             self._task,
             total=max(progress.total_run_steps, 1),
             completed=progress.run_steps,
-            text=describe(progress),
+            text=printable(describe(progress)),
         )
 
 

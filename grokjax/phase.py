@@ -220,7 +220,9 @@ def _show(results: Results, given: argparse.Namespace, goes_on: bool) -> bool:
 
     asked = (results, given.x, given.y, given.metric, given.out)
     if goes_on and sys.stdout.isatty():
-        print("\033[2J\033[H", end="")  # a clear screen, for what replaces what was there
+        command.controls(sys.stdout).write(
+            "\033[2J\033[H"
+        )  # a clear screen, for what replaces what was there
     try:
         if not given.json:
             return show(*asked)

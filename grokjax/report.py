@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from grokjax.config.experiment import SEEDS
 from grokjax.explorer.page import render
 from grokjax.figures.axes import steps
 from grokjax.figures.gallery import HEADLINE
-from grokjax.results.manifest import Manifest
 from grokjax.results.schema import onset_columns
+from grokjax.results.shapes import Manifest
 
 MOST_CURVES = 2000
 """Runs whose curves are in the page; more would make it slow to open."""
@@ -206,8 +207,8 @@ def _tables(summary: Summary) -> list[dict[str, Any]]:
 
 
 def _provenance(manifest: Manifest) -> list[list[str]]:
-    git, device = manifest.get("git") or {}, manifest.get("device") or {}
-    curves = manifest.get("curves_of") or {}
+    git, device = manifest.get("git"), manifest.get("device") or {}
+    curves: Mapping[str, Any] = manifest.get("curves_of") or {}
     rows: list[tuple[str, Any]] = [
         ("curves of", ", ".join(curves.get("sources", []))),
         ("taken for", ", ".join(f"{n} ← {v}" for n, v in curves.get("recognised", {}).items())),

@@ -47,7 +47,7 @@ def markdown(summary: Summary, metric: str = "t_grok") -> str:
     ]
     if not results.finished:
         lines.append(f"**Not finished**: {results.how_much_is_in}.")
-    git = told.get("git") or {}
+    git = told.get("git")
     made = [told.get("created", ""), str((told.get("device") or {}).get("kind", ""))]
     made += [f"commit {git['sha'][:10]}"] if git else []
     lines += ["", f"`{told.get('command', '')}` ({', '.join(word for word in made if word)})", ""]

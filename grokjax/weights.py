@@ -242,15 +242,16 @@ def read(path: str | Path, experiment: Experiment | None = None) -> Network:
             "one that network.save has written; measure.weights takes others with an experiment of "
             "their task and model (--experiment FILE) and with names."
         )
+    told = files.told_of_network(Path(path), about)
     if experiment is None:
-        run = rebuild(json.loads(about["experiment"]), {}).resolved()
+        run = rebuild(told.base, {}).resolved()
         remedy = f"{path} does not tell all of its configuration, give experiment="
-        require(run.run_id == about["run_id"], "run_id", about["run_id"], remedy)
+        require(run.run_id == told.run_id, "run_id", told.run_id, remedy)
     else:
-        run = _run_in(experiment, about["run_id"])
-    step, stage = int(about["step"]), int(about["stage"])
+        run = _run_in(experiment, told.run_id)
+    require(told.stage < len(run.stages()), "stage", told.stage, f"{path} is damaged, restore it")
     params = snapshots.nested({f"params/{name}": array for name, array in arrays.items()}, "params")
-    return Network(run, step, params, tasks.build(run.task), stage)
+    return Network(run, told.step, params, tasks.build(run.task), told.stage)
 
 
 def training_split(
@@ -290,9 +291,8 @@ def _curve(results: Results, run_id: str, run: Experiment) -> Mapping[str, Any]:
 
 def run_of(results: Results, run_id: str, experiment: Experiment | None = None) -> Experiment:
     """The configuration of a run, rebuilt from the results or found in an experiment."""
-    rows = results.runs[results.runs["run_id"] == run_id]
+    found, rows = results.manifest, results.runs[results.runs["run_id"] == run_id]
     require(len(rows) == 1, "run_id", run_id, f"no such run has ended in {results.path}")
-    found = results.manifest
     remedy = "another program trained it, so that no experiment is known and no rows or weights are"
     require("curves_of" not in found, "run_id", run_id, remedy)
     version, base = found["schema_version"], found["base"]
@@ -301,9 +301,12 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
             experiment = experiment.with_former_ids(unknown_paths(experiment, base))
         return _run_in(experiment, run_id)
     (row,) = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
-    unknown = unknown_paths(run, base)
-    name = run.run_id if version > FORMER_IDS else former_run_id(run, unknown)
+    try:
+        run = rebuild(base, {str(name): value for name, value in row.items()}).resolved()
+    except ConfigError as error:
+        raise ConfigError(f"{results.path}, run {run_id}: {error}") from None
+    new = version > FORMER_IDS
+    name = run.run_id if new else former_run_id(run, unknown_paths(run, base))
     if version >= OLDEST_CHECKED and name != run_id:
         raise ConfigError(
             f"run_id={run_id!r}: the results do not tell all of its configuration, give "
@@ -313,9 +316,9 @@ def run_of(results: Results, run_id: str, experiment: Experiment | None = None) 
 
 
 def _run_in(experiment: Experiment, run_id: str) -> Experiment:
-    told = experiment.expansion.runs
-    require(run_id in told, "experiment", run_id, "its sweep has no such run")
-    return told[run_id]
+    runs = experiment.expansion.runs
+    require(run_id in runs, "experiment", run_id, "its sweep has no such run")
+    return runs[run_id]
 
 
 AXES: dict[str, str] = {

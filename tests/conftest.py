@@ -13,7 +13,7 @@ import grokjax
 from grokjax import tasks
 from grokjax.engine import plan
 from grokjax.engine.plan import Run
-from grokjax.figures import style
+from grokjax.figures import registry, style
 
 # Sweeps would make every core a device; programs for one compile faster. Several devices are
 # tested in processes of their own.
@@ -93,6 +93,13 @@ def quick_figures(monkeypatch):
         return paths
 
     monkeypatch.setattr(style, "save", save)
+
+
+@pytest.fixture
+def one_figure(monkeypatch):
+    """Reports with a map and a page, and no other figure."""
+    kinds = {name: kind for name, kind in registry.KINDS.items() if name == "phases"}
+    monkeypatch.setattr(registry, "KINDS", kinds)
 
 
 @pytest.fixture

@@ -11,14 +11,15 @@ PACKAGE = Path(__file__).parents[1] / "grokjax"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 FLOORS = {
+    "grokjax.text": 0,
     "grokjax.config": 0,
     "grokjax.command": 1,
-    "grokjax.display": 1,
     "grokjax.experiment_file": 1,
     "grokjax.explorer": 1,
     "grokjax.overrides": 1,
     "grokjax.tasks": 1,
     "grokjax.results": 1,
+    "grokjax.display": 2,
     "grokjax.analysis": 2,
     "grokjax.models": 2,
     "grokjax.exchange": 3,

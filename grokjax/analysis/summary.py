@@ -227,6 +227,10 @@ def _varying(results: Results, runs: pd.DataFrame) -> dict[str, int]:
     return {name: counts[name] for name in numeric if counts[name] > 1}
 
 
+def _damaged(summary: Summary) -> str | None:
+    return "; ".join(gap.rstrip(".") for gap in summary.results.gaps) or None
+
+
 def _unfinished(summary: Summary) -> str | None:
     said = summary.results.how_much_is_in
     if not said:
@@ -340,7 +344,7 @@ def _failed(summary: Summary) -> str | None:
 
 
 CHECKS: tuple[Any, ...] = (
-    _unfinished, _failed, row_checks.untested_runs, row_checks.of_the_table,
+    _damaged, _unfinished, _failed, row_checks.untested_runs, row_checks.of_the_table,
     _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
     _left_out, _placeless, _pooled,
 )  # fmt: skip

@@ -98,9 +98,10 @@ class _Told:
         value, members = self._value(path), _members(annotation)
         if value is _NOTHING or (value is None and type(None) not in members):
             return _NOTHING
-        if typing.get_origin(annotation) is not tuple or value is None:
+        lists = [one for one in (annotation, *members) if typing.get_origin(one) is tuple]
+        if not lists or not isinstance(value, (str, list)):
             return value
-        item = typing.get_args(annotation)[0]
+        item = typing.get_args(lists[0])[0]
         convert = item if item in (int, float) else str
         items = value.split() if isinstance(value, str) else value
         return tuple(map(convert, items))

@@ -238,7 +238,7 @@ def _batches(
     groups: dict[tuple, list[Stored]] = {}
     for run_id, of_run in stored.items():
         config = weights.run_of(results, run_id, experiment)
-        run = Run(run_id, config, donors.find(config))
+        run = Run(run_id, config, donors.find(config, None if experiment else folder))
         last = of_run[max(of_run)]
         has_optimizer = any(name.startswith("optimizer/") for name in snapshots.shapes(last))
         alike = dataclasses.replace(spec_of(config), train_rows=(0, 0))

@@ -1,42 +1,39 @@
 """The lanes' state on disk: the commit point of a sweep.
 
-A checkpoint is one safetensors file, `TICK.safetensors`: the arrays as a flat list, and in its
-head a JSON note that says which run is in which lane. No code and no pickle is read back. The head
-holds a hash of the note and of the arrays: what a damaged disk gives back is refused, and nothing
-is trained from it. The newest two are kept, the older one for the case that the newer is damaged.
+A checkpoint is one file, `TICK.safetensors`: the arrays as a flat list, and in its head a JSON note
+that says which run is in which lane. No code and no pickle is read back. The file has a checksum:
+what a damaged disk gives back is refused, and nothing is trained from it. The newest two are kept,
+the older one for the case that the newer is damaged.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
 from grokjax.config import ConfigError
-from grokjax.results.files import drop_temporary, make_folder, write_bytes
+from grokjax.results import array_files, parts
+from grokjax.results.files import drop_temporary, make_folder
+from grokjax.results.outside import check_shape, parse_json
+from grokjax.results.shapes import Note
 
 NO_LANES = [np.zeros(1)]
 """The arrays of a checkpoint that has no lanes."""
 KEPT = 2
 """Checkpoints on disk, the newest."""
+REMEDY = "restore it from a copy, or start over with --overwrite"
 _SUFFIX = ".safetensors"
 
 
-class DamagedCheckpoint(ConfigError):
+class DamagedCheckpoint(ConfigError):  # noqa: N818 - a ConfigError is what it is
     """A checkpoint that is not what was saved."""
 
-    def __init__(self, path: Path, reason: str) -> None:
+    def __init__(self, path: Path, error: ConfigError) -> None:
         self.path = path
-        super().__init__(
-            f"{path}: not a readable checkpoint ({reason[:200]}), restore it from a copy, or start "
-            "over with --overwrite."
-        )
+        super().__init__(str(error))
 
 
 class Checkpoints:
@@ -47,12 +44,10 @@ class Checkpoints:
 
     def save(self, tick: int, note: dict[str, Any], arrays: list[np.ndarray]) -> None:
         """Commit a tick, and let go of the checkpoints that it makes needless."""
-        text = json.dumps(note)
-        state = {f"{i:04d}": np.asarray(array, order="C") for i, array in enumerate(arrays)}
-        about = {"note": text, "blake2b": _fingerprint(text, list(state.values()))}
+        state = {f"{i:04d}": array for i, array in enumerate(arrays)}
         make_folder(self._folder)
         drop_temporary(self._folder)
-        write_bytes(_path(self._folder, tick), safetensors.numpy.save(state, about))
+        array_files.write(_path(self._folder, tick), state, {"note": json.dumps(note)})
         for older in ticks(self._folder)[KEPT:]:
             _path(self._folder, older).unlink()
 
@@ -100,30 +95,13 @@ def _path(folder: Path, tick: int) -> Path:
 
 
 def _read(folder: Path, tick: int) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The note and the arrays, both compared with their hash."""
+    """The note and the arrays."""
     path = _path(folder, tick)
-    with _refused_if_damaged(path):
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = file.metadata() or {}
-        state = safetensors.numpy.load_file(path)
-        arrays = [state[name] for name in sorted(state)]
-        if about["blake2b"] != _fingerprint(about["note"], arrays):
-            raise ValueError("it is not what was saved")
-        return json.loads(about["note"]), arrays
-
-
-def _fingerprint(text: str, arrays: list[np.ndarray]) -> str:
-    """A hash of a note and of arrays, with their types and shapes."""
-    found = hashlib.blake2b(text.encode(), digest_size=16)
-    for array in arrays:
-        found.update(f"{array.dtype} {array.shape}".encode())
-        found.update(array.reshape(-1).view(np.uint8).data)
-    return found.hexdigest()
-
-
-@contextlib.contextmanager
-def _refused_if_damaged(path: Path) -> Iterator[None]:
     try:
-        yield
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DamagedCheckpoint(path, " ".join(str(error).split())) from None
+        state, about = array_files.read(path, REMEDY)
+        note = parse_json(about.get("note", ""), path)
+        check_shape(note, Note, path)
+        parts.check(note["parts"], path, "parts")
+    except ConfigError as error:
+        raise DamagedCheckpoint(path, error) from None
+    return note, [state[name] for name in sorted(state)]

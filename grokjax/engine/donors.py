@@ -38,14 +38,26 @@ class DonorFiles:
         return {name: donor.run_id for name, donor in found.items() if donor}
 
 
-def find(run: Experiment) -> DonorFiles:
+def find(run: Experiment, told_by: Path | None = None) -> DonorFiles:
     """The donors of a run, looked up in the folders that it names.
+
+    Args:
+      run: that needs them.
+      told_by: the results folder that tells of the run, where nobody else does: it may lead to
+        folders beside it only.
 
     Raises:
       ConfigError: there is no such sweep, run or snapshot, or more than one run fits.
     """
     if run.start is None and run.mask is None:
         return DonorFiles()
+    for donor in (run.start, run.mask):
+        beside = told_by and told_by.resolve().parent
+        if donor and beside and not Path(donor.path).resolve().is_relative_to(beside):
+            raise ConfigError(
+                f"{told_by}: its runs start from {donor.path!r}, which lies elsewhere; give the "
+                "experiment (--experiment FILE) to have that folder read."
+            )
     row = run.row()
     return DonorFiles(
         _snapshot("start", run.start, row) if run.start else None,

@@ -10,19 +10,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from grokjax.config import ConfigError
 from grokjax.engine.ending import LogPoints
-from grokjax.results.files import make_folder, sync_folder, write_bytes
+from grokjax.results import array_files
+from grokjax.results.files import make_folder, sync_folder
+from grokjax.results.outside import unreadable
 
 FOLDER = "final"
+REMEDY = "restore it, or remove it to train its run from the start"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
 _STRAY = re.compile(r"\.[0-9a-f]{1,64}-\d{10}\.safetensors\.tmp")
 
@@ -62,9 +63,7 @@ def write(folder: Path, state: FinalState) -> None:
     for head, captured in (("snapshots", beyond.snapshots), ("to_measure", beyond.to_measure)):
         for step, one in captured.items():
             arrays |= {f"{head}/{step}/{name}": array for name, array in one.items()}
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    about = {"wall_s": json.dumps(state.wall_s)}
-    write_bytes(path, safetensors.numpy.save(contiguous, about))
+    array_files.write(path, arrays, {"wall_s": json.dumps(state.wall_s)})
 
 
 def read(file: StateFile) -> FinalState:
@@ -73,25 +72,44 @@ def read(file: StateFile) -> FinalState:
     Raises:
       ConfigError: the file is damaged.
     """
+    arrays, about = array_files.read(file.path, REMEDY)
     try:
-        with safetensors.safe_open(file.path, framework="numpy") as opened:
-            wall_s = json.loads((opened.metadata() or {})["wall_s"])
-        arrays = safetensors.numpy.load_file(file.path)
+        wall_s = float(json.loads(about["wall_s"]))
         metrics = _below(arrays, "metrics")
         captured = [
             {int(step): one for step, one in _nested(arrays, head).items()}
             for head in ("snapshots", "to_measure")
         ]
         beyond = LogPoints(metrics.pop("step"), metrics, _nested(arrays, "measures"), *captured)
-    except (OSError, KeyError, ValueError, safetensors.SafetensorError) as error:
-        raise ConfigError(
-            f"{file.path}: not a readable final state ({error}), restore it, or remove it to train "
-            "its run from the start."
-        ) from None
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise unreadable(file.path, error, REMEDY) from None
     leaves = _below(arrays, "state")
     return FinalState(
         file.run_id, file.step, wall_s, [leaves[name] for name in sorted(leaves)], beyond
     )
+
+
+def resting(
+    folder: Path, last: Mapping[str, int], say: Callable[[str], None]
+) -> dict[str, StateFile]:
+    """Run id → the state that it goes on from; a damaged one is told of and left out.
+
+    Args:
+      folder: of the results.
+      last: run id → the step that its rows end at. A file that a death has left before its commit
+        is of another one.
+      say: told what is damaged.
+    """
+    found = {}
+    for file in files(folder):
+        if last.get(file.run_id) == file.step:
+            try:
+                read(file)
+            except ConfigError as error:
+                say(str(error))
+            else:
+                found[file.run_id] = file
+    return found
 
 
 def files(folder: Path) -> list[StateFile]:

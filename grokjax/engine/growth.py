@@ -28,7 +28,7 @@ from grokjax.engine.checkpoint import Checkpoints
 from grokjax.engine.ending import ending
 from grokjax.engine.standing import CHECKPOINTS, read_standing
 from grokjax.results import manifest, snapshots
-from grokjax.results.manifest import Manifest
+from grokjax.results.shapes import Manifest
 from grokjax.training.spec import hparams, spec_of
 
 LOOKED_AT = ("train_loss", "train_accuracy", "test_accuracy", "weight_norm")

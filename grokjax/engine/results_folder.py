@@ -17,8 +17,9 @@ from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import make_folder, sync_folder, temporary, write_json
-from grokjax.results.manifest import Manifest, Provenance
+from grokjax.results.outside import check_no_links
 from grokjax.results.reading import PLAN, WORK
+from grokjax.results.shapes import Cut, Manifest, Provenance, RoundTold
 
 OURS = (
     "experiment.py",
@@ -112,6 +113,7 @@ def locked(folder: Path) -> Iterator[None]:
     A start that is refused leaves no `.work` where there was none: it would make a finished
     sweep look unfinished.
     """
+    check_no_links(folder, (WORK, *OURS))
     made = not (folder / WORK).exists()
     try:
         make_folder(folder / WORK)
@@ -166,9 +168,9 @@ def write_manifest(
     folder: Path,
     experiment: Experiment,
     old: Manifest | None,
-    programs: dict[str, dict[str, Any]],
+    programs: dict[str, Cut],
     provenance: Provenance,
-    rounds: list[dict[str, Any]],
+    rounds: list[RoundTold],
     warnings: Sequence[str] = (),
 ) -> None:
     """The manifest of this start; a sweep that goes on or grows keeps what earlier ones told.
@@ -227,5 +229,7 @@ def record_cut(folder: Path, program: Program) -> None:
     """Let the manifest say that a program had to be shaped anew."""
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened
-    found["programs"][program.name] |= plan.cut_of(program)
+    cut = found["programs"][program.name]
+    recut: Any = {**cut, **plan.cut_of(program)}
+    found["programs"][program.name] = recut
     manifest.write(folder, found)

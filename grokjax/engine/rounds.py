@@ -21,7 +21,7 @@ from grokjax.analysis.scales import Scale
 from grokjax.config import Experiment, Refine, Sweep
 from grokjax.config.identity import column
 from grokjax.results.load import Results
-from grokjax.results.manifest import Manifest
+from grokjax.results.shapes import Manifest, RoundTold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +38,14 @@ class Round:
     """Why there is no round after this one, if so."""
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Round:
+    def from_json(cls, told: RoundTold) -> Round:
         """The round that a manifest tells of."""
         return cls(tuple(told["cells"]), told["runs"], told["band"], told.get("reason"))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> RoundTold:
         """What a manifest tells of the round."""
-        told = {"cells": list(self.cells), "runs": self.runs, "band": self.band}
+        cells = [dict(cell) for cell in self.cells]
+        told: RoundTold = {"cells": cells, "runs": self.runs, "band": self.band}
         return told if self.reason is None else {**told, "reason": self.reason}
 
 

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -191,7 +192,8 @@ def _train(
         warnings = repeats.warnings(experiment.runs())
         for warning in warnings:
             options.report(Progress(experiment.thresholds, f"warning: {warning}"))
-        cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
+        asked = {"asked_lanes": options.lanes}
+        cuts: dict[str, Any] = {p.name: {**plan.cut_of(p), **asked} for p in programs}
         results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds, warnings)
         results_folder.write_plan(folder, programs, experiment.axes())
         if options.source is not None:

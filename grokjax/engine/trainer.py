@@ -104,16 +104,12 @@ class Trainer:
         return self._run_ids() <= self._done
 
     def _find_resting(self, running: Collection[str]) -> set[str]:
-        """Find the states that waiting runs go on from; the runs that have rows and no such state.
-
-        A file that a death has left before its commit is of another step than the curve.
-        """
+        """Find the states that waiting runs go on from; runs that have rows, and no such state."""
         elsewhere = {*self._store.ended()["run_id"], *running, *self._standing.again}
         waiting = self._run_ids() - elsewhere
         rows = self._store.curves(waiting, ["run_id", "step"])
         last = {str(run_id): int(of_run["step"].max()) for run_id, of_run in rows.groupby("run_id")}
-        files = final_states.files(self._folder)
-        self._resting = {f.run_id: f for f in files if last.get(f.run_id) == f.step}
+        self._resting = final_states.resting(self._folder, last, self._say)
         return last.keys() - self._resting.keys()
 
     def finish(self) -> None:

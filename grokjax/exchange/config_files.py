@@ -9,6 +9,7 @@ from typing import Any
 
 from grokjax.config import ConfigError
 from grokjax.exchange import json_curves
+from grokjax.results.outside import regular, unreadable
 
 NAMES = (
     "config", "args", "params", "hparams", "hyperparameters", "hyperparams", "settings", "options",
@@ -36,7 +37,7 @@ def beside(path: Path, top: Path) -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """The hyperparameters in a JSON or YAML file, nested ones by their last name."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular(path).read_text(encoding="utf-8-sig")
         if path.suffix.lower() == ".json":
             value = json.loads(text)
         else:
@@ -46,9 +47,11 @@ def read(path: Path) -> dict[str, Any]:
                 value = yaml.safe_load(text)
             except yaml.YAMLError as error:
                 raise ValueError(error) from None
+        return json_curves.flat(value) if isinstance(value, Mapping) else {}
     except ImportError:
         raise ConfigError(f"{path}: YAML needs PyYAML, `pip install pyyaml`.") from None
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{path}: not a readable configuration ({reason}).") from None
-    return json_curves.flat(value) if isinstance(value, Mapping) else {}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        remedy = "mend the configuration, or take it away"
+        raise unreadable(path, error, remedy) from None

@@ -6,7 +6,7 @@ import datetime
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from grokjax.config import ConfigError, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.results import manifest, parts
 from grokjax.results.files import make_folder
-from grokjax.results.manifest import Manifest
+from grokjax.results.outside import check_no_links
 from grokjax.results.schema import (
     CURVES,
     MEASURES,
@@ -26,29 +26,13 @@ from grokjax.results.schema import (
     onset_columns,
     runs_table,
 )
+from grokjax.results.shapes import Manifest, Origin
 from grokjax.results.store import Store
 
 OURS = (*parts.TABLES, "figures", "report.html", "plotly.min.js", "summary.md")
 """What is replaced in a folder of an earlier reading."""
 TEXTS = ("run_id", "status", "stop_reason", "error")
 KNOWN = ("n_rows", "n_train", "n_test", "lanes")
-
-
-class Origin(TypedDict):
-    """What the manifest says of curves that another program has left."""
-
-    sources: list[str]
-    """Files, folders or trackers, as they were given."""
-    files: dict[str, str]
-    """File → hash of its bytes."""
-    recognised: dict[str, str]
-    """Our name → the column that was taken for it."""
-    steps: str
-    """What steps count, and how that is known."""
-    accuracies: str
-    """Whether accuracies stood there as shares or in percent."""
-    not_known: list[str]
-    """A sentence for each thing that the curves do not say."""
 
 
 def write(
@@ -92,7 +76,7 @@ def write(
         "vocabularies": {},
         "command": command,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "curves_of": dict(origin),
+        "curves_of": origin,
     }
     make_folder(folder)
     manifest.write(folder, found)  # first: what is interrupted from here on may be written again
@@ -118,6 +102,7 @@ def check_free(folder: Path, sources: Sequence[str], paths: Sequence[Path]) -> N
     """
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the results.")
+    check_no_links(folder, OURS)
     old = manifest.read(folder)
     if old is None and folder.is_dir() and any(folder.iterdir()):
         raise ConfigError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import gzip
 import io
 import json
 import re
@@ -20,7 +19,8 @@ import pandas as pd
 
 from grokjax.config import ConfigError
 from grokjax.exchange import config_files, event_files, json_curves, text_logs, wandb_files
-from grokjax.results.files import read_table
+from grokjax.results.files import read_table, to_frame
+from grokjax.results.outside import read_npz, regular, unpacked, unreadable
 
 TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".ndjson", ".npz")
 LOGS = (".log", ".txt", ".out", ".dat")
@@ -28,9 +28,11 @@ PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".npy", ".ckpt")
 RUNS, MEASURES = "runs", "measures"
 """Names of tables beside curves: a row a run, and numbers at steps of their own."""
 DAMAGED = (
-    OSError, ValueError, IndexError, EOFError, struct.error, zlib.error, zipfile.BadZipFile
+    OSError, ValueError, TypeError, LookupError, EOFError, OverflowError, RecursionError,
+    NotImplementedError, struct.error, zlib.error, zipfile.BadZipFile,
 )  # fmt: skip
 """What reading a file raises that is cut short or of another kind than its name says."""
+_ROW_NUMBERS = re.compile(r"__index_level_\d+__")
 _NO_CURVES = ("readme", "requirements", "license", "wandb-summary", "wandb-metadata", "package")
 MISSING = ("", "null", "NULL", "None", "N/A", "n/a", "NA", "<NA>", "-")
 _TENSOR = re.compile(r"^tensor\(\s*([^,()\[\]]+)(,.*)?\)$")
@@ -134,37 +136,39 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
     Raises:
       ConfigError: it is none that can be read.
     """
-    ending = path.suffix.lower()
-    place = (*within[:-1], Path(within[-1]).stem)
-    if ending in PICKLES:
+    if path.suffix.lower() in PICKLES:
         raise ConfigError(
             f"{path}: a pickle can run code and is not read, save its numbers as JSON or CSV."
         )
     try:
-        if event_files.is_event_file(path):
-            frame, hparams = event_files.read(path)
-            return [Table(str(path), frame, tuple(within[:-1]), {**config, **hparams})]
-        if ending == wandb_files.ENDING:
-            frame, name, settings = wandb_files.read(path)
-            told = {**config, **json_curves.flat(settings)}
-            return [Table(str(path), frame, (name,), told, wandb_files.run_id(path))]
-        if ending == ".parquet":
-            return [Table(str(path), read_table(path).to_pandas(), place, config)]
-        if ending == ".npz":
-            with np.load(path, allow_pickle=False) as arrays:
-                value: Any = {name: arrays[name].tolist() for name in arrays.files}
-            return _of_json(path, value, place, config)
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-        if b"\0" in data[:4096]:
-            raise ValueError("it is no text")
-        text = data.decode("utf-8-sig", "replace")
+        return _tables_in(regular(path), within, config)
     except ConfigError:
         raise
     except DAMAGED as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ConfigError(f"{path}: not readable ({reason}), give a file of curves.") from None
+        raise unreadable(path, error, "give a file of curves") from None
+
+
+def _tables_in(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> list[Table]:
+    ending = path.suffix.lower()
+    place = (*within[:-1], Path(within[-1]).stem)
+    if event_files.is_event_file(path):
+        frame, hparams = event_files.read(path)
+        return [Table(str(path), frame, tuple(within[:-1]), {**config, **hparams})]
+    if ending == wandb_files.ENDING:
+        frame, name, settings = wandb_files.read(path)
+        told = {**config, **json_curves.flat(settings)}
+        return [Table(str(path), frame, (name,), told, wandb_files.run_id(path))]
+    if ending == ".parquet":
+        return [Table(str(path), _of_parquet(path), place, config)]
+    if ending == ".npz":
+        value: Any = {name: array.tolist() for name, array in read_npz(path).items()}
+        return _of_json(path, value, place, config)
+    data = path.read_bytes()
+    if data.startswith(b"\x1f\x8b"):
+        data = unpacked(path, data)
+    if b"\0" in data[:4096]:
+        raise ValueError("it is no text")
+    text = data.decode("utf-8-sig", "replace")
     if not text.strip():
         raise ConfigError(f"{path}: it is empty, give a file of curves.")
     if text.lstrip()[0] in "{[" and ending not in (".csv", ".tsv"):
@@ -174,6 +178,12 @@ def read_file(path: Path, within: Sequence[str], config: Mapping[str, Any]) -> l
     if ending in LOGS and (prose := text_logs.read(path, text)) is not None:
         return [Table(str(path), prose, place, config)]
     return [Table(str(path), _delimited(path, text), place, config)]
+
+
+def _of_parquet(path: Path) -> pd.DataFrame:
+    """The columns of a table; one that pandas has made of its row numbers is none."""
+    table = read_table(path)
+    return to_frame(table.drop_columns([n for n in table.column_names if _ROW_NUMBERS.match(n)]))
 
 
 def _of_json(
@@ -306,10 +316,11 @@ def read_settings(path: Path) -> Table:
       ConfigError: it is none.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ConfigError(f"{path}: not a readable table of runs ({reason}).") from None
+        value = json.loads(regular(path).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise unreadable(path, error, "give a table of runs") from None
     if isinstance(value, list) and all(isinstance(row, Mapping) for row in value):
         return Table(
             str(path), pd.DataFrame([json_curves.flat(row) for row in value], dtype=object)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from grokjax.config import ConfigError
 from grokjax.exchange import names
+from grokjax.results.outside import regular
 
 HISTORIES = (
     "history",
@@ -25,6 +26,9 @@ HISTORIES = (
     "data",
 )
 """Names of a part that holds the curves of what it is a part of."""
+
+
+MOST_SETTINGS = 10_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,8 +74,8 @@ def has_curves(path: Path) -> bool:
     if path.suffix.lower() != ".json":
         return False
     try:
-        return bool(_runs(json.loads(path.read_text(encoding="utf-8-sig"))))
-    except (OSError, ValueError):
+        return bool(_runs(json.loads(regular(path).read_text(encoding="utf-8-sig"))))
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
@@ -112,6 +116,8 @@ def _leaves(value: Mapping[str, Any], above: tuple[str, ...] = ()) -> dict[tuple
             continue
         if isinstance(inner, Mapping):
             found |= _leaves(inner, (*above, str(key)))
+            if len(found) > MOST_SETTINGS:  # a file of YAML may say so in a few lines
+                raise ValueError(f"it has more than {MOST_SETTINGS} settings")
         elif isinstance(inner, (str, int, float, bool)):
             found[*above, str(key)] = inner
     return found

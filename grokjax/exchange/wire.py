@@ -8,6 +8,10 @@ Fields = dict[int, list[Any]]
 """Number of a field → its values: ints of varints, bytes of all else."""
 
 
+MOST_BITS = 63
+"""Of a varint, which has seven a byte."""
+
+
 def fields(data: bytes) -> Fields:
     """The fields of a message."""
     found: Fields = {}
@@ -34,6 +38,8 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
     """The varint at a place, and the place after it."""
     value = shift = 0
     while True:
+        if shift > MOST_BITS:
+            raise ValueError("it is no message of numbers and fields")
         byte = data[at]
         value |= (byte & 0x7F) << shift
         at, shift = at + 1, shift + 7

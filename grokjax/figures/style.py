@@ -10,6 +10,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from grokjax.results.files import write_atomically
+
 COLUMN = 3.35
 """Width of one paper column, in inches."""
 PAGE = 6.9
@@ -96,5 +98,10 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def write(figure: Figure, path: Path) -> None:
     """The figure as its path ends; without dates, so that equal figures are equal files."""
+    kind = path.suffix.lower()
+
+    def fill(part: Path) -> None:
+        figure.savefig(part, format=kind[1:], metadata=_NO_DATES.get(kind))
+
     with paper():
-        figure.savefig(path, metadata=_NO_DATES.get(path.suffix.lower()))
+        write_atomically(path, fill)

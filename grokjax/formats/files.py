@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
 from grokjax.config import ConfigError
 from grokjax.config.coercion import require
-from grokjax.results.files import write_atomically, write_bytes
+from grokjax.results import array_files
+from grokjax.results.array_files import METADATA
+from grokjax.results.files import write_atomically
+from grokjax.results.outside import check_shape, parse_json, read_npz, refuse, unreadable
 
 SUFFIXES = (".safetensors", ".npz")
-METADATA = "__metadata__"
-"""Where a safetensors file has its metadata, and the array of an npz file that holds them, pairs of
-name and text `[M, 2]`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkTold:
+    """What the metadata of a file say of the network in it."""
+
+    base: dict[str, Any]
+    """Dotted path → value of its run's configuration."""
+    run_id: str
+    step: int
+    stage: int
+
+
+def told_of_network(path: Path, about: Mapping[str, str]) -> NetworkTold:
+    """What the metadata of a file by our names say.
+
+    Raises:
+      ConfigError: they say less, or something else.
+    """
+    base = parse_json(about["experiment"], path)
+    check_shape(base, dict[str, Any], path, "experiment")
+    run_id, step, stage = (about.get(word, "") for word in ("run_id", "step", "stage"))
+    if not (run_id and step.isdecimal() and stage.isdecimal()):
+        refuse(path, "", "it does not say of which run and step it is")
+    return NetworkTold(base, run_id, int(step), int(stage))
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> None:
@@ -30,14 +54,13 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
       ConfigError: the suffix is no format, or the file cannot be written.
     """
     require(path.suffix in SUFFIXES, "path", str(path), f"end it in {' or '.join(SUFFIXES)}")
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     try:
         if path.suffix == ".npz":
+            contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
             words = np.array(sorted(metadata.items()), dtype=str).reshape(-1, 2)
             write_atomically(path, partial(_fill_npz, {**contiguous, METADATA: words}))
         else:
-            content = safetensors.numpy.save(contiguous, dict(metadata))
-            write_bytes(path, _in_order(content))
+            array_files.write(path, arrays, metadata)
     except OSError as error:
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
@@ -48,30 +71,17 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Raises:
       ConfigError: there is no such file, or it is not readable.
     """
+    remedy = "give a safetensors or an npz file of arrays"
+    if path.suffix != ".npz":
+        return array_files.read(path, remedy)
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                arrays = dict(file)
-            words = arrays.pop(METADATA, np.zeros((0, 2), str))
-            return arrays, dict(words.tolist())
-        with safetensors.safe_open(path, framework="numpy") as file:
-            names = file.keys()  # an open file is no mapping that could be walked
-            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (OSError, ValueError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{path}: not a readable file of weights ({error}).") from None
-
-
-def _in_order(content: bytes) -> bytes:
-    """The same safetensors file with its metadata sorted, which the library puts in any order.
-
-    The file is the length of its head in 8 bytes, the head as JSON, and the numbers.
-    """
-    start = 8 + int.from_bytes(content[:8], "little")
-    head = json.loads(content[8:start])
-    head[METADATA] = dict(sorted(head[METADATA].items()))
-    text = json.dumps(head, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers stay aligned
-    return len(text).to_bytes(8, "little") + text + content[start:]
+        arrays = read_npz(path)
+        words = arrays.pop(METADATA, np.zeros((0, 2), str))
+        return arrays, dict(words.tolist())
+    except (OSError, ValueError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        if isinstance(error, ConfigError):
+            raise
+        raise unreadable(path, error, remedy) from None
 
 
 def _fill_npz(arrays: dict[str, Any], file: BinaryIO) -> None:

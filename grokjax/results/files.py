@@ -9,19 +9,23 @@ Tables carry a checksum a page, which every reader here verifies.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
 import shutil
+import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grokjax.config import ConfigError
+from grokjax.results.outside import check_fits, refuse, regular, unreadable
 
 
 class Temporary:
@@ -47,6 +51,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
     part = temporary(path)
     with _named(path):
         try:
+            # In a folder from elsewhere it may be a link, which would be written through.
+            part.unlink(missing_ok=True)
             with part.open("wb") as file:
                 write(file)
                 file.flush()
@@ -111,8 +117,11 @@ def read_table(path: Path, **options: Any) -> pa.Table:
     """A table, or the part of it that `columns` and `filters` ask for.
 
     Raises:
-      ConfigError: the file is damaged.
+      ConfigError: the file is damaged, or its columns hold something else than numbers and text.
     """
+    metadata = read_metadata(path)
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    check_fits(path, sum(group.total_byte_size for group in groups))
     # Without partitioning, a folder named "p=7" above it would be taken for a column.
     options |= {"partitioning": None, "page_checksum_verification": True}
     with _named_when_damaged(path):
@@ -126,23 +135,57 @@ def read_metadata(path: Path) -> pq.FileMetaData:
       ConfigError: the file is damaged.
     """
     with _named_when_damaged(path):
-        return pq.read_metadata(path)
+        metadata = pq.read_metadata(regular(path))
+        schema = metadata.schema.to_arrow_schema()
+    for field in schema:
+        if not is_plain(field.type):
+            refuse(path, f"column {field.name}", f"{field.type} stands where numbers or text belong")
+    if len(set(schema.names)) < len(schema.names):
+        refuse(path, "", "two of its columns have the same name")
+    return metadata
+
+
+def is_plain(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers, flags or text."""
+    text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return text or number or (pa.types.is_dictionary(kind) and is_plain(kind.value_type))
+
+
+def to_frame(table: pa.Table, types: Mapping[pa.DataType, Any] | None = None) -> pd.DataFrame:
+    """A table for pandas by its columns alone, whatever its file says to pandas.
+
+    Args:
+      table: whose columns are plain.
+      types: Arrow's type → pandas' for it, where it is not the usual one.
+    """
+    return table.replace_schema_metadata(None).to_pandas(types_mapper=types and types.get)
 
 
 @contextlib.contextmanager
 def _named_when_damaged(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(
-            f"{path}: not readable as it was written ({reason}), restore it from a copy, or start "
-            "over with --overwrite."
-        ) from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        remedy = "restore it from a copy, or start over with --overwrite"
+        raise unreadable(path, error, remedy) from None
 
 
 def fingerprint(path: Path) -> str:
     """A hash of all bytes of a file."""
+    found = regular(path).stat()
+    # Within a tick of a file system's clock a file may change and keep its time.
+    settled = time.time() - found.st_mtime > 2
+    hashed = _fingerprint if settled else _fingerprint.__wrapped__
+    try:
+        return hashed(path.absolute(), found.st_ino, found.st_size, found.st_mtime_ns)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+@functools.lru_cache(maxsize=100_000)
+def _fingerprint(path: Path, *unchanged: int) -> str:
+    """Once for what has not changed since: whoever reads a part of a table asks for it."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
@@ -155,7 +198,8 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8."""
-    write_bytes(path, text.encode())
+    # Names in other encodings have halves of characters.
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 import html
-import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.coercion import require
-from grokjax.results import joins, snapshots
-from grokjax.results.files import read_metadata, read_table
-from grokjax.results.manifest import Manifest
+from grokjax.text import printable
+from grokjax.results import joins, manifest, snapshots, tables
+from grokjax.results.files import read_metadata
 from grokjax.results.schema import wide_measures
+from grokjax.results.outside import check_shape, read_json
 from grokjax.results.reading import PLAN, WORK, manifest_of, table_parts
+from grokjax.results.shapes import Manifest, Planned
 from grokjax.results.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -29,10 +28,6 @@ if TYPE_CHECKING:
 
     from grokjax.analysis.summary import Summary
     from grokjax.weights import Network, Split
-
-MEASURED = ["run_id", "step", "instrument", "part"]
-"""Columns that tell the rows of `measures` apart."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Results:
@@ -50,6 +45,8 @@ class Results:
     """Further folders; a run that an earlier one has is left out."""
     asked: Thresholds | None = None
     """Thresholds that `runs` follows instead of the stored ones; see `with_thresholds`."""
+    gaps: tuple[str, ...] = ()
+    """A sentence for each table that is damaged and left out; see `results.gaps`."""
     holds: object = None
     """What keeps the folder there as long as these results, where it is a temporary one."""
 
@@ -99,7 +96,9 @@ class Results:
         path = self.path / PLAN
         if self.finished or not path.exists():
             return None
-        return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+        rows = read_json(path)
+        check_shape(rows, list[Planned], path)
+        return pd.DataFrame(rows, columns=None if rows else ["run_id", "program"])
 
     @property
     def how_much_is_in(self) -> str:
@@ -119,9 +118,7 @@ class Results:
         """What the onset columns of `runs` are by; defaults where none are stored or asked for."""
         if self.asked is not None:
             return self.asked
-        stored = self.manifest.get("thresholds", {})
-        known = {field.name for field in dataclasses.fields(Thresholds)}
-        return Thresholds(**{name: value for name, value in stored.items() if name in known})
+        return manifest.thresholds(self.manifest, self.path / manifest.NAME)
 
     @property
     def axes(self) -> dict[str, list[Any]]:
@@ -143,7 +140,7 @@ class Results:
         """Rows of the curves, from the headers of their files."""
         if "curves" in vars(self):
             return len(self.curves)
-        return sum(read_metadata(part).num_rows for part in self._parts("curves"))
+        return sum(read_metadata(part).num_rows for part in self.parts_of("curves"))
 
     def curves_of(
         self, run_ids: str | Collection[str], columns: Sequence[str] | None = None
@@ -159,14 +156,9 @@ class Results:
         if "curves" in vars(self):  # read already, and perhaps the folder is gone
             rows = self.curves[self.curves["run_id"].isin(run_ids)]
             return rows if names is None else rows[names]
-        if not self._parts("curves") or not len(run_ids):
+        if not self.parts_of("curves") or not len(run_ids):
             return pd.DataFrame(columns=["run_id", *(columns or ["step"])])
-        wanted = pc.field("run_id").isin(pa.array(sorted(run_ids), pa.string()))
-        found = []
-        for folder in (self.path, *self.others):
-            if parts := table_parts(folder, "curves"):
-                tables = [read_table(part, columns=names, filters=wanted) for part in parts]
-                found.append(pa.concat_tables(tables, promote_options="default").to_pandas())
+        found = [tables.read(part, "curves", names, run_ids) for part in self.parts_of("curves")]
         table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
         return table.drop_duplicates(["run_id", "step"]) if self.others else table
 
@@ -268,7 +260,7 @@ class Results:
         return _rooms().exchange.write.to_xarray(self, over)
 
     def __repr__(self) -> str:
-        return f"<Results {self.path}{self._joined()}: {self._told()}>"
+        return printable(f"<Results {self.path}{self._joined()}: {self._told()}>")
 
     def _repr_html_(self) -> str:
         path = html.escape(f"{self.path}{self._joined()}")
@@ -294,16 +286,14 @@ class Results:
         each = {(s.run_id, s.step): s for folder in folders[::-1] for s in snapshots.found(folder)}
         return [each[key] for key in sorted(each)]
 
-    def _parts(self, name: str) -> list[Path]:
+    def parts_of(self, name: str) -> list[Path]:
+        """The files of a table, each as it was committed."""
         return [part for folder in (self.path, *self.others) for part in table_parts(folder, name)]
 
     def _table(self, name: str) -> pd.DataFrame:
-        parts = self._parts(name)
-        if not parts:
-            return pd.DataFrame({"run_id": pd.Series(dtype="str")})
-        table = pd.concat([read_table(part).to_pandas() for part in parts], ignore_index=True)
-        keys = {"runs": ["run_id"], "curves": ["run_id", "step"], "measures": MEASURED}
-        return table.drop_duplicates(keys[name], ignore_index=True) if self.others else table
+        folders = [tables.whole(folder, name) for folder in (self.path, *self.others)]
+        table = pd.concat(folders, ignore_index=True) if self.others else folders[0]
+        return table.drop_duplicates(tables.KEYS[name], ignore_index=True) if self.others else table
 
 
 def _rooms() -> Any:

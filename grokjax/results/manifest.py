@@ -2,108 +2,107 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
-from grokjax.config import ConfigError, Experiment
+from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.config.identity import checksums, identity, sources
 from grokjax.config.rows import Table
+from grokjax.text import shortened
+from grokjax.results import parts
 from grokjax.results.files import write_json
-from grokjax.results.parts import Record
+from grokjax.results.outside import check_shape, read_json, refuse
+from grokjax.results.shapes import Checkout, Described, Manifest, Provenance
 from grokjax.results.schema import GROWABLE, READABLE, SCHEMA_VERSION
 
 NAME = "sweep.json"
+HASH = "blake2b"
+"""Key of a hash of all the others; a manifest of an older grokjax, or one by hand, has none."""
+MOST_TICKS = 10**8
+"""The names of parts have room for fewer."""
 BUDGET = ("steps", "settle_steps")
 """Fields that may grow in a folder that has results: they only say when a run ends."""
 _PACKAGES = ("grokjax", "jax", "jaxlib", "flax", "optax", "numpy", "pandas", "pyarrow")
 
 
-class Described(TypedDict):
-    """What a manifest says of what is run."""
-
-    schema_version: int
-    """Which columns, files and ids the folder has; see `results.schema`."""
-    name: str
-    base: dict[str, Any]
-    """Dotted path → value of the configuration that all runs share but for the axes."""
-    axes: dict[str, list[Any]]
-    """Dotted path → the values that it takes."""
-    thresholds: dict[str, Any]
-    """What the onset columns were computed with."""
-    sources: dict[str, str]
-    """Kind → source of every word that the user has written."""
-    vocabularies: dict[str, dict[str, list[str]]]
-    """Checksum of a user's table → what its tokens and its classes stand for, where it is text."""
-
-
-class Provenance(TypedDict, total=False):
-    """With what, and on what, a start of a sweep ran."""
-
-    command: str
-    created: str
-    git: dict[str, Any] | None
-    versions: dict[str, str]
-    device: dict[str, Any]
-    matmul_precision: str
-    trained_again: dict[str, Any]
-    """Runs that had lost rows, and the parts that were lost."""
-    work: dict[str, float]
-    """Updates that this start did, and its seconds."""
-
-
-class Manifest(Described, Provenance, total=False):
-    """`sweep.json`: what is run, the provenance of the first start, and how far the sweep is."""
-
-    starts: list[Provenance]
-    """Provenance of every start, in their order."""
-    programs: dict[str, dict[str, Any]]
-    """Name of a compiled program → how it is cut into lanes, tiles and segments."""
-    ticks: int
-    """Commits so far, when the sweep last finished."""
-    rounds: list[dict[str, Any]]
-    """What a refined sweep has chosen so far; see `engine.rounds.Round`."""
-    parts: Record
-    """The files of a finished sweep, with their rows and hashes."""
-    warnings: list[str]
-    """What was found about the tables: rows that are there twice, or on both sides of a split."""
-    measured: dict[str, dict[str, Any]]
-    """Kind of an instrument that has measured snapshots → its fields."""
-    curves_of: dict[str, Any]
-    """Of curves that another program has left: where from, what was taken for what, what is not
-    known; see `exchange.folder.Origin`."""
-    growing: list[dict[str, Any]]
-    """Budgets that rows may still have, while that of `base` is being given to them."""
-
-
 def read(folder: Path) -> Manifest | None:
-    """The manifest of a results folder, or None where there is none."""
+    """The manifest of a results folder, or None where there is none.
+
+    What an older grokjax did not write is empty.
+
+    Raises:
+      ConfigError: it is not as it was written, or no manifest that this grokjax reads.
+    """
     path = folder / NAME
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         return None
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: not a readable manifest ({error}), restore the file.") from None
-    found = manifest.get("schema_version") if isinstance(manifest, dict) else None
-    if found not in READABLE:
+    found = read_json(path)
+    version = found.get("schema_version") if isinstance(found, dict) else None
+    if type(version) is not int or version not in READABLE:
         known = ", ".join(map(str, READABLE))
+        said = shortened(ascii(version), 40)
         raise ConfigError(
-            f"{path}: schema_version={found!r}, but this grokjax reads {known}; "
-            "use the grokjax that wrote it."
+            f"{path}: schema_version={said}, but this grokjax reads {known}; use the grokjax that "
+            "wrote it, or restore the file from a copy."
         )
-    return manifest
+    if found.pop(HASH, None) not in (None, hash_of(found)):
+        raise ConfigError(
+            f"{path}: it is not as it was written, restore it from a copy; if you have changed it "
+            f"yourself, remove its line {HASH!r}."
+        )
+    empty: dict[str, Any] = {name: {} for name in ("base", "axes", "thresholds", "sources", "vocabularies")}
+    none = {"name": folder.name, "starts": [], "programs": {}, "ticks": 0, **empty}
+    return _checked({**none, **found}, path)
+
+
+def _checked(found: Any, path: Path) -> Manifest:
+    """A manifest, refused where it is none."""
+    check_shape(found, Manifest, path)
+    told: Manifest = found
+    for name in {*BUDGET} & told["base"].keys():
+        check_shape(told["base"][name], int | None, path, f"base.{name}")
+    if "parts" in told:
+        parts.check(told["parts"], path, "parts")
+    if not 0 <= told["ticks"] < MOST_TICKS:
+        refuse(path, "ticks", f"{told['ticks']} is no number of commits")
+    for name, cut in told["programs"].items():
+        numbers: dict[str, Any] = {key: n for key, n in cut.items() if n is not None}
+        if low := [key for key, number in numbers.items() if not number > 0]:
+            refuse(path, f"programs.{name}.{low[0]}", "a number above 0 belongs there")
+    thresholds(told, path)
+    return told
+
+
+def thresholds(found: Manifest, path: Path) -> Thresholds:
+    """The thresholds that a manifest tells of; defaults where it tells nothing."""
+    known = {field.name for field in dataclasses.fields(Thresholds)}
+    stored = {name: value for name, value in found.get("thresholds", {}).items() if name in known}
+    try:
+        return Thresholds(**stored)
+    except ConfigError as error:
+        refuse(path, "thresholds", shortened(str(error).rstrip("."), 120))
+
+
+def hash_of(found: Mapping[str, Any]) -> str:
+    """A hash of all that a manifest says."""
+    text = json.dumps(found, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def write(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest."""
-    write_json(folder / NAME, manifest)
+    told = plain(manifest)
+    write_json(folder / NAME, {**told, HASH: hash_of(told)})
 
 
 def base_of(experiment: Experiment) -> dict[str, Any]:
@@ -149,7 +148,7 @@ def provenance(device: str, matmul_precision: str, command: str) -> Provenance:
     }
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
+def git_state(folder: Path) -> Checkout | None:
     """Commit and dirty flag of the checkout that holds `folder`, if it is one."""
 
     def git(*words: str) -> str:

@@ -11,15 +11,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from grokjax.config import ConfigError
 from grokjax.results.files import fingerprint, read_metadata
+from grokjax.results.outside import check_shape, refuse
 
 TABLES = ("runs", "curves", "measures")
 OPTIONAL = ("measures",)
 """Tables that have no folder where a sweep has no instruments."""
-Record = dict[str, dict[str, dict[str, Any]]]
+
+
+class Part(TypedDict):
+    """What a record says of a part."""
+
+    rows: int
+    blake2b: str
+
+
+Record = dict[str, dict[str, Part]]
 _PART = re.compile(r"(\d{8})-(\d{8})\.parquet")
 _STRAY = re.compile(r"\.\.?\d{8}-\d{8}\.parquet(\.next)?(\.tmp)?")
 
@@ -60,7 +70,24 @@ def last_tick(folder: Path) -> int:
     return max((last for _, last in spans), default=-1)
 
 
-def described(path: Path) -> dict[str, Any]:
+def check(record: Any, path: Path, where: str) -> None:
+    """Refuse a record that is none, and names in it that would lead out of the folder.
+
+    Args:
+      record: as a file has it.
+      path: of that file.
+      where: its place there.
+    """
+    check_shape(record, Record, path, where)
+    for table, of_table in record.items():
+        if table not in TABLES:
+            refuse(path, where, f"{table[:40]!r} is none of the tables {', '.join(TABLES)}")
+        for part, about in of_table.items():
+            if not _PART.fullmatch(part) or set(about) != {"rows", "blake2b"}:
+                refuse(path, where, f"{part[:40]!r} is no name of a part with its rows and hash")
+
+
+def described(path: Path) -> Part:
     """What a record says of a part."""
     return {"rows": read_metadata(path).num_rows, "blake2b": fingerprint(path)}
 
@@ -72,13 +99,8 @@ def found(folder: Path, committed: int) -> Record:
     """
     record: Record = {}
     for table in TABLES:
-        spans = [span(part) for part in on_disk(folder, table)]
-        record[table] = {
-            name(a, b): described(folder / table / name(a, b))
-            for a, b in spans
-            if b <= committed
-            and not any(c <= a and b <= d <= committed and (a, b) != (c, d) for c, d in spans)
-        }
+        names = [part for part in on_disk(folder, table) if span(part)[1] <= committed]
+        record[table] = {part: described(folder / table / part) for part in outermost(names)}
     return record
 
 
@@ -87,20 +109,37 @@ def located(folder: Path, record: Record) -> tuple[dict[str, dict[str, Path]], l
     files: dict[str, dict[str, Path]] = {table: {} for table in TABLES}
     lost = []
     for table in TABLES:
-        for part, about in sorted(record.get(table, {}).items()):
-            path = folder / table / part
-            for candidate in (path, staged(path)):
-                if candidate.is_file() and fingerprint(candidate) == about["blake2b"]:
-                    files[table][part] = candidate
-                    break
+        for part in sorted(record.get(table, {})):
+            found = whole(folder / table / part, record[table][part])
+            if found is None:
+                lost.append(folder / table / part)
             else:
-                lost.append(path)
+                files[table][part] = found
     return files, lost
+
+
+def whole(path: Path, about: Part) -> Path | None:
+    """The file that holds a part as it was recorded, under its name or staged."""
+    for candidate in (path, staged(path)):
+        if candidate.is_file() and fingerprint(candidate) == about["blake2b"]:
+            return candidate
+    return None
+
+
+def outermost(names: list[str]) -> list[str]:
+    """The parts that lie inside of no other one: a merged part may stand beside what it is of."""
+    spans = [span(part) for part in names]
+    return [
+        part
+        for part, (a, b) in zip(names, spans, strict=True)
+        if not any(c <= a and b <= d and (a, b) != (c, d) for c, d in spans)
+    ]
 
 
 def refusal(lost: list[Path]) -> ConfigError:
     """What to say of committed parts that are not there as they were."""
-    state = "is not as it was committed" if lost[0].exists() else "is missing"
+    there = lost[0].is_symlink() or lost[0].exists()
+    state = "is not as it was committed" if there else "is missing"
     more = f" (with {len(lost) - 1} more)" * (len(lost) > 1)
     return ConfigError(
         f"{lost[0]}{more}: this part of the results {state}; restore it from a copy, or train "

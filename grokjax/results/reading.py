@@ -6,35 +6,69 @@ from pathlib import Path
 
 from grokjax.config import ConfigError
 from grokjax.results import manifest, parts
-from grokjax.results.files import fingerprint
-from grokjax.results.manifest import Manifest
+from grokjax.results.shapes import Manifest
+from grokjax.results.outside import read_json, refuse
+from grokjax.results.parts import Record
 
 WORK = ".work"
 """Folder of checkpoints and lock, of a sweep that is not finished."""
+CHECKPOINTS = f"{WORK}/checkpoints"
 PLAN = f"{WORK}/plan.json"
 """The runs that an unfinished sweep is to train, beside its checkpoints."""
+_NOTE = "note/metadata"
+"""Where a checkpoint has its note, which holds the record of the parts that count with it."""
 
 
 def table_parts(folder: Path, name: str) -> list[Path]:
-    """The files of a table; a finished sweep must have those that its manifest records.
+    """The files of a table: those that are committed, each as it was, by the hash of its bytes.
 
-    Pages have checksums, which are compared as they are read. Of runs, which are few, the columns'
-    descriptions are most of the file and have none, so their hash is compared.
+    A folder of an older grokjax has no record of them; there all count that lie in no other one.
+
+    Raises:
+      ConfigError: one is missing, or is not as it was committed.
     """
-    paths = sorted((folder / name).glob("*.parquet"))
-    if not (folder / WORK).exists():
-        there = {path.name for path in paths}
-        for part, recorded in manifest_of(folder).get("parts", {}).get(name, {}).items():
-            path = folder / name / part
-            whole = part in there
-            if whole and name == "runs":
-                whole = fingerprint(path) == recorded["blake2b"]
-            if not whole:
-                raise parts.refusal([path])
-    return paths
+    inside = folder / name
+    if inside.exists() and not inside.is_dir():
+        raise ConfigError(f"{inside}: it is no folder of parts, restore it from a copy.")
+    for last_try in (False, True):
+        record = committed(folder)
+        if record is None:
+            return [inside / part for part in parts.outermost(parts.on_disk(folder, name))]
+        of_table = record.get(name, {})
+        files = {inside / part: parts.whole(inside / part, of_table[part]) for part in sorted(of_table)}
+        lost = [path for path, file in files.items() if file is None]
+        if not lost:
+            return [file for file in files.values() if file is not None]
+        if last_try:  # else a sweep may have committed in between
+            break
+    raise parts.refusal(lost)
+
+
+def committed(folder: Path) -> Record | None:
+    """The record of the parts that count in a folder; None where none was kept, or none is whole."""
+    found = manifest_of(folder)
+    notes = {
+        int(place.name): place / _NOTE
+        for place in (folder / CHECKPOINTS).glob("[0-9]*")
+        if place.name.isdecimal() and (place / _NOTE).is_file()
+    }
+    # A sweep that finishes is committed by its manifest, which counts one tick more then.
+    if not notes or max(notes) < found["ticks"]:
+        return found.get("parts")
+    note = notes[max(notes)]
+    try:
+        told = read_json(note)
+        if not isinstance(told, dict):
+            refuse(note, "", "it is no note of a checkpoint")
+        if "parts" in told:
+            parts.check(told["parts"], note, "parts")
+    except ConfigError:
+        return None
+    return told.get("parts")
 
 
 def manifest_of(folder: Path) -> Manifest:
+    """The manifest of a results folder, which must have one."""
     found = manifest.read(folder)
     if found is None:
         raise ConfigError(f"{folder}: no sweep.json, give the folder that a sweep has written.")

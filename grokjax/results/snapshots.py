@@ -6,16 +6,15 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
-
 from typing import Any
 
 import numpy as np
-import safetensors.numpy
 
-from grokjax.config import ConfigError
-from grokjax.results.files import make_folder, sync_folder, write_bytes
+from grokjax.results import array_files
+from grokjax.results.files import make_folder, sync_folder
 
 FOLDER = "snapshots"
+REMEDY = "restore it from a copy"
 _NAME = re.compile(r"([0-9a-f]{1,64})-(\d{10})\.safetensors")
 _STRAY = re.compile(r"\.[0-9a-f]{1,64}-\d{10}\.safetensors\.tmp|\.tmp[0-9A-Za-z]{6}")
 """What a death leaves of a snapshot; the second kind is of safetensors' own, which wrote it
@@ -35,9 +34,7 @@ def write(folder: Path, run_id: str, step: int, arrays: Mapping[str, np.ndarray]
     """Keep the arrays of a run at a step; the same again gives the same file."""
     path = folder / FOLDER / f"{run_id}-{step:010d}.safetensors"
     make_folder(path.parent)
-    contiguous = {name: np.asarray(array, order="C") for name, array in arrays.items()}
-    # Not by save_file, which writes another temporary file beside ours.
-    write_bytes(path, safetensors.numpy.save(contiguous))
+    array_files.write(path, arrays, {})
 
 
 def found(folder: Path) -> list[Snapshot]:
@@ -79,21 +76,17 @@ def drop_strays(folder: Path) -> None:
 
 
 def read(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot by name, as in `params/mlp_0/in/weight`."""
-    try:
-        return safetensors.numpy.load_file(snapshot.path)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+    """The arrays of a snapshot by name, as in `params/mlp_0/in/weight`.
+
+    Raises:
+      ConfigError: its file is not as it was written.
+    """
+    return array_files.read(snapshot.path, REMEDY)[0]
 
 
 def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
     """Name → shape of the arrays, from the head of the file."""
-    try:
-        with safetensors.safe_open(snapshot.path, framework="numpy") as file:
-            names = file.keys()  # an open file is no mapping that could be walked
-            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+    return array_files.shapes(snapshot.path, REMEDY)
 
 
 def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grokjax.results import parts, snapshots
+from grokjax.results import parts, snapshots, tables
 from grokjax.results.files import (
     make_folder,
     parquet_options,
@@ -32,7 +32,8 @@ from grokjax.results.files import (
     write_atomically,
     write_table,
 )
-from grokjax.results.parts import OPTIONAL, TABLES, Record
+from grokjax.results.outside import refuse
+from grokjax.results.parts import OPTIONAL, TABLES, Part, Record
 
 
 class Store:
@@ -119,7 +120,7 @@ class Store:
                 continue
 
             def fill(file: BinaryIO, files: list[Path] = files) -> None:
-                schema = unified([pq.read_schema(file) for file in files])
+                schema = unified(files)
                 with pq.ParquetWriter(file, schema, **parquet_options(schema)) as writer:
                     for part in _batched(files):
                         missing = [field for field in schema if field.name not in part.column_names]
@@ -182,12 +183,14 @@ class Store:
         """What the curves of these runs hold so far, in the order of their steps."""
         if not run_ids:
             return pd.DataFrame(columns=["run_id"])
-        options = {"filters": _is_one_of(run_ids), "columns": columns and list(columns)}
-        found = [read_table(path, **options).to_pandas() for path in self._paths("curves")]
+        found = [tables.read(path, "curves", columns, run_ids) for path in self._paths("curves")]
         return pd.concat(found) if found else pd.DataFrame(columns=["run_id"])
 
     def _read(self, name: str, columns: list[str]) -> pd.DataFrame:
-        found = [read_table(path, columns=columns).to_pandas() for path in self._paths(name)]
+        found = []
+        for path in self._paths(name):
+            tables.check_columns(path, name, columns)
+            found.append(tables.read(path, name, columns))
         return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=columns)
 
     def rewrite(self, change: Callable[[str, pa.Table], pa.Table]) -> Record:
@@ -205,7 +208,7 @@ class Store:
                     record[name][path.name] = self._stage(path, partial(_fill, changed))
         return record
 
-    def _stage(self, path: Path, fill: Callable[[BinaryIO], None]) -> dict[str, Any]:
+    def _stage(self, path: Path, fill: Callable[[BinaryIO], None]) -> Part:
         """Write the next content of a part; its place in the record."""
         write_atomically(parts.staged(path), fill)
         self._staged.add(path)
@@ -235,12 +238,20 @@ def _batched(paths: list[Path], rows: int = 250_000) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting, promote_options="default")
 
 
-def unified(schemas: list[pa.Schema]) -> pa.Schema:
-    """All columns of some parts: a grid that grew by another optimiser has further ones."""
-    first = schemas[0]
-    known = set(first.names)
-    for other in schemas[1:]:
+def unified(files: Sequence[Path]) -> pa.Schema:
+    """All columns of some parts: a grid that grew by another optimiser has further ones.
+
+    Raises:
+      ConfigError: a part has a column of another type than the parts before it.
+    """
+    first = pq.read_schema(files[0])
+    for path in files[1:]:
+        other = pq.read_schema(path)
+        known = dict(zip(first.names, first.types, strict=True))
+        for field in other:
+            if known.get(field.name, field.type) != field.type:
+                wanted = known[field.name]
+                refuse(path, f"column {field.name}", f"{field.type} stands where {wanted} belongs")
         more = [field for field in other if field.name not in known]
-        known |= {field.name for field in more}
         first = pa.schema([*first, *more], metadata=other.metadata if more else first.metadata)
     return first

@@ -168,7 +168,9 @@ def main() -> None:
             found = {"tried": counts, "wrong": bad}
             found["cpu_seconds"] = round(time.process_time() - began)
         print(f"{name}: {found}", flush=True)
-        write_record(RECORD, {name: found}, {"command": "PYTHONPATH=tests:. python -m crash.faults"})
+        write_record(
+            RECORD, {name: found}, {"command": "PYTHONPATH=tests:. python -m crash.faults"}
+        )
 
 
 if __name__ == "__main__":

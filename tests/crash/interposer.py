@@ -55,7 +55,7 @@ class Interposer:
             name: value for name in _REAL if (value := getattr(self, f"_{name}", None)) is not None
         }
         replaced |= {"replace": self._rename, "remove": self._unlink}
-        replaced |= {name: self._never for name in ("link", "symlink", "pwrite")}
+        replaced |= dict.fromkeys(("link", "symlink", "pwrite"), self._never)
         for name, value in replaced.items():
             setattr(os, name, value)
         io.open = builtins.open = self._open_file

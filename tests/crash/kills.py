@@ -108,6 +108,7 @@ class Victim:
     @staticmethod
     def _first_change(folder: Path, pid: int) -> float:
         """When a process first changes a file, or ends."""
+
         def newest() -> float:
             paths = [folder, *folder.rglob("*")] if folder.exists() else []
             with contextlib.suppress(FileNotFoundError):
@@ -115,9 +116,10 @@ class Victim:
             return float("inf")
 
         before = newest()
-        while newest() == before and os.waitid(
-            os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
-        ) is None:
+        while (
+            newest() == before
+            and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        ):
             time.sleep(0.002)
         return time.monotonic()
 

@@ -25,11 +25,11 @@ from pathlib import Path
 
 import pandas as pd
 import safetensors.numpy
+from crashes import Killed
 
 from crash.disk import Disk, Tree, fingerprint
 from crash.interposer import Interposer, Operation, read_tree, write_tree
 from crash.kinds import DONOR, KINDS, Kind, Start, small_ticks
-from crashes import Killed
 from grokjax.results.schema import CLOCK_COLUMNS
 
 SWEEP = "sweep"
