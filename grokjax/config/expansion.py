@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from grokjax.config.axes import Sweep
 from grokjax.config.coercion import ConfigError
-from grokjax.config.fields import Config, leaves_at, replace_paths, resolve_path
+from grokjax.config.fields import is_config, leaves_at, resolve_path
 from grokjax.config.identity import OF_THE_SWEEP, SECTIONS, plain
+from grokjax.config.replacing import replace_paths
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -73,7 +74,7 @@ def _path(experiment: Experiment, name: str) -> str:
         return resolve_path(experiment, name)
     except ConfigError:
         cell = next(cell for cell in experiment.sweep.cells if name in cell)
-        swept = {n: v for n, v in cell.items() if n in SECTIONS and isinstance(v, Config)}
+        swept = {n: v for n, v in cell.items() if n in SECTIONS and is_config(v)}
         if not swept:
             raise
         return resolve_path(experiment._with(swept), name)
@@ -104,8 +105,9 @@ def _axes(runs: Iterable[Experiment], named: set[str]) -> dict[str, list[Any]]:
 
 def _below(head: str, value: Any, named: set[str]) -> list[tuple[str, Any]]:
     """Named paths that a field holds, and what is there."""
+    below = tuple(f"{name}." for name in named)
     return [
         (path, plain(one))
         for path, one in leaves_at(head, value).items()
-        if any(path == name or path.startswith(f"{name}.") for name in named)
+        if path in named or path.startswith(below)
     ]
