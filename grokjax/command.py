@@ -11,6 +11,7 @@ during an import is caught as well.
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import signal
@@ -68,6 +69,15 @@ def guarded(work: Callable[[], int]) -> int:
             return 2
     except KeyboardInterrupt:
         return _interrupted()
+
+
+class Parser(argparse.ArgumentParser):
+    """Words of a command line; wrong ones are refused in a sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        from grokjax.config import ConfigError
+
+        raise ConfigError(f"{message}; see --help.")
 
 
 def say(sentence: str) -> None:
@@ -144,7 +154,7 @@ def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
     stream.flush()
     raw = Outliving(stream)
-    text = io.TextIOWrapper(
-        io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True
-    )
+    # Names of files may hold what no encoding has, and losing a letter is no reason to stop.
+    errors = "backslashreplace" if stream.errors == "strict" else stream.errors
+    text = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, errors, line_buffering=True)
     return raw, text

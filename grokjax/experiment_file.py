@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 from grokjax.config import ConfigError, Experiment
+from grokjax.config.refusals import shown
 from grokjax.config.source import NAME
 
 _NUMBERS = itertools.count(1)
@@ -25,7 +26,7 @@ def read(path: Path) -> tuple[Experiment, str]:
     """
     try:
         source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or a name with a null character
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
     module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
@@ -36,12 +37,14 @@ def read(path: Path) -> tuple[Experiment, str]:
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except ConfigError as error:
         raise ConfigError(f"{where(error, path)}: {error}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
     experiment = vars(module).get("experiment")
     if not isinstance(experiment, Experiment):
         raise ConfigError(
-            f"experiment={experiment!r}: {path} must define `experiment = grokjax.Experiment(...)`."
+            f"experiment={shown(experiment)}: {path} must define `experiment = grokjax.Experiment(...)`."
         )
     return experiment, source
 
@@ -57,7 +60,11 @@ def where(error: BaseException, path: Path) -> str:
 
 def explain(error: BaseException) -> str:
     """One sentence on what a file raised that is no refusal of ours."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # of a class of the file's own
+        lines = []
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}."
 
 
 def of_option(path: Path | None) -> Experiment | None:

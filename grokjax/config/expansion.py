@@ -38,7 +38,7 @@ def expand(
     Raises:
       ConfigError: a cell names what is no field, or makes a run that makes no sense.
     """
-    paths = _paths(experiment)
+    paths = named_paths(experiment)
     base = experiment.replaced(sweep=Sweep(), refine=None)
     runs: dict[str, Experiment] = {}
     for cell in experiment.sweep.cells:
@@ -53,13 +53,13 @@ def check_sweep(experiment: Experiment) -> None:
 
     That takes no longer for many cells; the others are checked when they are expanded.
     """
-    paths, cells = _paths(experiment), experiment.sweep.cells
+    paths, cells = named_paths(experiment), experiment.sweep.cells
     if paths:
         base = experiment.replaced(sweep=Sweep(), refine=None)
         replace_paths(base, _by_path(cells[0], paths))
 
 
-def _paths(experiment: Experiment) -> dict[str, str]:
+def named_paths(experiment: Experiment) -> dict[str, str]:
     """The names that a sweep's cells have → dotted paths."""
     paths = {name: _path(experiment, name) for name in experiment.sweep.names}
     for path in paths.values():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -42,6 +44,11 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
 
+_UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zlib.error)
+_UNREADABLE += (zipfile.BadZipFile, NotImplementedError, struct.error)
+"""What NumPy and zipfile raise of files that are empty, cut off, encrypted or of another kind."""
+
+
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of a file; no metadata where another program wrote it.
 
@@ -57,7 +64,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         with safetensors.safe_open(path, framework="numpy") as file:
             names = file.keys()  # an open file is no mapping that could be walked
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
-    except (OSError, ValueError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+    except (*_UNREADABLE, safetensors.SafetensorError) as error:
         raise ConfigError(f"{path}: not a readable file of weights ({error}).") from None
 
 
