@@ -25,7 +25,7 @@ def read(path: Path) -> tuple[Experiment, str]:
       ConfigError: there is no such file, it fails, or it defines no experiment.
     """
     try:
-        source = path.read_text(encoding="utf-8")
+        source = path.read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:  # not UTF-8, or a name with a null character
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
@@ -43,8 +43,9 @@ def read(path: Path) -> tuple[Experiment, str]:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
     experiment = vars(module).get("experiment")
     if not isinstance(experiment, Experiment):
+        given = shown(experiment)
         raise ConfigError(
-            f"experiment={shown(experiment)}: {path} must define `experiment = grokjax.Experiment(...)`."
+            f"experiment={given}: {path} must define `experiment = grokjax.Experiment(...)`."
         )
     return experiment, source
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 import typing
 from pathlib import Path
@@ -200,7 +201,7 @@ def _one_sentence(message: str) -> str:
     # Rules are of hyphens where the terminal has no other.
     lines = ["" if RULE.fullmatch(line) else line.strip("│| ") for line in message.splitlines()]
     paragraph: list[str] = []
-    for line in lines[1:]:
+    for line in itertools.dropwhile(lambda line: not line, lines[1:]):
         if not line:
             break
         paragraph.append(line)

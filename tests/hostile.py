@@ -35,7 +35,7 @@ from sweep_folder import synthetic_results
 
 import grokjax
 from grokjax import command
-from grokjax.config import Config, Experiment, Thresholds, wrong_words
+from grokjax.config import Experiment, Thresholds, wrong_words
 from grokjax.config.fields import field_types, leaf_types, parts
 
 SECONDS = 10
@@ -71,7 +71,9 @@ model = Transformer(width=8, heads=2, mlp_width=8)
 class Bad:
     def __repr__(self): raise RuntimeError("no")
 """
-GOOD = HEADER + "experiment = Experiment(task=task, model=model, steps=20, sweep=grid(seed=[0, 1]))\n"
+GOOD = (
+    HEADER + "experiment = Experiment(task=task, model=model, steps=20, sweep=grid(seed=[0, 1]))\n"
+)
 RUN = "THE RUN"
 """In words: the id of a run of the results folder."""
 VALUES = [
@@ -175,18 +177,39 @@ def tables(draw):
     """Text of a table: a few columns, rows that need not fit them."""
     kind = draw(st.sampled_from(["csv", "jsonl", "json", "txt", "bytes", "numbers"]))
     names = draw(st.lists(NAMES, min_size=1, max_size=5))
-    rows = draw(st.lists(st.lists(CELLS, min_size=len(names), max_size=len(names) + draw(st.integers(0, 1))), max_size=6))
+    rows = draw(
+        st.lists(
+            st.lists(CELLS, min_size=len(names), max_size=len(names) + draw(st.integers(0, 1))),
+            max_size=6,
+        )
+    )
     if kind == "bytes":
         return draw(BYTES)
     if kind == "numbers":
-        rows = [[str(draw(st.integers(0, 4))) for _ in names] for _ in range(draw(st.integers(1, 8)))]
+        rows = [
+            [str(draw(st.integers(0, 4))) for _ in names] for _ in range(draw(st.integers(1, 8)))
+        ]
     if kind in ("csv", "numbers"):
         text = "\n".join([",".join(names), *(",".join(row) for row in rows)])
     elif kind == "jsonl":
         text = "\n".join(json.dumps(dict(zip(names, row, strict=False))) for row in rows)
     elif kind == "json":
-        odd = draw(st.sampled_from([None, 3, [], {}, [[]], "x", {"a": None}, [1, "a"], {"a": {"b": {"c": []}}}]))
-        text = json.dumps(draw(st.sampled_from([odd, dict.fromkeys(names, odd), [dict(zip(names, row, strict=False)) for row in rows]])))
+        odd = draw(
+            st.sampled_from(
+                [None, 3, [], {}, [[]], "x", {"a": None}, [1, "a"], {"a": {"b": {"c": []}}}]
+            )
+        )
+        text = json.dumps(
+            draw(
+                st.sampled_from(
+                    [
+                        odd,
+                        dict.fromkeys(names, odd),
+                        [dict(zip(names, row, strict=False)) for row in rows],
+                    ]
+                )
+            )
+        )
     else:
         text = "\n".join(" ".join(row) for row in rows)
     return text.encode("utf-8", "surrogateescape")
@@ -200,7 +223,11 @@ def classes():
     )
 
 
-SURROUNDINGS: dict[str, bytes | str | None] = {"good.py": GOOD.encode(), "file": b"x", "folder": None}
+SURROUNDINGS: dict[str, bytes | str | None] = {
+    "good.py": GOOD.encode(),
+    "file": b"x",
+    "folder": None,
+}
 LINKS = {"link": "-> folder", "loop": "-> loop"}
 
 
@@ -212,11 +239,15 @@ def constructions(draw):
 
     def given(of, count):
         fields = [f.name for f in dataclasses.fields(of) if f.init] if of is not None else []
-        chosen = draw(st.lists(st.sampled_from([*fields, "nope"]), min_size=1, max_size=count, unique=True))
+        chosen = draw(
+            st.lists(st.sampled_from([*fields, "nope"]), min_size=1, max_size=count, unique=True)
+        )
         return ", ".join(f"{name}={draw(value)}" for name in chosen)
 
     small = "task=task, model=model, steps=20"
-    form = draw(st.sampled_from(["part", "experiment", "axis", "axes", "zip", "change", "positional"]))
+    form = draw(
+        st.sampled_from(["part", "experiment", "axis", "axes", "zip", "change", "positional"])
+    )
     if cls is Experiment or form == "experiment":
         body = f"dataclasses.replace(Experiment({small}), {given(Experiment, draw(st.integers(1, 2)))})"
     elif form == "part":
@@ -233,8 +264,52 @@ def constructions(draw):
         one, two = draw(st.sampled_from(paths)), draw(st.sampled_from([*paths, "nope", "seed"]))
         kind = "zipped" if form == "zip" else "grid"
         more = "" if form == "axis" else f", {two!r}: [{draw(value)}, {draw(value)}]"
-        body = f"Experiment({small}, sweep={kind}({{{one!r}: [{draw(value)}, {draw(value)}]{more}}}))"
+        body = (
+            f"Experiment({small}, sweep={kind}({{{one!r}: [{draw(value)}, {draw(value)}]{more}}}))"
+        )
     return (HEADER + f"experiment = {body}\n").encode()
+
+
+@st.composite
+def sizes(draw):
+    """A whole number in a field that makes something large of it."""
+    whole = [(c, n) for c in classes() for n, kind in field_types(c).items() if "int" in str(kind)]
+    cls, name = draw(st.sampled_from(whole))
+    value = draw(
+        st.sampled_from(
+            [
+                "10**3",
+                "10**4",
+                "10**5",
+                "10**6",
+                "10**7",
+                "10**9",
+                "2**31 - 1",
+                "2**31",
+                "2**53",
+                "2**62",
+                "10**18",
+                "[10**9]",
+                "[2**62]",
+            ]
+        )
+    )
+    section = wrong_words._section(cls)
+    more = {
+        "model": "",
+        "modifiers": "",
+        "instruments": ", snapshots=SnapshotSchedule(moments=('end',))",
+    }.get(section, "")
+    made = f"{cls.__name__}({name}={value})"
+    made = f"[{made}]" if section and wrong_words._is_list(section) else made
+    fields = f"{section}={made}" if section else f"{name}={value}"
+    text = (
+        HEADER
+        + f"base = dict(task=task, model=model, steps=20)\nexperiment = Experiment(**{{**base, **dict({fields}{more})}})\n"
+    )
+    return Input(
+        "sizes", "sweep", ("--dry-run", "odd.py"), {**SURROUNDINGS, "odd.py": text.encode()}
+    )
 
 
 @st.composite
@@ -243,7 +318,21 @@ def experiment_files(draw):
         constructions(), constructions(), constructions(),
         st.sampled_from(STATEMENTS).map(lambda s: (GOOD + s + "\n").encode("utf-8", "surrogatepass")), BYTES,
     ))  # fmt: skip
-    name = draw(st.sampled_from(["odd.py", "odd.py", "odd.py", "a b.py", "é.py", "x" * 80 + ".py", "odd", ".py", "a\n.py"]))
+    name = draw(
+        st.sampled_from(
+            [
+                "odd.py",
+                "odd.py",
+                "odd.py",
+                "a b.py",
+                "é.py",
+                "x" * 80 + ".py",
+                "odd",
+                ".py",
+                "a\n.py",
+            ]
+        )
+    )
     return Input("experiment file", "sweep", ("--dry-run", name), {**SURROUNDINGS, name: text})
 
 
@@ -252,10 +341,14 @@ def flags(draw):
     import grokjax.overrides as overrides
 
     paths = sorted(p for p in leaf_types(Experiment()) if p not in parts(Experiment()))
-    options = [f.name for f in dataclasses.fields(overrides.Options) if f.name not in ("time", "target")]
+    options = [
+        f.name for f in dataclasses.fields(overrides.Options) if f.name not in ("time", "target")
+    ]
     words = ["--dry-run", "good.py"]
     for _ in range(draw(st.integers(1, 2))):
-        name = wrong_words.as_flag(draw(st.sampled_from([*paths, *paths, *options, "nope", "x" * 2000, "", "é", "\udcff"])))
+        name = wrong_words.as_flag(
+            draw(st.sampled_from([*paths, *paths, *options, "nope", "x" * 2000, "", "é", "\udcff"]))
+        )
         value = draw(st.sampled_from(ODD_WORDS))
         words += draw(st.sampled_from([[f"{name}={value}"], [name, value], [name], [value]]))
     return Input("flags", "sweep", tuple(words), SURROUNDINGS)
@@ -274,14 +367,40 @@ def folders(draw):
         ("export", "made", "--run", RUN, "--out", name), ("export", "made", "--run", RUN, "--out", "x.npz", "--experiment", name),
         ("bench", "--cases", name, "--lanes", "0"), ("bench", "--cases", "nowhere.py", "--out", name), ("grokjax", name), ("grokjax", "sweep", name, "--dry-run"),
     ]))  # fmt: skip
-    files = {**SURROUNDINGS, **LINKS, "closed": None, "made": "made", "x.csv": draw(tables()), "x.npz": draw(BYTES), "x.safetensors": draw(BYTES)}
+    files = {
+        **SURROUNDINGS,
+        **LINKS,
+        "closed": None,
+        "made": "made",
+        "x.csv": draw(tables()),
+        "x.npz": draw(BYTES),
+        "x.safetensors": draw(BYTES),
+    }
     return Input("folder", words[0], words[1:], files)
 
 
 @st.composite
 def read_tables(draw):
-    suffix = draw(st.sampled_from([*[".csv", ".jsonl", ".txt"] * 3, ".parquet", ".CSV", "", ".json"]))
-    odd = st.sampled_from(["'target'", "'x'", "'y'", "''", "None", "['x']", "['x', 'y']", "[]", "3", "['x', 'x']", "'é'", "'split'", "'group'"])
+    suffix = draw(
+        st.sampled_from([*[".csv", ".jsonl", ".txt"] * 3, ".parquet", ".CSV", "", ".json"])
+    )
+    odd = st.sampled_from(
+        [
+            "'target'",
+            "'x'",
+            "'y'",
+            "''",
+            "None",
+            "['x']",
+            "['x', 'y']",
+            "[]",
+            "3",
+            "['x', 'x']",
+            "'é'",
+            "'split'",
+            "'group'",
+        ]
+    )
     fields = {
         "target": draw(odd), "inputs": draw(odd), "split": draw(odd), "group": draw(odd), "characters": draw(st.sampled_from(["True", "False", "3"])),
         "pattern": draw(st.sampled_from(["None", "'{x} {target}'", "'{x} {y} {target}'", "''", "'{'", "'{}'", "'{x}{x}'", "'{1}'", "'{target}'", "'{x} = {target}\\n'"])),
@@ -292,10 +411,45 @@ def read_tables(draw):
         chosen = [*dict.fromkeys([*chosen, "pattern"])]
     told = "".join(f", {name}={fields[name]}" for name in chosen)
     here = f"'t{suffix}'"
-    sources = draw(st.sampled_from([here, here, here, here, here, f"train='t{suffix}', test='u{suffix}'", "'nowhere.csv'", "'folder'", "3", "None", f"pathlib.Path('t{suffix}')"]))
-    split = draw(st.sampled_from(["", "", ", split=GivenSplit()", ", split=GivenSplit(train=[0])", ", split=GroupSplit('group')", ", split=GivenSplit(train=[10**6])"]))
-    text = HEADER + f"experiment = Experiment(task=Table.read({sources}{told}), model=model, steps=20{split})\n"
-    files = {**SURROUNDINGS, "odd.py": text.encode(), f"t{suffix}": draw(tables()), f"u{suffix}": draw(tables())}
+    sources = draw(
+        st.sampled_from(
+            [
+                here,
+                here,
+                here,
+                here,
+                here,
+                f"train='t{suffix}', test='u{suffix}'",
+                "'nowhere.csv'",
+                "'folder'",
+                "3",
+                "None",
+                f"pathlib.Path('t{suffix}')",
+            ]
+        )
+    )
+    split = draw(
+        st.sampled_from(
+            [
+                "",
+                "",
+                ", split=GivenSplit()",
+                ", split=GivenSplit(train=[0])",
+                ", split=GroupSplit('group')",
+                ", split=GivenSplit(train=[10**6])",
+            ]
+        )
+    )
+    text = (
+        HEADER
+        + f"experiment = Experiment(task=Table.read({sources}{told}), model=model, steps=20{split})\n"
+    )
+    files = {
+        **SURROUNDINGS,
+        "odd.py": text.encode(),
+        f"t{suffix}": draw(tables()),
+        f"u{suffix}": draw(tables()),
+    }
     return Input("table", "sweep", ("--dry-run", "odd.py"), files)
 
 
@@ -304,7 +458,9 @@ def analyses(draw):
     word = st.sampled_from(ODD_WORDS)
     metric = draw(st.sampled_from(["t_grok", "nope"]))
     odd = draw(word)
-    thresholds = [f"--thresholds.{f.name.replace('_', '-')}" for f in dataclasses.fields(Thresholds)]
+    thresholds = [
+        f"--thresholds.{f.name.replace('_', '-')}" for f in dataclasses.fields(Thresholds)
+    ]
     run = draw(st.sampled_from([RUN, "nope", odd]))
     words = draw(st.sampled_from([
         ("phase", "made", "--x", odd), ("phase", "made", "--y", odd), ("phase", "made", "--metric", odd), ("phase", "made", "--metric", metric, "--x", odd),
@@ -320,12 +476,20 @@ def analyses(draw):
         ("bench", "--lanes", odd, "--cases", "nowhere.py"), ("bench", "--target", odd, "--cases", "nowhere.py"), ("bench", odd, "--cases", "nope"), ("bench", "--precision", odd),
         ("grokjax", odd), ("grokjax", "--version", odd), ("grokjax", "report", "made"), ("grokjax",), ("phase", "made", odd), ("measure", "made", odd),
     ]))  # fmt: skip
-    odd_files = {"x.npz": BYTES, "x.safetensors": BYTES, **dict.fromkeys(["x.csv", "x.json", "x.jsonl", "x.log"], tables())}
-    files = {**SURROUNDINGS, "made": "made"} | {name: draw(odd) for name, odd in odd_files.items() if name in words}
+    odd_files = {
+        "x.npz": BYTES,
+        "x.safetensors": BYTES,
+        **dict.fromkeys(["x.csv", "x.json", "x.jsonl", "x.log"], tables()),
+    }
+    files = {**SURROUNDINGS, "made": "made"} | {
+        name: draw(odd) for name, odd in odd_files.items() if name in words
+    }
     return Input("analysis", words[0], words[1:], files)
 
 
-inputs = st.one_of(experiment_files(), experiment_files(), flags(), folders(), read_tables(), analyses())
+inputs = st.one_of(
+    experiment_files(), experiment_files(), sizes(), flags(), folders(), read_tables(), analyses()
+)
 
 
 # What each must end in.
@@ -459,7 +623,11 @@ def survey(examples: int, seed: int, made: Path, until: float | None = None) -> 
         counted[str(ending.status) if ending.status in (0, 1, 2) else "other"] += 1
         if ending.complaints:
             counted["wrong"] += 1
-            told = {n: c for n, c in one.files.items() if n in one.words or n in ("odd.py", "t.csv", "t.txt", "t.jsonl")}
+            told = {
+                n: c
+                for n, c in one.files.items()
+                if n in one.words or n in ("odd.py", "t.csv", "t.txt", "t.jsonl")
+            }
             brief = repr(dataclasses.replace(one, files=told))[:3000]
             wrong.append({"input": brief, "complaints": ending.complaints})
 

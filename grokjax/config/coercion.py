@@ -107,8 +107,7 @@ def bounded(values: Iterable[Any], name: str, most: int) -> Iterable[Any]:
 
 def _as_kind(kind: Any, value: Any, name: str) -> Any:
     if type(value) is kind and kind is not float:
-        if kind is str:
-            _check_text(value, name)
+        _CHECKS.get(kind, _no_check)(value, name)
         return value
     if type(value) not in _PLAIN and getattr(value, "shape", None) == ():
         value = value.item()
@@ -125,8 +124,7 @@ def _as_kind(kind: Any, value: Any, name: str) -> Any:
         remedy = getattr(kind, "remedy_for", None)
         text = f"expected {_kind_name(kind)}, not {type(value).__name__}"
         require(False, name, value, remedy(value, name) if remedy else text)
-    if kind is str:
-        _check_text(value, name)
+    _CHECKS.get(kind, _no_check)(value, name)
     if kind is not float:
         return value
     require(math.isfinite(value), name, value, "give a finite number")
@@ -141,6 +139,17 @@ def _check_text(value: str, name: str) -> None:
     require("\0" not in value, name, value, "it has a null character, leave that out")
 
 
+def _check_whole(value: int, name: str) -> None:
+    require(-(2**63) <= value < 2**63, name, value, "give a number that 64 bits can hold")
+
+
+def _no_check(value: Any, name: str) -> None:
+    pass
+
+
+_CHECKS: Mapping[Any, Callable[[Any, str], None]] = {str: _check_text, int: _check_whole}
+
+
 def _fits(value: Any, kind: Any) -> bool:
     """Whether the value looks like this member of a union."""
     if typing.get_origin(kind) is Literal:
@@ -151,6 +160,12 @@ def _fits(value: Any, kind: Any) -> bool:
 def _kind_name(kind: type) -> str:
     plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a string"}
     return plain.get(kind, article(kind.__name__))
+
+
+def within(value: int, name: str, least: int, most: int) -> None:
+    """Refuse a number that is less than the least, or more than the most that makes sense."""
+    require(value >= least, name, value, f"give {least} or more")
+    require(value <= most, name, value, f"give {most} or fewer")
 
 
 def share(value: float, remedy: str) -> str:

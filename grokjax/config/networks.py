@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.parts import Model
 
 __all__ = ["Network"]
@@ -107,9 +107,7 @@ class Network(Model):
 
     def check_size(self, name: str, least: int = 1, most: int = MOST_UNITS) -> None:
         """Refuse a number of units or layers that no network has."""
-        size = getattr(self, name)
-        require(size >= least, name, size, f"give {least} or more")
-        require(size <= most, name, size, f"give {most} or fewer")
+        within(getattr(self, name), name, least, most)
 
     def derived(self) -> dict[str, Any]:
         return {"unembed_biases": self.biases and not self.tied}

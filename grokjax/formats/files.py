@@ -44,8 +44,18 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
 
-_UNREADABLE = (OSError, ValueError, EOFError, KeyError, MemoryError, RuntimeError, zlib.error)
-_UNREADABLE += (zipfile.BadZipFile, NotImplementedError, struct.error)
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What NumPy and zipfile raise of files that are empty, cut off, encrypted or of another kind."""
 
 
