@@ -12,6 +12,7 @@ during an import is caught as well.
 from __future__ import annotations
 
 import argparse
+import errno
 import io
 import os
 import signal
@@ -23,6 +24,8 @@ from typing import Any, NoReturn, TextIO, TypeVar
 
 T = TypeVar("T")
 
+OF_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES)
+"""Errors of the system for which a name is to blame that the user has given."""
 INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell has it."""
 
@@ -66,6 +69,12 @@ def guarded(work: Callable[[], int]) -> int:
             return work()
         except ConfigError as error:
             say(f"error: {error}")
+            return 2
+        except OSError as error:
+            if error.errno not in OF_NAMES or not error.filename:
+                raise
+            name = os.fsdecode(error.filename)
+            say(f"error: {ConfigError(f'{name}: {error.strerror}, give another name.')}")
             return 2
     except KeyboardInterrupt:
         return _interrupted()
@@ -145,6 +154,13 @@ class Outliving(io.RawIOBase):
         return memoryview(data).nbytes
 
 
+class Kept(io.TextIOWrapper):
+    """A text stream that an experiment file, or a library, cannot close."""
+
+    def close(self) -> None:
+        self.flush()
+
+
 def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
     """A text stream in the place of `stream` whose writing never fails, and what is below it.
 
@@ -156,5 +172,5 @@ def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
     raw = Outliving(stream)
     # Names of files may hold what no encoding has, and losing a letter is no reason to stop.
     errors = "backslashreplace" if stream.errors == "strict" else stream.errors
-    text = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, errors, line_buffering=True)
+    text = Kept(io.BufferedWriter(raw), stream.encoding, errors, line_buffering=True)
     return raw, text

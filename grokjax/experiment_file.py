@@ -32,6 +32,7 @@ def read(path: Path) -> tuple[Experiment, str]:
     module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
+    streams = sys.stdout, sys.stderr
     try:
         # The future imports of this very file are not those of the experiment's.
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
@@ -41,6 +42,8 @@ def read(path: Path) -> tuple[Experiment, str]:
         raise
     except BaseException as error:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
+    finally:
+        sys.stdout, sys.stderr = streams  # whatever the file has made of them
     experiment = vars(module).get("experiment")
     if not isinstance(experiment, Experiment):
         given = shown(experiment)

@@ -21,7 +21,6 @@ import io
 import itertools
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,7 +33,6 @@ from hypothesis import strategies as st
 from sweep_folder import synthetic_results
 
 import grokjax
-from grokjax import command
 from grokjax.config import Experiment, Thresholds, wrong_words
 from grokjax.config.fields import field_types, leaf_types, parts
 
@@ -527,8 +525,8 @@ def contents(*folders: Path) -> dict[str, tuple]:
     for folder in folders:
         for root, below, files in os.walk(folder):
             for name in (*below, *files):
-                told = os.lstat(os.path.join(root, name))
-                found[os.path.join(root, name)] = (told.st_size, told.st_mtime_ns, told.st_mode)
+                told = (Path(root) / name).lstat()
+                found[f"{root}/{name}"] = (told.st_size, told.st_mtime_ns, told.st_mode)
     return found
 
 
