@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import struct
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,10 @@ def check_in_float32(part: Config) -> None:
 
 
 def _in_float32(value: float) -> float:
-    return type(value)(struct.unpack("f", struct.pack("f", value))[0])
+    rounded = struct.unpack("f", struct.pack("f", value))[0]
+    if math.isinf(rounded):
+        raise OverflowError
+    return type(value)(rounded)
 
 
 def _check_split(experiment: Experiment) -> None:

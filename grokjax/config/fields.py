@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from grokjax.config import source
 from grokjax.config.coercion import ConfigError, coercer
+from grokjax.config.coercion import require as require  # files of users have it from here
 
 __all__ = ["Config", "ConfigError", "traced"]
 
