@@ -99,7 +99,11 @@ def _content(
     if out is None and not results.path.exists():
         raise ConfigError("out=None: these results have no folder, say where figures are to go.")
     folder = out or results.path
-    if folder.exists() and not folder.is_dir():
+    try:
+        is_file = folder.exists() and not folder.is_dir()
+    except OSError as error:  # a name that is too long, say
+        raise ConfigError(f"out={str(folder)!r}: {error.strerror}, give another folder.") from None
+    if is_file:
         raise ConfigError(f"out={str(folder)!r}: it is a file, give a folder for the figures.")
     check_no_links(folder, ["figures"])
     if results.runs.empty:

@@ -1,8 +1,8 @@
 """How every command line ends: with a status, and at most a sentence on standard error.
 
 Exit status: what the command says; 2 for a configuration that cannot work; 74 where the storage
-fails (full, over quota, read-only, broken): what was committed is kept, and the same command goes on
-when it works again; 130 after Ctrl-C.
+fails (full, over quota, read-only, broken): what was committed is kept, and the same command goes
+on when it works again; 130 after Ctrl-C.
 A reader of standard output that goes away (`| head`) is no error, and a device that takes no
 more of it is one sentence at the end. Neither changes the status nor stops the command: losing
 a display must never cost training.
@@ -13,6 +13,7 @@ during an import is caught as well.
 
 from __future__ import annotations
 
+import argparse
 import errno
 import io
 import os
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
-from grokjax.text import printable, shortened
+from grokjax.text import printable
 
 T = TypeVar("T")
 
@@ -37,6 +38,8 @@ REMEDIES = {
     errno.EIO: "look after the disk",
 }
 """What a fault of the storage is called → what to do about it."""
+OF_NAMES = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES)
+"""Errors of the system for which a name is to blame that the user has given."""
 INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell has it."""
 
@@ -79,19 +82,38 @@ def guarded(work: Callable[[], int]) -> int:
         try:
             return work()
         except ConfigError as error:
-            say(shortened(f"error: {error}"))
+            say(f"error: {error}")
             return 2
         except OSError as error:
-            if error.errno not in REMEDIES:
-                raise
-            where = error.filename or "a file"
-            say(
-                f"error: {where}: {error.strerror}; {REMEDIES[error.errno]} and give the same "
-                "command again, what was committed is kept"
-            )
-            return STORAGE_FAILED
+            return _of_the_system(error)
     except KeyboardInterrupt:
         return _interrupted()
+
+
+def _of_the_system(error: OSError) -> int:
+    """The exit status of what the system has refused, in a sentence; other errors are ours."""
+    from grokjax.config import ConfigError
+
+    name = os.fsdecode(error.filename or "a file")
+    if error.errno in REMEDIES:
+        say(
+            f"error: {name}: {error.strerror}; {REMEDIES[error.errno]} and give the same command "
+            "again, what was committed is kept"
+        )
+        return STORAGE_FAILED
+    if error.errno not in OF_NAMES or not error.filename:
+        raise error
+    say(f"error: {ConfigError(f'{name}: {error.strerror}, give another name.')}")
+    return 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Words of a command line; wrong ones are refused in a sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        from grokjax.config import ConfigError
+
+        raise ConfigError(f"{message}; see --help.")
 
 
 def say(sentence: str) -> None:
@@ -107,6 +129,7 @@ def attempted(what: str, work: Callable[[], T], instead: T) -> T:
         # The one place that catches everything: behind it lie hours of training, and a fault in
         # one figure must cost neither their status nor the other figures.
         from grokjax.config import ConfigError
+        from grokjax.config.refusals import brief
 
         if isinstance(error, ConfigError):
             reason = str(error)
@@ -115,7 +138,7 @@ def attempted(what: str, work: Callable[[], T], instead: T) -> T:
             first = (str(error).splitlines() or ["no message"])[0]
             place = f"{Path(frame.filename).name}, line {frame.lineno}"
             reason = f"{type(error).__name__}: {first} ({place})"
-        say(shortened(f"{what} is left out: {reason}"))
+        say(brief(f"{what} is left out: {reason}"))
         return instead
 
 
@@ -162,11 +185,15 @@ class Outliving(io.RawIOBase):
 class Printed(io.TextIOWrapper):
     """A text stream on which words of others are text: what a terminal would obey is spelt out.
 
-    What is meant for the terminal, a bar that is redrawn, is written to `controls(stream)`.
+    What is meant for the terminal, a bar that is redrawn, is written to `controls(stream)`. An
+    experiment file, or a library, cannot close it.
     """
 
     def write(self, text: str) -> int:
         return super().write(printable(text))
+
+    def close(self) -> None:
+        self.flush()
 
 
 class Controls:
@@ -196,6 +223,7 @@ def _outliving(stream: TextIO | None) -> tuple[Outliving, TextIO]:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - for good
     stream.flush()
     raw = Outliving(stream)
-    below = io.BufferedWriter(raw)
-    text = Printed(below, stream.encoding, "backslashreplace", line_buffering=True)
+    # Names of files may hold what no encoding has, and losing a letter is no reason to stop.
+    errors = "backslashreplace" if stream.errors == "strict" else stream.errors
+    text = Printed(io.BufferedWriter(raw), stream.encoding, errors, line_buffering=True)
     return raw, text

@@ -24,7 +24,7 @@ from grokjax.engine import (
     tune,
 )
 from grokjax.engine.plan import Program
-from grokjax.engine.rounds import recorded_rounds, with_rounds
+from grokjax.engine.rounds import check, recorded_rounds, with_rounds
 from grokjax.engine.targets import Target
 
 BYTES_PER_CURVE_ROW = 22
@@ -63,6 +63,7 @@ def describe(
     backend.prepare()
     results_folder.check_free(out)
     old = None if overwrite else results_folder.earlier_start(experiment, out)
+    check(experiment, old)
     rounds = recorded_rounds(experiment, old)
     grown = growth.growth_of(out, with_rounds(experiment, rounds), old) if old else None
     experiment = results_folder.called_as_before(experiment, old)

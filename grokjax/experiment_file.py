@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 from grokjax.config import ConfigError, Experiment
+from grokjax.config.refusals import shown
 from grokjax.config.source import NAME
 
 _NUMBERS = itertools.count(1)
@@ -24,24 +25,30 @@ def read(path: Path) -> tuple[Experiment, str]:
       ConfigError: there is no such file, it fails, or it defines no experiment.
     """
     try:
-        source = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        source = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # not UTF-8, or a name with a null character
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
     module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
+    streams = sys.stdout, sys.stderr
     try:
         # The future imports of this very file are not those of the experiment's.
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except ConfigError as error:
         raise ConfigError(f"{where(error, path)}: {error}") from None
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
+    finally:
+        sys.stdout, sys.stderr = streams  # whatever the file has made of them
     experiment = vars(module).get("experiment")
     if not isinstance(experiment, Experiment):
+        given = shown(experiment)
         raise ConfigError(
-            f"experiment={experiment!r}: {path} must define `experiment = grokjax.Experiment(...)`."
+            f"experiment={given}: {path} must define `experiment = grokjax.Experiment(...)`."
         )
     return experiment, source
 
@@ -57,7 +64,11 @@ def where(error: BaseException, path: Path) -> str:
 
 def explain(error: BaseException) -> str:
     """One sentence on what a file raised that is no refusal of ours."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # of a class of the file's own
+        lines = []
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}."
 
 
 def of_option(path: Path | None) -> Experiment | None:

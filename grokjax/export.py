@@ -33,7 +33,7 @@ def _main(arguments: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m grokjax.export",
         description="Write the network of a run at a step, of which its sweep has kept a snapshot, "
         "to a file with its task, model and run in the metadata.",

@@ -233,7 +233,7 @@ def _setting(name: str, words: str) -> tuple[str, Any]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m grokjax.measure",
         description="Measure the snapshots of a finished sweep and add the rows to its measures/; "
         "the same command goes on where it was stopped. Or measure a file of weights.",

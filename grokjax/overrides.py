@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import itertools
 import re
 import typing
 from pathlib import Path
@@ -21,6 +22,8 @@ LISTS = ("modifiers", "changes")
 """Fields that are lists of parts, which have no flags either."""
 POWER = re.compile(r"\d+(\.\d*)?[eE]\+?\d{1,2}")
 """How numbers are written that are whole and look as if they were not."""
+RULE = re.compile("[╭╮╰╯│─|+ -]*")
+"""A line of a frame."""
 USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
 
 
@@ -77,21 +80,15 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
         ],
         frozen=True,
     )
-    messages = io.StringIO()
     try:
-        with contextlib.redirect_stderr(messages):
-            parsed: Any = tyro.cli(
-                command,
-                args=_whole_numbers(experiment, arguments),
-                prog=USAGE.removesuffix(" [options] [field overrides]"),
-                description="Train the runs of an experiment file; its fields can be overridden.",
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except SystemExit as stop:
-        if stop.code:
-            said = _unknown_flag(experiment, arguments) or _one_sentence(messages.getvalue())
-            raise ConfigError(said) from None
-        raise
+        parsed = read(
+            command,
+            _whole_numbers(experiment, arguments),
+            prog=USAGE.removesuffix(" [options] [field overrides]"),
+            description="Train the runs of an experiment file; its fields can be overridden.",
+        )
+    except ConfigError as error:
+        raise ConfigError(_unknown_flag(experiment, arguments) or str(error)) from None
     flagged = [name for name, value in given.items() if _has_flags(name, value)]
     values = {name: getattr(parsed.experiment, name) for name in flagged}
     changed = {name: value for name, value in values.items() if value != given[name]}
@@ -100,6 +97,27 @@ def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experi
     overridden = dataclasses.replace(experiment, **changed)
     _refuse_axes(experiment, overridden)
     return parsed.options, overridden
+
+
+def read(kind: Any, arguments: list[str], **about: Any) -> Any:
+    """The words of a command line as an instance of a dataclass.
+
+    Args:
+      kind: the dataclass.
+      arguments: the words.
+      **about: name and description of the command, for its help.
+
+    Raises:
+      ConfigError: words that fit no field, or values that are of another type.
+    """
+    messages = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(messages):
+            return tyro.cli(kind, args=arguments, config=(tyro.conf.FlagCreatePairsOff,), **about)
+    except SystemExit as stop:
+        if stop.code:
+            raise ConfigError(_one_sentence(messages.getvalue())) from None
+        raise
 
 
 def _flags(name: str, value: Any) -> Any:
@@ -180,9 +198,10 @@ def _whole_numbers(experiment: Experiment, arguments: list[str]) -> list[str]:
 def _one_sentence(message: str) -> str:
     """The first paragraph of tyro's message, without its frame."""
     message = re.sub(r"Error parsing experiment[.\w]*: ", "", message)
-    lines = [line.strip("╭╮╰╯│─ ") for line in message.splitlines()]
+    # Rules are of hyphens where the terminal has no other.
+    lines = ["" if RULE.fullmatch(line) else line.strip("│| ") for line in message.splitlines()]
     paragraph: list[str] = []
-    for line in lines[1:]:
+    for line in itertools.dropwhile(lambda line: not line, lines[1:]):
         if not line:
             break
         paragraph.append(line)

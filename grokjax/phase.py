@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from grokjax.results.load import Results
 
 
+A_DAY = 24 * 60 * 60
+"""In seconds."""
 CURVES_OPTIONS = (
     "columns",
     "runs",
@@ -156,8 +158,8 @@ def _main(arguments: list[str]) -> int:
         raise ConfigError(
             "out=None: with several RESULTS, say with --out DIR where figures are to go."
         )
-    if given.watch is not None and given.watch < 1:
-        raise ConfigError(f"watch={given.watch:g}: give 1 second or more.")
+    if given.watch is not None and not 1 <= given.watch <= A_DAY:
+        raise ConfigError(f"watch={given.watch:g}: give 1 second or more, up to {A_DAY}.")
     asked = {
         name.removeprefix("thresholds."): value
         for name, value in vars(given).items()
@@ -239,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     from grokjax.analysis.times import TIMES
     from grokjax.config import Thresholds
 
-    parser = argparse.ArgumentParser(
+    parser = command.Parser(
         prog="python -m grokjax.phase",
         description="Print the Goldilocks zone, its boundary and the laws of a sweep; draw figures "
         "and write report.html and summary.md. Several folders of one kind are joined. A sweep "

@@ -1,11 +1,9 @@
-"""Text of others on its way to a terminal or into a sentence."""
+"""Text of others on its way to a terminal."""
 
 from __future__ import annotations
 
 import re
 
-LONGEST = 300
-"""Characters of a refusal: what a person reads."""
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -20,16 +18,3 @@ def printable(text: str) -> str:
     '\\x1b[31mred\\x1b[0m'
     """
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
-def shortened(text: str, length: int = LONGEST) -> str:
-    """The text on a line; of a long one the middle is left out, where the least is said.
-
-    >>> shortened("width=" + "9" * 1000 + ": give less.", 40)
-    'width=99999999999999 … 99999: give less.'
-    """
-    line = " ".join(text.split())
-    if len(line) <= length:
-        return line
-    tail = min(length // 2 - 3, 180)
-    return f"{line[: length - tail - 3]} … {line[-tail:]}"

@@ -24,7 +24,8 @@ from grokjax import (
     Transformer,
     grid,
 )
-from grokjax.config.fields import Config, replace_paths, resolve_path, traced
+from grokjax.config.fields import Config, resolve_path, traced
+from grokjax.config.replacing import replace_paths
 from grokjax.engine import plan, results_folder
 from grokjax.experiment_file import read
 from grokjax.results import manifest

@@ -20,11 +20,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    import tyro
-
+    from grokjax import overrides
     from grokjax.bench.options import Options
 
-    options = tyro.cli(Options, args=arguments, prog=PROGRAM)
+    options = overrides.read(Options, arguments, prog=PROGRAM)
     from grokjax.bench import record, report, targets
 
     kind = targets if options.target else report

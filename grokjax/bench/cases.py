@@ -17,7 +17,7 @@ from grokjax.config import (
     Sweep,
     Transformer,
 )
-from grokjax.config.fields import replace_paths
+from grokjax.config.replacing import replace_paths
 from grokjax.config.synonyms import suggestion
 
 STANDARD = {

@@ -8,13 +8,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from grokjax.config.coercion import ConfigError
+from grokjax.config.coercion import ConfigError, bounded
+from grokjax.config.refusals import shown
 
 __all__ = ["Sweep", "grid", "zipped"]
+
+MOST_CELLS = 1_000_000
+"""More cells than a folder of results is made for; a run takes a few kilobytes to plan."""
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -43,7 +48,9 @@ class Sweep:
         if not cells or not all(
             isinstance(c, Mapping) and all(isinstance(k, str) for k in c) for c in cells
         ):
-            raise ConfigError(f"sweep={self.cells!r}: give grid(...), or a list of dictionaries.")
+            given = shown(self.cells)
+            raise ConfigError(f"sweep={given}: give grid(...), or a list of dictionaries.")
+        _check_count(len(cells))
         object.__setattr__(self, "cells", cells)
 
     @functools.cached_property
@@ -75,6 +82,7 @@ class Sweep:
         return Sweep(self.cells + other.cells)
 
     def __mul__(self, other: Sweep) -> Sweep:
+        _check_count(len(self) * len(other))
         return Sweep(tuple({**a, **b} for a in self.cells for b in other.cells))
 
 
@@ -98,6 +106,7 @@ def grid(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[Any]
       named: names of fields, each with its list of values.
     """
     values = _values({**(axes or {}), **named})
+    _check_count(math.prod(map(len, values.values())))
     return Sweep(
         tuple(dict(zip(values, cell, strict=True)) for cell in itertools.product(*values.values()))
     )
@@ -122,12 +131,21 @@ def zipped(axes: Mapping[str, Iterable[Any]] | None = None, **named: Iterable[An
     return Sweep(tuple(dict(zip(values, row, strict=True)) for row in rows))
 
 
+def _check_count(cells: int) -> None:
+    if cells > MOST_CELLS:
+        raise ConfigError(
+            f"sweep: {cells} cells are more than {MOST_CELLS}, give axes of fewer values, or train "
+            "them in several folders, which grokjax.load joins."
+        )
+
+
 def _values(axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     values: dict[str, list[Any]] = {}
     for name, axis in axes.items():
         if isinstance(axis, str) or not isinstance(axis, Iterable):
-            raise ConfigError(f"{name}={axis!r}: an axis is a list of values, write [{axis!r}].")
-        values[name] = list(axis)
+            given = shown(axis)
+            raise ConfigError(f"{name}={given}: an axis is a list of values, write [{given}].")
+        values[name] = list(bounded(axis, name, MOST_CELLS))
         if not values[name]:
             raise ConfigError(f"{name}=[]: the axis is empty, give it at least one value.")
     return values

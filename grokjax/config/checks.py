@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import math
+import struct
 from typing import TYPE_CHECKING
 
-from grokjax.config.coercion import require, share
+from grokjax.config.coercion import ConfigError, require, share
 from grokjax.config.parts import PerturbingModifier
 from grokjax.config.splits import GivenSplit, Split
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
+    from grokjax.config.fields import Config
     from grokjax.config.parts import Instrument
 
 MOST_ROWS = 2**22
@@ -37,6 +42,28 @@ def check_experiment(experiment: Experiment) -> None:
     perturbing = [m.kind for m in experiment.modifiers if isinstance(m, PerturbingModifier)]
     remedy = "both say where the gradient is taken, keep one"
     require(len(perturbing) < 2, "modifiers", " and ".join(perturbing), remedy)
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
+def check_in_float32(part: Config) -> None:
+    """Refuse numbers that make sense until the program rounds them: b2 = 0.99999999 is 1."""
+    values = part.traced_values()
+    with contextlib.suppress(ConfigError, OverflowError):
+        part._with({name: _in_float32(value) for name, value in values.items()}).check()
+        return
+    for name, value in values.items():
+        try:
+            part._with({name: _in_float32(value)}).check()
+        except (ConfigError, OverflowError):
+            remedy = "float32 cannot hold it, choose another value or dtype='float64'"
+            raise ConfigError(f"{name}={value!r}: {remedy}.") from None
+
+
+def _in_float32(value: float) -> float:
+    rounded = struct.unpack("f", struct.pack("f", value))[0]
+    if math.isinf(rounded):
+        raise OverflowError
+    return type(value)(rounded)
 
 
 def _check_split(experiment: Experiment) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from grokjax.config.axes import Sweep
 from grokjax.config.coercion import ConfigError
-from grokjax.config.fields import Config, leaves_at, replace_paths, resolve_path
+from grokjax.config.fields import is_config, leaves_at, resolve_path
 from grokjax.config.identity import OF_THE_SWEEP, SECTIONS, plain
+from grokjax.config.replacing import replace_paths
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -37,7 +38,7 @@ def expand(
     Raises:
       ConfigError: a cell names what is no field, or makes a run that makes no sense.
     """
-    paths = _paths(experiment)
+    paths = named_paths(experiment)
     base = experiment.replaced(sweep=Sweep(), refine=None)
     runs: dict[str, Experiment] = {}
     for cell in experiment.sweep.cells:
@@ -52,13 +53,13 @@ def check_sweep(experiment: Experiment) -> None:
 
     That takes no longer for many cells; the others are checked when they are expanded.
     """
-    paths, cells = _paths(experiment), experiment.sweep.cells
+    paths, cells = named_paths(experiment), experiment.sweep.cells
     if paths:
         base = experiment.replaced(sweep=Sweep(), refine=None)
         replace_paths(base, _by_path(cells[0], paths))
 
 
-def _paths(experiment: Experiment) -> dict[str, str]:
+def named_paths(experiment: Experiment) -> dict[str, str]:
     """The names that a sweep's cells have → dotted paths."""
     paths = {name: _path(experiment, name) for name in experiment.sweep.names}
     for path in paths.values():
@@ -73,7 +74,7 @@ def _path(experiment: Experiment, name: str) -> str:
         return resolve_path(experiment, name)
     except ConfigError:
         cell = next(cell for cell in experiment.sweep.cells if name in cell)
-        swept = {n: v for n, v in cell.items() if n in SECTIONS and isinstance(v, Config)}
+        swept = {n: v for n, v in cell.items() if n in SECTIONS and is_config(v)}
         if not swept:
             raise
         return resolve_path(experiment._with(swept), name)
@@ -104,8 +105,9 @@ def _axes(runs: Iterable[Experiment], named: set[str]) -> dict[str, list[Any]]:
 
 def _below(head: str, value: Any, named: set[str]) -> list[tuple[str, Any]]:
     """Named paths that a field holds, and what is there."""
+    below = tuple(f"{name}." for name in named)
     return [
         (path, plain(one))
         for path, one in leaves_at(head, value).items()
-        if any(path == name or path.startswith(f"{name}.") for name in named)
+        if path in named or path.startswith(below)
     ]

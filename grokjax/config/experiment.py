@@ -5,18 +5,24 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from grokjax.config import own
 from grokjax.config.axes import Sweep, as_table
 from grokjax.config.changes import Change
-from grokjax.config.checks import check_experiment
-from grokjax.config.coercion import ConfigError
+from grokjax.config.checks import check_experiment, check_in_float32
+from grokjax.config.coercion import ConfigError, coercer
 from grokjax.config.donors import StartFrom
 from grokjax.config.expansion import Expansion, check_sweep, expand
-from grokjax.config.fields import Config, leaves, parts, replace_paths, resolve_path, traced
+from grokjax.config.fields import (
+    Config,
+    field_types,
+    leaves,
+    parts,
+    resolve_path,
+    traced,
+)
 from grokjax.config.identity import (
     OF_THE_SWEEP,
     checksums,
@@ -32,6 +38,7 @@ from grokjax.config.modular import ModularArithmetic
 from grokjax.config.optimizers import AdamW, ParameterGroups
 from grokjax.config.parts import Instrument, Loss, Model, Modifier, Optimizer, Task
 from grokjax.config.refine import Refine
+from grokjax.config.replacing import replace_paths
 from grokjax.config.snapshots import SnapshotSchedule
 from grokjax.config.splits import GivenSplit, Split
 from grokjax.config.thresholds import Thresholds
@@ -152,6 +159,16 @@ class Experiment(Config):
             object.__setattr__(self, field, own.as_word(field, getattr(self, field)))
         super().__post_init__()
 
+    def varied(self, fields: Mapping[str, Any]) -> Experiment:
+        """As every part is: what `__post_init__` does first is done for these fields alone."""
+        types = field_types(Experiment)
+        if "sweep" in fields or not fields.keys() <= types.keys():
+            return self.replaced(**fields)
+        worded = {n: own.as_word(n, v) if n in own.DECORATORS else v for n, v in fields.items()}
+        varied = self._with({n: coercer(types[n])(v, n) for n, v in worded.items()})
+        varied.check()
+        return varied
+
     def _repr_html_(self) -> str:
         told = {n: repr(v) for n, v in self.beyond_defaults().items() if n != "sweep"}
         return as_table("Experiment, beyond the defaults", told) + self.sweep._repr_html_()
@@ -164,7 +181,7 @@ class Experiment(Config):
             _ = stage.n_train
         if self.dtype == "float32":
             for part in parts(self).values():
-                _check_in_float32(part)
+                check_in_float32(part)
         check_sweep(self)
         if self.refine is not None:
             self.refined_axes()
@@ -318,15 +335,3 @@ def _with_short_names(experiment: Experiment) -> tuple[Change, ...]:
             new[path] = value
         short.append(change.with_names(new))
     return tuple(short)
-
-
-@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
-def _check_in_float32(part: Config) -> None:
-    """Refuse numbers that make sense until the program rounds them: b2 = 0.99999999 is 1."""
-    for name, value in part.traced_values().items():
-        try:
-            rounded = type(value)(struct.unpack("f", struct.pack("f", value))[0])
-            dataclasses.replace(part, **{name: rounded})
-        except (ConfigError, OverflowError):
-            remedy = "float32 cannot hold it, choose another value or dtype='float64'"
-            raise ConfigError(f"{name}={value!r}: {remedy}.") from None

@@ -13,11 +13,12 @@ import dataclasses
 import functools
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from grokjax.config import source
-from grokjax.config.coercion import ConfigError, coerce, require
+from grokjax.config.coercion import ConfigError, coercer
+from grokjax.config.coercion import require as require  # files of users have it from here
 
 __all__ = ["Config", "ConfigError", "traced"]
 
@@ -109,8 +110,8 @@ class Config(metaclass=Checked):
         cls: Any = type(self)
         check_class(cls)
         given = vars(self)
-        for name, kind in field_types(cls).items():
-            given[name] = coerce(given[name], kind, name)
+        for name, as_annotated in _coercers(cls):
+            given[name] = as_annotated(given[name], name)
         self.check()
 
     def __repr__(self) -> str:
@@ -129,7 +130,8 @@ class Config(metaclass=Checked):
     def values(self) -> dict[str, Any]:
         """Field name → value, bulky data left out."""
         cls: Any = type(self)
-        return {name: getattr(self, name) for name in _plain_fields(cls)}
+        has = vars(self)
+        return {name: has[name] for name in _plain_fields(cls)}
 
     def derived(self) -> dict[str, Any]:
         """What other fields make of fields that are None; these have that value when left out."""
@@ -137,24 +139,33 @@ class Config(metaclass=Checked):
 
     def resolved(self) -> typing.Self:
         """The same with every derived value written out, those of its parts too."""
-        changes: dict[str, Any] = {}
+        derived = self.derived().items()
+        changes = {name: value for name, value in derived if getattr(self, name) is None}
         for name, value in self.values().items():
-            if isinstance(value, Config) and type(value).derived is not Config.derived:
-                changes[name] = value.resolved()
-            elif value is None:
-                changes |= {n: v for n, v in self.derived().items() if n == name}
+            if is_config(value) and type(value).derived is not Config.derived:
+                changes[name] = _resolved_part(value)
         return self._with(changes)
 
     def _with(self, values: Mapping[str, Any]) -> typing.Self:
         """A copy with values that need no check."""
         cls: Any = type(self)
-        new = object.__new__(cls)
-        vars(new).update({name: getattr(self, name) for name in field_types(cls)}, **values)
+        new, has = object.__new__(cls), vars(self)
+        vars(new).update({name: has[name] for name in field_types(cls)}, **values)
         return new
 
     def replaced(self, **changes: Any) -> typing.Self:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+    def varied(self, fields: Mapping[str, Any]) -> typing.Self:
+        """As `replaced`, for thousands of cells: fields that stay are as they were coerced."""
+        cls: Any = type(self)
+        known, plainly = field_types(cls), cls.__post_init__ is Config.__post_init__
+        if not plainly or not fields.keys() <= known.keys():
+            return self.replaced(**fields)
+        varied = self._with({n: coercer(known[n])(v, n) for n, v in fields.items()})
+        varied.check()
+        return varied
 
     def types(self) -> Mapping[str, Any]:
         """Field name → annotation of `values`."""
@@ -168,6 +179,16 @@ class Config(metaclass=Checked):
         return {name: value for name, value in values.items() if value is not None}
 
 
+def is_config(value: Any) -> typing.TypeGuard[Config]:
+    """The same as `isinstance(value, Config)`, which takes abstract classes ten times as long."""
+    return isinstance(type(value), Checked)
+
+
+@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
+def _resolved_part(part: Config) -> Config:
+    return part.resolved()
+
+
 @contextlib.contextmanager
 def blamed(word: Config) -> Iterator[None]:
     """Say in one sentence where a word from elsewhere has failed."""
@@ -179,6 +200,12 @@ def blamed(word: Config) -> Iterator[None]:
         if source.is_ours(type(word)):
             raise
         raise ConfigError(f"{word.kind}: {source.blame(type(word), error)}.") from error
+
+
+@functools.cache
+def _coercers(cls: Any) -> tuple[tuple[str, Callable[[Any, str], Any]], ...]:
+    """Every field of a class with what makes values as its annotation has them."""
+    return tuple((name, coercer(kind)) for name, kind in field_types(cls).items())
 
 
 @functools.cache
@@ -218,7 +245,7 @@ def leaves(config: Config, prefix: str = "") -> dict[str, Any]:
 
 def leaves_at(path: str, value: Any) -> dict[str, Any]:
     """Dotted path → value of what a field at `path` holds."""
-    if isinstance(value, Config):
+    if is_config(value):
         return {**({path: value.kind} if value.kind else {}), **leaves(value, f"{path}.")}
     if not is_parts(value):
         return {path: value}
@@ -235,7 +262,7 @@ def leaf_types(config: Config, prefix: str = "") -> dict[str, Any]:
     for name, annotation in config.types().items():
         path, value = prefix + name, values.get(name)
         members: dict[str, Config] = {}
-        if isinstance(value, Config):
+        if is_config(value):
             members = {path: value}
         elif value is not None and is_parts(value):
             members = {f"{path}.{at}": part for at, part in enumerate(value)}
@@ -252,7 +279,7 @@ def parts(config: Config) -> dict[str, Config]:
     """Dotted path → every part directly below `config`, those in lists included."""
     found: dict[str, Config] = {}
     for name, value in config.values().items():
-        if isinstance(value, Config):
+        if is_config(value):
             found[name] = value
         elif is_parts(value):
             found |= {f"{name}.{at}": part for at, part in enumerate(value)}
@@ -269,7 +296,7 @@ def every_part(config: Config) -> dict[str, Config]:
 
 def is_parts(value: Any) -> bool:
     """Whether the value is a list of parts, and not an empty one."""
-    return isinstance(value, tuple) and bool(value) and isinstance(value[0], Config)
+    return isinstance(value, tuple) and bool(value) and is_config(value[0])
 
 
 def resolve_path(config: Config, name: str) -> str:
@@ -287,52 +314,3 @@ def resolve_path(config: Config, name: str) -> str:
     from grokjax.config import wrong_words
 
     raise ConfigError(wrong_words.axis(config, name))
-
-
-def replace_paths(config: Any, values: Mapping[str, Any]) -> Any:
-    """`config` with the fields at these dotted paths replaced, and checked once."""
-    changes: dict[str, Any] = {}
-    nested: dict[str, dict[str, Any]] = {}
-    for path, value in values.items():
-        head, _, rest = path.partition(".")
-        if rest:
-            nested.setdefault(head, {})[rest] = value
-        else:
-            changes[head] = value
-    for head, inner in nested.items():
-        part = changes.get(head, getattr(config, head))
-        changes[head] = _replaced_inside(part, inner, head)
-    return config.replaced(**changes)
-
-
-def _replaced_inside(part: Any, inner: Mapping[str, Any], head: str) -> Any:
-    if not is_parts(part):
-        require(isinstance(part, Config), head, part, f"{next(iter(inner))} is a field of a part")
-        try:
-            # With the types: True and 1.0 are equal, and one of them may be refused.
-            return _replaced_part(part, tuple(inner.items()), tuple(map(type, inner.values())))
-        except TypeError:  # a value that has no hash
-            return replace_paths(part, inner)
-    return _replaced_members(part, inner, head)
-
-
-@functools.lru_cache(maxsize=4096)  # the runs of a sweep have most parts in common
-def _replaced_part(
-    part: Config, values: tuple[tuple[str, Any], ...], _: tuple[type, ...]
-) -> Config:
-    return replace_paths(part, dict(values))
-
-
-def _replaced_members(part: Any, inner: Mapping[str, Any], head: str) -> Any:
-    members, by_member = list(part), dict[int, dict[str, Any]]()
-    for path, value in inner.items():
-        at, _, rest = path.partition(".")
-        known = at.isdecimal() and int(at) < len(members)
-        require(known, f"{head}.{at}", value, f"there are {len(members)} {head}, counted from 0")
-        if rest:
-            by_member.setdefault(int(at), {})[rest] = value
-        else:
-            members[int(at)] = value
-    for at_member, fields in by_member.items():
-        members[at_member] = replace_paths(members[at_member], fields)
-    return tuple(members)

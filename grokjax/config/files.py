@@ -35,6 +35,9 @@ def given_files(
       sets: name of a set → its file.
       split: the column that says the set of a row.
     """
+    for name, file in {"path": path, **sets}.items():
+        readable = file is None or (isinstance(file, (str, Path)) and "\0" not in str(file))
+        require(readable, name, file, "give the name of a file")
     given = {name: Path(file) for name, file in sets.items() if file is not None}
     remedy = "give path, or train= and test="
     require((path is None) == bool(given), "path", path and str(path), remedy)
@@ -49,7 +52,11 @@ def given_files(
         remedy = f"the other files are {next(iter(given.values())).suffix}, give one of these"
         alike = (file.suffix == ".txt") == (next(iter(given.values())).suffix == ".txt")
         require(alike, name or "path", str(file), remedy)
-        require(file.is_file(), name or "path", str(file), "there is no such file")
+        try:
+            there = file.is_file()
+        except OSError:  # a name that is too long, say
+            there = False
+        require(there, name or "path", str(file), "there is no such file")
     return given
 
 

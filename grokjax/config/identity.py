@@ -15,7 +15,7 @@ from dataclasses import MISSING
 from typing import TYPE_CHECKING, Any
 
 from grokjax.config import source
-from grokjax.config.fields import Config, every_part, is_parts, leaves
+from grokjax.config.fields import Config, every_part, is_config, is_parts, leaves
 
 if TYPE_CHECKING:
     from grokjax.config.experiment import Experiment
@@ -54,10 +54,11 @@ def identity(config: Config) -> dict[str, Any]:
     known, derived = defaults(cls), config.derived()
     told: dict[str, Any] = {}
     for name, value in config.values().items():
-        at_default = name not in SECTIONS and value == known.get(name, MISSING)
+        default = known.get(name, MISSING)
+        at_default = name not in SECTIONS and (value is default or value == default)
         if at_default or name in _locations(cls):
             continue
-        if isinstance(value, Config):
+        if is_config(value):
             told.update(_of_part(name, value))
         elif is_parts(value):
             told[name] = [part.kind for part in value]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.parts import Cadence, Instrument, Model, Task
 
 __all__ = [
@@ -199,7 +199,7 @@ class IntrinsicDimension(Instrument):
     """Rows whose neighbours are looked up, the same at every step."""
 
     def check(self) -> None:
-        require(self.points >= 10, "points", self.points, "give 10 rows or more")
+        within(self.points, "points", 10, 2**22)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

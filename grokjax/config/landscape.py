@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.parts import Cadence, Instrument
 
 __all__ = [
@@ -13,6 +13,10 @@ __all__ = [
     "Hessian",
     "LearningCoefficient",
 ]
+
+
+MOST = 100_000
+"""Products or draws: more than anybody waits for."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,8 +48,9 @@ class Hessian(Instrument):
 
     def check(self) -> None:
         require(1 <= self.top <= self.order, "top", self.top, f"give 1 to order={self.order}")
-        require(self.probes >= 2, "probes", self.probes, "give 2 random vectors or more")
-        require(self.density >= 0, "density", self.density, "give 0 random vectors or more")
+        within(self.order, "order", 1, MOST)
+        within(self.probes, "probes", 2, MOST)
+        within(self.density, "density", 0, MOST)
         require(self.rise_within > 0, "rise_within", self.rise_within, "give a positive radius")
 
 
@@ -66,7 +71,7 @@ class Commutator(Instrument):
     """Pairs of batches."""
 
     def check(self) -> None:
-        require(self.pairs >= 1, "pairs", self.pairs, "give 1 pair or more")
+        within(self.pairs, "pairs", 1, MOST)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,6 +106,6 @@ class LearningCoefficient(Instrument):
         for name in ("n_beta", "step_size"):
             require(getattr(self, name) > 0, name, getattr(self, name), "give a positive number")
         for name in ("chains", "draws"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
+            within(getattr(self, name), name, 1, MOST)
         require(self.localization >= 0, "localization", self.localization, "give 0 or more")
-        require(self.burn_in >= 0, "burn_in", self.burn_in, "give 0 draws or more")
+        within(self.burn_in, "burn_in", 0, MOST)

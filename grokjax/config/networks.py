@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.parts import Model
 
 __all__ = ["Network"]
+
+
+MOST_UNITS = 2**24
+"""Of a layer: more than any machine holds the square of."""
+MOST_LAYERS = 256
+"""Each is compiled on its own, which takes a second or more."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,7 +89,8 @@ class Network(Model):
     def check(self) -> None:
         super().check()
         for name in ("width", "mlp_width", "base_width"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
+            self.check_size(name)
+        self.check_size("layers", least=0, most=MOST_LAYERS)
         remedy = "the unembedding is the token embedding, which has none, leave it out"
         require(not (self.tied and self.unembed_biases), "unembed_biases", True, remedy)
         remedy = "µP goes by fan_in or width, give 'normal', 'lecun', 'torch' or Kaiming's"
@@ -97,6 +104,10 @@ class Network(Model):
         remedy = "give each once, whole numbers from 1"
         once = len(set(given)) == len(given) and all(k >= 1 for k in given)
         require(once, "frequencies", given, remedy)
+
+    def check_size(self, name: str, least: int = 1, most: int = MOST_UNITS) -> None:
+        """Refuse a number of units or layers that no network has."""
+        within(getattr(self, name), name, least, most)
 
     def derived(self) -> dict[str, Any]:
         return {"unembed_biases": self.biases and not self.tied}

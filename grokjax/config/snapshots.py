@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar, Literal
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.fields import Config
 
 __all__ = ["SnapshotSchedule"]
@@ -31,7 +31,7 @@ class SnapshotSchedule(Config):
     """Whether to store the optimiser's state too, as is needed to go on from a snapshot."""
 
     def check(self) -> None:
-        require(self.log_spaced >= 0, "log_spaced", self.log_spaced, "give 0 or more")
+        within(self.log_spaced, "log_spaced", 0, 100_000)
         anything = bool(self.at or self.log_spaced or self.moments)
         require(anything, "snapshots", self.at, "name steps, moments, or a number of log_spaced")
 

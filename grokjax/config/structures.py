@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import ClassVar
 
-from grokjax.config.coercion import require
+from grokjax.config.coercion import require, within
 from grokjax.config.parts import Cadence, Instrument, Model, Task
 
 __all__ = [
@@ -112,6 +112,9 @@ class ClockOrPizza(Instrument):
 
     samples: int = 256
     """Rows and classes that the symmetricity is a mean over, the same at every step."""
+
+    def check(self) -> None:
+        within(self.samples, "samples", 1, 2**22)
 
     def why_not(self, task: Task, model: Model) -> str | None:
         if not getattr(model, "residual", False):

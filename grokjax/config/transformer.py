@@ -108,12 +108,12 @@ class Transformer(Network):
     def check(self) -> None:
         super().check()
         for name in ("layers", "heads", "base_head_width"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "give 1 or more")
+            self.check_size(name)
         if self.head_width is None:
             remedy = f"it must be divisible by heads={self.heads}, or give head_width"
             require(self.width % self.heads == 0, "width", self.width, remedy)
         else:
-            require(self.head_width >= 1, "head_width", self.head_width, "give 1 or more")
+            self.check_size("head_width")
         self._check_norms()
         remedy = "positions are not rotary, give positions='rotary' too"
         base = self.rotary_base

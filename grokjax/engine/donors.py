@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,11 +18,15 @@ import pandas as pd
 
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.donors import Donor
+from grokjax.config.refusals import shown
 from grokjax.results import manifest, snapshots
 from grokjax.results.load import Results, load
 from grokjax.training import loop
 from grokjax.training.loop import Donors
 from grokjax.training.spec import Spec, shapes
+
+REAL = ("F", "BF")
+"""How the types of floating-point numbers begin in a snapshot's file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +69,15 @@ def find(run: Experiment, told_by: Path | None = None) -> DonorFiles:
     )
 
 
+def matched(run: Experiment) -> set[str]:
+    """Columns of a run that its donors are looked up by."""
+    found: set[str] = set()
+    for name, donor in (("start", run.start), ("mask", run.mask)):
+        if donor is not None and donor.run_id is None:
+            found |= set(_match(donor, _sweep(name, donor)))
+    return found
+
+
 def trace(spec: Spec) -> None:
     """Trace a segment that has a user's own words: their mistakes show before anything is written.
 
@@ -92,7 +105,7 @@ def check(spec: Spec, found: DonorFiles) -> None:
         wanted = by_name({"params": state.params})
         if name == "start" and spec.donates_optimizer:
             wanted |= by_name({"optimizer": state.optimizer})
-        given = snapshots.shapes(snapshot)
+        given, types = snapshots.shapes(snapshot), snapshots.types(snapshot)
         for path, leaf in wanted.items():
             if given.get(path) != leaf.shape:
                 has = f"has the shape {given[path]}" if path in given else "is missing"
@@ -100,6 +113,25 @@ def check(spec: Spec, found: DonorFiles) -> None:
                     f"{name}={str(snapshot.path)!r}: {path} {has} there, but this network's has "
                     f"{leaf.shape}; give a donor of the same task, model and optimiser."
                 )
+            real = np.issubdtype(leaf.dtype, np.floating)
+            if real and not types[path].startswith(REAL):
+                raise ConfigError(
+                    f"{name}={str(snapshot.path)!r}: {path} is of type {types[path]} there, and no "
+                    "weights are, give a snapshot as a sweep has written it."
+                )
+        if name == "mask":
+            _check_finite(snapshot, wanted)
+
+
+def _check_finite(snapshot: snapshots.Snapshot, wanted: Iterable[str]) -> None:
+    """Refuse a donor of a mask whose weights have no order."""
+    arrays = snapshots.read(snapshot)
+    for path in wanted:
+        if not np.isfinite(arrays[path]).all():
+            raise ConfigError(
+                f"mask={str(snapshot.path)!r}: {path} has values that are no finite numbers, of "
+                "which none is the largest; give a donor that has not diverged, or an earlier step."
+            )
 
 
 def read(spec: Spec, found: DonorFiles) -> Donors:
@@ -180,6 +212,24 @@ def _results(path: str, written: int) -> Results:
     return load(path)
 
 
+def _sweep(name: str, donor: Donor) -> Results:
+    """The results that a donor's folder holds."""
+    try:
+        file = Path(donor.path) / manifest.NAME
+        return _results(donor.path, file.stat().st_mtime_ns if file.exists() else 0)
+    except (ConfigError, OSError) as error:  # the system's: a name that is too long, no rights
+        why = getattr(error, "strerror", None) or "there is no sweep.json"
+        remedy = "give the results folder of a sweep with snapshots"
+        raise ConfigError(f"{name}={shown(donor.path)}: {why}, {remedy}.") from None
+
+
+def _match(donor: Donor, results: Results) -> list[str]:
+    """Columns in which a donor and the run that needs it must agree."""
+    if donor.match is not None:
+        return list(donor.match)
+    return [field for field in results.axes if field not in donor.wanted]
+
+
 def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snapshot:
     """The snapshot that a donor stands for, looked up in its results folder.
 
@@ -192,11 +242,7 @@ def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snap
     def refuse(why: str) -> NoReturn:
         raise ConfigError(f"{name}={donor.path!r}: {why}.")
 
-    try:
-        file = Path(donor.path) / manifest.NAME
-        results = _results(donor.path, file.stat().st_mtime_ns if file.exists() else 0)
-    except ConfigError:
-        refuse("there is no sweep.json, give the results folder of a sweep with snapshots")
+    results = _sweep(name, donor)
     runs = results.runs
     if donor.run_id is None:
         given = donor.wanted
@@ -204,8 +250,7 @@ def _snapshot(name: str, donor: Donor, row: Mapping[str, Any]) -> snapshots.Snap
             if field not in runs:
                 refuse(f"{field} is no column of its runs, name another in where=")
             runs = runs[_has(runs[field], value)]
-        match = [field for field in results.axes if field not in given]
-        match = match if donor.match is None else list(donor.match)
+        match = _match(donor, results)
         for field in match:
             if field not in runs or field not in row:
                 refuse(f"{field} is no field of both its runs and these, name others in match=")

@@ -13,7 +13,7 @@ from grokjax import tasks
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.coercion import require
 from grokjax.config.identity import defaults, digest, identity
-from grokjax.engine import cost, donors
+from grokjax.engine import cost, donors, room
 from grokjax.engine.donors import DonorFiles
 from grokjax.training import captures
 from grokjax.training.spec import TRACED, Capture, Hparams, Spec, hparams, spec_of
@@ -179,6 +179,7 @@ def make(
             largest = tasks.build(spec.task).n_classes - 1
             remedy = f"{spec.task.kind} has the classes 0 to {largest}, give one of them"
             require(spec.noise_class <= largest, "noise_class", spec.noise_class, remedy)
+        room.check(spec, 1, backend, memory)
         donors.trace(spec)
         for found in {run.donors for run in runs}:
             donors.check(spec, found)
@@ -194,6 +195,8 @@ def make(
             count = lanes or devices * max(1, each)
             seconds = cost.nominal_run_step_seconds(spec, backend)
             programs.append(cut(spec, runs, count, devices, seconds))
+            if backend == "cpu":  # an accelerator that runs out of memory is given fewer
+                room.check(spec, programs[-1].lanes, backend, memory)
         elif lanes in (None, kept["lanes"], kept["asked_lanes"]):
             of_rows = {name: kept.get(name, plain) for name, plain in CUT_OF_ROWS.items()}
             spec = dataclasses.replace(spec, **of_rows)

@@ -18,8 +18,10 @@ from grokjax.analysis.boundary import boundary
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.refine import choose, lattice
 from grokjax.analysis.scales import Scale
-from grokjax.config import Experiment, Refine, Sweep
+from grokjax.config import Config, ConfigError, Experiment, Refine, Sweep
+from grokjax.config.expansion import named_paths
 from grokjax.config.identity import column
+from grokjax.engine import donors
 from grokjax.results.load import Results
 from grokjax.results.shapes import Manifest, RoundTold
 
@@ -59,7 +61,8 @@ def with_rounds(experiment: Experiment, rounds: Sequence[Round]) -> Experiment:
     """The experiment with the cells of these rounds beside its grid."""
     if not rounds and experiment.refine is None:
         return experiment
-    cells = tuple(cell for one in rounds for cell in one.cells)
+    constant = _constant(experiment)
+    cells = tuple({**constant, **cell} for one in rounds for cell in one.cells)
     return dataclasses.replace(experiment, sweep=Sweep(experiment.sweep.cells + cells), refine=None)
 
 
@@ -96,13 +99,72 @@ def next_round(
     n = -(-(refine.runs - spent) // (refine.rounds - trained))
     chosen = choose(edge, _candidates(experiment, refine), runs, n, _seeds(experiment, refine))
     names = {x: x_path, y: y_path}
-    axes = experiment.axes().items()
-    fixed = {path: values[0] for path, values in axes if len(values) == 1 and path != "seed"}
+    fixed = _fixed(experiment)
     cells = chosen.rename(columns=names).to_dict("records")
     if not cells:
         return dataclasses.replace(last, reason="the lattice is full")
     named = tuple({**fixed, **{str(p): value for p, value in cell.items()}} for cell in cells)
     return dataclasses.replace(last, cells=named)
+
+
+def check(experiment: Experiment, manifest: Manifest | None) -> None:
+    """Refuse a refinement whose runs could not be trained, before its grid is.
+
+    Every run that rounds may choose has its donors looked up, but for runs that differ in columns
+    that no donor goes by.
+
+    Args:
+      experiment: with its grid.
+      manifest: of an earlier start; where that has chosen runs, all was well.
+
+    Raises:
+      ConfigError: a donor is not there, or the grid varies whole parts.
+    """
+    refine = experiment.refine
+    if refine is None or (manifest and manifest.get("rounds")):
+        return
+    axes = experiment.axes()
+    first = next(iter(experiment.runs()))
+    row = first.row()
+    cell = {path: row[column(path)] for path in (*experiment.refined_axes(), "seed")}
+    if _run(experiment, cell).run_id != first.run_id:
+        raise ConfigError("refine: the grid varies whole parts, sweep fields of one part instead.")
+    by = donors.matched(first)
+    levels: dict[str, Sequence[Any]] = {
+        path: lattice(axes[path], refine.halvings)
+        for path in experiment.refined_axes()
+        if column(path) in by
+    }
+    if by & {"seed", "split_seed"}:
+        levels["seed"] = _seeds(experiment, refine)
+    for values in itertools.product(*levels.values()):
+        try:
+            donors.find(_run(experiment, {**cell, **dict(zip(levels, values, strict=True))}))
+        except ConfigError as error:
+            told = str(error).rstrip(".")
+            raise ConfigError(f"{told}; refine asks for donors of every run it may add.") from None
+
+
+def _run(experiment: Experiment, cell: Mapping[str, Any]) -> Experiment:
+    """The run of a cell of a round."""
+    whole = {**_constant(experiment), **_fixed(experiment), **cell}
+    return dataclasses.replace(experiment, sweep=Sweep((whole,)), refine=None).runs()[0]
+
+
+def _constant(experiment: Experiment) -> dict[str, Any]:
+    """Name → the one part or list that every cell of the grid has there."""
+    first, *others = experiment.sweep.cells
+    whole = {n: v for n, v in first.items() if isinstance(v, Config | list | tuple)}
+    return {n: v for n, v in whole.items() if all(n in c and c[n] == v for c in others)}
+
+
+def _fixed(experiment: Experiment) -> dict[str, Any]:
+    """Dotted path → the one number or word that the grid has there."""
+    paths, cell = named_paths(experiment), experiment.sweep.cells[0]
+    whole = {path for n, path in paths.items() if isinstance(cell.get(n), Config | list | tuple)}
+    axes = experiment.axes().items()
+    one = {path: values[0] for path, values in axes if len(values) == 1 and path != "seed"}
+    return {path: value for path, value in one.items() if path not in whole}
 
 
 def _candidates(experiment: Experiment, refine: Refine) -> pd.DataFrame:

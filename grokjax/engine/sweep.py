@@ -15,7 +15,7 @@ import jax
 from grokjax import display
 from grokjax.command import say
 from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, plan, repeats, results_folder
+from grokjax.engine import backend, plan, repeats, results_folder, rounds
 from grokjax.engine.after_the_fact import measure_snapshots
 from grokjax.engine.growth import grow
 from grokjax.engine.progress import Progress, Report
@@ -111,6 +111,7 @@ def _run_in(
     # Refuse what cannot work before anything is written, the lock included. In a folder that
     # has results it is refused under the lock, where nobody is changing what is read.
     old = None if overwrite else results_folder.earlier_start(experiment, folder)
+    rounds.check(experiment, old)
     if old is None:
         _check_donors_stay(plan.here(experiment, options.lanes, {}, ()), folder)
     with results_folder.locked(folder):
@@ -168,7 +169,7 @@ def _train(
     old = results_folder.earlier_start(experiment, folder)
     experiment = results_folder.called_as_before(experiment, old)
     recorded = old["programs"] if old else {}
-    rounds = [one.to_json() for one in trained]
+    chosen = [one.to_json() for one in trained]
     device = jax.devices()[0].device_kind
     provenance = manifest.provenance(device, experiment.matmul_precision, options.command)
     standing = read_standing(
@@ -194,12 +195,12 @@ def _train(
             options.report(Progress(experiment.thresholds, f"warning: {warning}"))
         asked = {"asked_lanes": options.lanes}
         cuts: dict[str, Any] = {p.name: {**plan.cut_of(p), **asked} for p in programs}
-        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds, warnings)
+        results_folder.write_manifest(folder, experiment, old, cuts, provenance, chosen, warnings)
         results_folder.write_plan(folder, programs, experiment.axes())
         if options.source is not None:
             write_text(folder / "experiment.py", options.source)
-    elif old and rounds and old.get("rounds", []) != rounds:
-        manifest.write(folder, {**old, "rounds": rounds})
+    elif old and chosen and old.get("rounds", []) != chosen:
+        manifest.write(folder, {**old, "rounds": chosen})
     finished = trainer.train(options.fail_fast)
     if finished:
         trainer.finish()

@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import os
 import re
 import struct
 import zipfile
@@ -66,6 +67,13 @@ class Found:
     """Sentences for the files that were passed over."""
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # of the kernel's own, below /proc
+        return False
+
+
 def read_folder(folder: Path, above: Sequence[str] = ()) -> Found:
     """Every curve below a folder, with the configurations and the table of runs beside them.
 
@@ -76,7 +84,9 @@ def read_folder(folder: Path, above: Sequence[str] = ()) -> Found:
     Raises:
       ConfigError: no file of curves is in it.
     """
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    # Unlike rglob, walk passes over folders that cannot be read or go meanwhile.
+    walked = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
+    files = [path for path in sorted(walked) if _is_file(path)]
     events = [path for path in files if _is_of_tracker(path)]
     plain = [path for path in files if path.stem.lower() not in (*config_files.NAMES, *_NO_CURVES)]
     plain = [path for path in plain if not _hidden(path, folder)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -65,6 +66,22 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
 
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    TypeError,
+    EOFError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy and zipfile raise of files that are empty, cut off, encrypted or of another kind."""
+
+
 def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of a file; no metadata where another program wrote it.
 
@@ -78,7 +95,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
         arrays = read_npz(path)
         words = arrays.pop(METADATA, np.zeros((0, 2), str))
         return arrays, dict(words.tolist())
-    except (OSError, ValueError, TypeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         if isinstance(error, ConfigError):
             raise
         raise unreadable(path, error, remedy) from None

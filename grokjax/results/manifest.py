@@ -18,7 +18,7 @@ from grokjax.config import ConfigError, Experiment, Thresholds
 from grokjax.config.fields import leaves
 from grokjax.config.identity import checksums, identity, sources
 from grokjax.config.rows import Table
-from grokjax.text import shortened
+from grokjax.config.refusals import cut
 from grokjax.results import parts
 from grokjax.results.files import write_json
 from grokjax.results.outside import check_shape, read_json, refuse
@@ -50,7 +50,7 @@ def read(folder: Path) -> Manifest | None:
     version = found.get("schema_version") if isinstance(found, dict) else None
     if type(version) is not int or version not in READABLE:
         known = ", ".join(map(str, READABLE))
-        said = shortened(ascii(version), 40)
+        said = cut(ascii(version), 40)
         raise ConfigError(
             f"{path}: schema_version={said}, but this grokjax reads {known}; use the grokjax that "
             "wrote it, or restore the file from a copy."
@@ -90,7 +90,7 @@ def thresholds(found: Manifest, path: Path) -> Thresholds:
     try:
         return Thresholds(**stored)
     except ConfigError as error:
-        refuse(path, "thresholds", shortened(str(error).rstrip("."), 120))
+        refuse(path, "thresholds", cut(str(error).rstrip("."), 120))
 
 
 def hash_of(found: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from grokjax.config import ConfigError
-from grokjax.text import printable, shortened
+from grokjax.config.refusals import cut
 
 PIECES = 4
 """Times that a text is in memory while it becomes numbers."""
@@ -47,7 +47,7 @@ def regular(path: Path) -> Path:
 def unreadable(path: Path, error: Exception, remedy: str = "restore it from a copy") -> ConfigError:
     """The refusal of a file that could not be read, with what the reader has said."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    said = printable(shortened(said.replace(str(path), path.name), 100)).rstrip(".")
+    said = cut(" ".join(said.replace(str(path), path.name).split()), 100).rstrip(".")
     return ConfigError(f"{path}: not readable ({said}), {remedy}.")
 
 
@@ -181,14 +181,14 @@ def check_shape(value: Any, kind: Any, path: Path, where: str = "") -> None:
 
 def refuse(path: Path, where: str, why: str) -> typing.NoReturn:
     """Refuse what stands at a place in a file."""
-    place = f", {printable(shortened(where, 60))}" * bool(where)
+    place = f", {cut(where, 60)}" * bool(where)
     raise ConfigError(f"{path}{place}: {why}, restore the file from a copy.")
 
 
 def _require(holds: bool, value: Any, wanted: str, path: Path, where: str) -> None:
     if not holds:
         told = ascii(value) if isinstance(value, (str, int, float, type(None))) else "something else"
-        refuse(path, where, f"{shortened(told, 40)} stands where {wanted} belongs")
+        refuse(path, where, f"{cut(told, 40)} stands where {wanted} belongs")
 
 
 def _below(where: str, key: object) -> str:
