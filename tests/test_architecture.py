@@ -33,6 +33,7 @@ FLOORS = {
     "grokjax.weights": 5,
     "grokjax.engine": 6,
     "grokjax.bench": 7,
+    "grokjax.cluster": 7,
     "grokjax.dry_run": 7,
     "grokjax.measure": 7,
     "grokjax.phase": 7,
