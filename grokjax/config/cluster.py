@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
+from grokjax.config.coercion import require
+
 __all__ = ["Cluster", "Slurm"]
+
+
+OURS = ("array", "error", "open-mode", "output", "requeue", "signal", "wrap")
+"""Options of sbatch on which the way through the queue depends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +24,33 @@ class Slurm:
     """Account that pays; the user's default when left out."""
     time: int = 60
     """Minutes that a job may take; a shard is cut to take half of them."""
+    qos: str | None = None
+    """Quality of service of the jobs; the user's default when left out."""
     constraint: str | None = None
     """Features that nodes must have, as `sbatch --constraint` has them."""
+    gres: str | None = None
+    """Devices of a job, as `sbatch --gres` has them; by the sweep's `gpus` and `kind` when left
+    out."""
     memory: str | None = None
     """Memory of a job, as `sbatch --mem` has it, such as 32G; the site's default when left out."""
+    options: tuple[str, ...] = ()
+    """Further options of sbatch, such as reservation=grokking or exclusive."""
+
+    def __post_init__(self) -> None:
+        require(self.time >= 1, "slurm.time", self.time, "minutes that a job may take, at least 1")
+        for name in self.more():
+            known = re.fullmatch(r"[a-z][a-z0-9-]*", name) and name not in OURS
+            require(
+                bool(known),
+                "slurm.options",
+                name,
+                "long options of sbatch without their dashes, and none of " + ", ".join(OURS),
+            )
+
+    def more(self) -> dict[str, str | bool]:
+        """The further options, each with its value, or True where it takes none."""
+        pairs = (option.partition("=") for option in self.options)
+        return {name: value if equals else True for name, equals, value in pairs}
 
 
 @dataclass(frozen=True, kw_only=True)
