@@ -69,8 +69,9 @@ class Slurm:
 
     def capacity(self) -> int:
         options = self._options
-        gpus = options.gpus or 0
-        room = queue.room(options.slurm.partition, options.cores, gpus, options.kind)
+        room = queue.room(
+            options.slurm.partition, options.cores or 1, options.gpus or 0, options.kind
+        )
         return min(room, self._most)
 
     def submit(self, function: Callable[[Job], None], jobs: Sequence[Job]) -> list[str]:
@@ -160,7 +161,7 @@ def start(options: Cluster, work: Path) -> Slurm:
             "cluster='slurm': there is no sbatch on the PATH; start this on a node of the cluster "
             "from which jobs are submitted."
         )
-    asked = _asked(options, options.cores, options.gpus or 0, options.kind).items()
+    asked = _asked(options, options.cores or 1, options.gpus or 0, options.kind).items()
     words = [f"--{name.replace('_', '-')}={value}" for name, value in asked]
     if reason := queue.refusal(words + [f"--{option}" for option in options.slurm.options]):
         raise ConfigError(f"cluster='slurm': sbatch says: {reason}.")

@@ -1,0 +1,38 @@
+"""Jobs for tests of the queue, which leave and go on as attempts do, and train nothing.
+
+SLURM's nodes import them by their name, so this folder is on their PYTHONPATH.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from grokjax.cluster.engines import EvictedError, Job
+
+
+def fail(job: Job) -> None:
+    raise ValueError(f"shard {job.shard} cannot be trained")
+
+
+def die(job: Job) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count(job: Job) -> None:
+    """Count to what `job.experiment` says, a line for each, and go on from what is there."""
+    caught: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, lambda number, frame: caught.append(number))
+    path = Path(job.depot) / str(job.shard)
+    with path.open("a") as lines:
+        print(f"start on {os.environ.get('SLURMD_NODENAME')}", file=lines, flush=True)
+        done = [line for line in path.read_text().splitlines() if line.isdigit()]
+        for tick in range(len(done), int(job.experiment)):
+            if caught:
+                print(f"left after {signal.Signals(caught[0]).name}", file=lines, flush=True)
+                raise EvictedError(caught[0])
+            time.sleep(0.1)
+            print(tick, file=lines, flush=True)
