@@ -88,7 +88,7 @@ class SlurmCluster:
             SlurmUser={user}
             SlurmdUser={user}
             AuthType=auth/munge
-            AuthInfo=socket={here}/munge.sock,cred_expire=2
+            AuthInfo=socket={here}/munge.sock,cred_expire=5
             SlurmctldPort={controller}
             StateSaveLocation={here}/state
             SlurmdSpoolDir={here}/%n
@@ -124,10 +124,27 @@ class SlurmCluster:
         (self.folder / node).mkdir(exist_ok=True)
         self._daemon(node, "slurmd", "-D", "-N", node)
 
-    def kill_node(self, node: str) -> None:
-        """End a node's daemon at once, as a lost machine looks; its jobs know nothing of it."""
-        self._daemons[node].kill()
-        self._daemons.pop(node).wait()
+    def kill_node(self, node: str, jobs: bool = True) -> None:
+        """End a node at once, as a power cut does; without `jobs` they work on behind a lost link."""
+        daemon = self._daemons.pop(node)
+        daemon.kill()
+        for pid in self._processes(node) if jobs else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        daemon.wait()
+
+    def _processes(self, node: str) -> list[int]:
+        """The jobs' processes on a node, those first that watch them."""
+        ours = {f"SLURMD_NODENAME={node}", f"SLURM_CONF={self.conf}"}
+        jobs, watchers = set(), set()
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if ours <= set(path.read_text(errors="replace").split("\0")):
+                    jobs.add(int(path.parent.name))
+                    parent = path.with_name("stat").read_text().rpartition(")")[2].split()[1]
+                    name = Path(f"/proc/{parent}/comm").read_text().strip()
+                    watchers |= {int(parent)} if name == "slurmstepd" else set()
+        return [*watchers, *jobs]
 
     def call(self, *words: str) -> str:
         done = subprocess.run(

@@ -10,7 +10,7 @@ import signal
 import time
 from pathlib import Path
 
-from grokjax.cluster.engines import EvictedError, Job
+from grokjax.cluster.engines import Job
 
 
 def fail(job: Job) -> None:
@@ -24,15 +24,20 @@ def die(job: Job) -> None:
 def count(job: Job) -> None:
     """Count to what `job.experiment` says, a line for each, and go on from what is there."""
     caught: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGUSR2):
-        signal.signal(number, lambda number, frame: caught.append(number))
+    signals = (signal.SIGTERM, signal.SIGUSR2)
+    before = {s: signal.signal(s, lambda number, frame: caught.append(number)) for s in signals}
     path = Path(job.depot) / str(job.shard)
     with path.open("a") as lines:
         print(f"start on {os.environ.get('SLURMD_NODENAME')}", file=lines, flush=True)
         done = [line for line in path.read_text().splitlines() if line.isdigit()]
         for tick in range(len(done), int(job.experiment)):
             if caught:
-                print(f"left after {signal.Signals(caught[0]).name}", file=lines, flush=True)
-                raise EvictedError(caught[0])
+                break
             time.sleep(0.1)
             print(tick, file=lines, flush=True)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    for number in caught[:1]:
+        with path.open("a") as lines:
+            print(f"left after {signal.Signals(number).name}", file=lines)
+        signal.raise_signal(number)

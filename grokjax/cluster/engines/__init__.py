@@ -39,14 +39,6 @@ class Job:
     """The kind of accelerator to place it on, as the engine names it; None: any."""
 
 
-class EvictedError(Exception):
-    """An attempt has left before its end, with all pushed, since a signal said so."""
-
-    def __init__(self, signal: int) -> None:
-        super().__init__(f"left after signal {signal}")
-        self.signal = signal
-
-
 @dataclass(frozen=True)
 class Ended:
     """A job that runs no more."""

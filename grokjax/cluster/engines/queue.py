@@ -90,9 +90,10 @@ def cancel(jobs: Collection[str]) -> None:
 
 
 def sentence(text: str) -> str:
-    """The last line of an error, which names it."""
-    *_, last = ["nothing", *(line.strip() for line in text.splitlines() if line.strip())]
-    return last.rstrip(".")[:250]
+    """The last line of an error, which names it, without who says it."""
+    lines = [line.strip() for line in text.splitlines()]
+    *_, last = ["nothing", *(line for line in lines if line and not line.startswith("Try "))]
+    return re.sub(r"^(sbatch: |error: |allocation failure: )+", "", last).rstrip(".")[:250]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from typing import Any
 import submitit
 from submitit.core import utils
 
-from grokjax.cluster.engines import Ended, EvictedError, Job, queue
+from grokjax.cluster.engines import Ended, Job, queue
 from grokjax.config.cluster import Cluster
 from grokjax.config.coercion import ConfigError
 
@@ -33,15 +33,11 @@ class Element:
         self._function = function
 
     def __call__(self, job: Job) -> None:
-        requeue = signal.getsignal(signal.SIGUSR2)  # submitit's; an attempt has one of its own
+        # An attempt that has left raises the signal again that it was asked by. On SIGUSR2 submitit
+        # requeues the element; before SIGTERM SLURM has done so itself, or its user wants it to end.
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
-            try:
-                self._function(job)
-            except EvictedError as evicted:
-                if evicted.signal == signal.SIGUSR2 and callable(requeue):
-                    requeue(evicted.signal, None)
-                # SIGTERM: SLURM requeues the job without us, or somebody has cancelled it.
-                sys.exit(128 + evicted.signal)
+            self._function(job)
         except subprocess.SubprocessError as error:
             sys.exit(f"not requeued: {error}")  # it leaves no result, so it counts as lost
 
