@@ -154,6 +154,14 @@ class SlurmCluster:
             raise RuntimeError(f"{' '.join(words)}: {done.stderr.strip()}")
         return done.stdout
 
+    def settle(self) -> None:
+        """Bring the cluster to what it was at the start."""
+        self.call("scancel", "--user", getpass.getuser())
+        for node in set(NODES) - self._daemons.keys():
+            self.start_node(node)
+        _until(lambda: not self.call("squeue", "-h"), "jobs run on")
+        _until(lambda: self.states() == ["idle"] * len(NODES), "the nodes are not idle")
+
     def states(self) -> list[str]:
         """How the nodes are."""
         return self.call("sinfo", "-h", "-N", "-p", "main", "-o", "%T").split()

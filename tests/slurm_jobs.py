@@ -28,7 +28,8 @@ def count(job: Job) -> None:
     before = {s: signal.signal(s, lambda number, frame: caught.append(number)) for s in signals}
     path = Path(job.depot) / str(job.shard)
     with path.open("a") as lines:
-        print(f"start on {os.environ.get('SLURMD_NODENAME')}", file=lines, flush=True)
+        where = os.environ.get("SLURMD_NODENAME", str(os.getpid()))
+        print(f"start on {where}", file=lines, flush=True)
         done = [line for line in path.read_text().splitlines() if line.isdigit()]
         for tick in range(len(done), int(job.experiment)):
             if caught:
@@ -41,3 +42,15 @@ def count(job: Job) -> None:
         with path.open("a") as lines:
             print(f"left after {signal.Signals(number).name}", file=lines)
         signal.raise_signal(number)
+
+
+def history(folder: Path, shard: object) -> list[str]:
+    """What jobs at a shard have left but what they counted."""
+    path = folder / str(shard)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [line for line in lines if not line.isdigit()]
+
+
+def counted(folder: Path, shard: object) -> list[int]:
+    """What jobs at a shard have counted."""
+    return [int(line) for line in (folder / str(shard)).read_text().splitlines() if line.isdigit()]
