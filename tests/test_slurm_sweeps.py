@@ -2,6 +2,7 @@
 their jobs. Minutes of waiting: all of it by hand, with what came out in results/trust/slurm.json.
 """
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -43,49 +44,106 @@ def slurm(cluster, monkeypatch):
 
 @pytest.fixture(scope="module")
 def experiment():
-    """Six runs, which are a shard each, of some seconds."""
-    longer = dataclasses.replace(small(), steps=60_000, log_every=100)
-    return swept(longer, weight_decay=[0.1, 1.0], seed=range(4))
+    """Four runs, a shard each, of some seconds."""
+    longer = dataclasses.replace(small(), steps=20_000, log_every=100)
+    return swept(longer, weight_decay=[0.1, 1.0], seed=range(2))
 
 
 @pytest.fixture(scope="module")
 def alone(experiment, tmp_path_factory):
+    """The folder of the sweep in one process."""
     folder = tmp_path_factory.mktemp("alone") / "sweep"
-    began = time.monotonic()
     grokjax.run(experiment, folder, lanes=1, progress=False)
-    print(f"alone: {time.monotonic() - began:.1f} s")
     return folder
 
 
 def options(**fields):
-    return Cluster("slurm", cores=1, shard_minutes=1e-9, **{"slurm": Slurm(time=10), **fields})
+    given = {"cores": 1, "shard_minutes": 1e-9, "slurm": Slurm(time=10), **fields}
+    return Cluster("slurm", **given)
 
 
-def in_the_background(experiment, folder, cluster, stop=None):
-    """A driver in a thread; its results by what is returned."""
+@contextlib.contextmanager
+def driver(experiment, folder, cluster):
+    """A driver in a thread, which is through when the block ends."""
     found = []
 
     def drive():
-        found.append(grokjax.run(experiment, folder, lanes=1, progress=False, cluster=cluster, stop=stop))
+        how = {"lanes": 1, "progress": False, "cluster": cluster}
+        found.append(grokjax.run(experiment, folder, **how))
 
     thread = threading.Thread(target=drive)
     thread.start()
-
-    def results():
+    try:
+        yield
+    finally:
         thread.join()
-        return found[0]
+    assert found and found[0].finished
 
-    return results
+
+def in_training(folder, n=1, seconds=240):
+    """Wait until attempts at n shards have begun, and a little longer."""
+    end = time.monotonic() + seconds
+    while len(begun(folder)) < n:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    time.sleep(2.0)
+
+
+def begun(folder):
+    return sorted((folder / ".work" / "depot").glob("*/shards/*/*/begin.json"))
 
 
 def running(cluster):
-    """Jobs that train, as job and node."""
-    lines = cluster.call("squeue", "-h", "-r", "-t", "R", "-o", "%i %N %M").splitlines()
-    return [tuple(line.split()) for line in lines]
+    """Jobs that run, each with its node."""
+    lines = cluster.call("squeue", "-h", "-r", "-t", "R", "-o", "%i %N").splitlines()
+    return dict(line.split() for line in lines)
 
 
 def test_an_array_trains_the_sweep(slurm, experiment, alone, tmp_path):
-    results = grokjax.run(experiment, tmp_path / "sweep", lanes=1, progress=False, cluster=options())
-    assert results.finished
+    how = {"lanes": 1, "progress": False, "cluster": options()}
+    assert grokjax.run(experiment, tmp_path / "sweep", **how).finished
     assert_same_rows(tmp_path / "sweep", alone)
     assert not (tmp_path / "sweep" / ".work").exists()
+
+
+def test_requeued_elements_and_a_drained_node_change_nothing(slurm, experiment, alone, tmp_path):
+    with driver(experiment, tmp_path / "sweep", options()):
+        in_training(tmp_path / "sweep", 2)
+        job, node = running(slurm).popitem()
+        slurm.call("scontrol", "update", f"nodename={node}", "state=drain", "reason=test")
+        slurm.call("scontrol", "requeue", job)
+    slurm.call("scontrol", "update", f"nodename={node}", "state=resume")
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+@pytest.mark.parametrize("jobs", [True, False], ids=["machine", "its link"])
+def test_a_lost_machine_changes_nothing(slurm, experiment, alone, tmp_path, jobs):
+    with driver(experiment, tmp_path / "sweep", options()):
+        in_training(tmp_path / "sweep", 2)
+        _, node = running(slurm).popitem()
+        slurm.kill_node(node, jobs=jobs)
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, experiment, tmp_path):
+    """Jobs of a minute, of whose end SLURM tells half a minute before, and shards of more."""
+    long = dataclasses.replace(small(), steps=150_000, log_every=1000)
+    long = swept(long, seed=range(2))
+    grokjax.run(long, tmp_path / "alone", lanes=1, progress=False)
+    with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=1))):
+        in_training(tmp_path / "sweep", 3, seconds=400)
+    assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
+
+
+def test_a_sweep_that_was_left_in_the_queue_is_joined_later(slurm, experiment, alone, tmp_path):
+    folder = tmp_path / "sweep"
+    how = {"lanes": 1, "progress": False}
+    left = grokjax.run(experiment, folder, cluster=options(detach=True), **how)
+    assert not left.finished
+    waiting = slurm.call("squeue", "-h", "-r", "-o", "%i").split()
+    assert len(waiting) == 4
+    in_training(folder)
+    with driver(experiment, folder, options()):
+        time.sleep(1)
+        assert set(slurm.call("squeue", "-h", "-r", "-o", "%i").split()) <= set(waiting)
+    assert_same_rows(folder, alone)
