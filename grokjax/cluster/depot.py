@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -161,24 +161,41 @@ class Bucket:
             raise ConfigError(f"depot={url!r}: {error}, give a folder or s3://…, gs://….") from None
 
     def put(self, name: str, content: bytes) -> None:
-        self._files.pipe_file(self._at(name), content)
+        with _of_a_file_system():
+            self._files.pipe_file(self._at(name), content)
 
     def get(self, name: str) -> bytes:
-        content: bytes = self._files.cat_file(self._at(name))
+        with _of_a_file_system():
+            content: bytes = self._files.cat_file(self._at(name))
         return content
 
     def names(self, under: str) -> list[str]:
-        self._files.invalidate_cache()
-        found: list[str] = self._files.find(self._at(under).rstrip("/"))
+        with _of_a_file_system():
+            self._files.invalidate_cache()
+            found: list[str] = self._files.find(self._at(under).rstrip("/"))
         start = len(self._root.rstrip("/")) + 1
         return [path[start:] for path in found]
 
     def remove(self, under: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), _of_a_file_system():
             self._files.rm(self._at(under), recursive=True)
 
     def _at(self, name: str) -> str:
         return f"{self._root.rstrip('/')}/{name}"
+
+
+@contextlib.contextmanager
+def _of_a_file_system() -> Iterator[None]:
+    """What a cloud's library raises, as errors of a file system.
+
+    A lost connection or missing rights have classes of their own in each of these libraries.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}".splitlines()[0]) from error
 
 
 def _tried(work: Callable[[], T]) -> T:

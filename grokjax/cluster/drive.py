@@ -154,7 +154,13 @@ class Driver:
                 "start over with --overwrite."
             )
         depot = open_depot(url)
-        told = depot.look("driver.json")
+        try:
+            told = depot.look("driver.json")
+            depot.put_json("depot.json", {"folder": str(folder.resolve())})
+        except OSError as error:
+            raise ConfigError(
+                f"depot={url!r}: {str(error).rstrip('.')}; choose a place that can be written."
+            ) from None
         if told is not None and told["host"] != platform.node() and not self._options.takeover:
             age = time.time() - told["time"]
             if age < DRIVER_SECONDS:
@@ -162,7 +168,6 @@ class Driver:
                     f"{folder}: a driver on {told['host']} gave word {age:.0f} s ago; wait for it, "
                     "or take its place with --takeover."
                 )
-        depot.put_json("depot.json", {"folder": str(folder.resolve())})
         depot.remove("STOP")
         self._depots[folder] = url, depot
         return url, depot

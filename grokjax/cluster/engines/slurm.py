@@ -34,7 +34,7 @@ class Element:
 
     def __call__(self, job: Job) -> None:
         # An attempt that has left raises the signal again that it was asked by. On SIGUSR2 submitit
-        # requeues the element; before SIGTERM SLURM has done so itself, or its user wants it to end.
+        # requeues the element; before SIGTERM SLURM has done so, or its user wants the job to end.
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
         try:
             self._function(job)
