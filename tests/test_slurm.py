@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 import slurm_jobs
 from slurm_cluster import ARRAY, NODES, missing, slurm_cluster
+from workers import Here
 
+from grokjax.cluster.crew import Crew
 from grokjax.cluster.engines import Ended, Job, open_engine, queue
 from grokjax.config import Cluster, ConfigError, Slurm
 
@@ -130,6 +132,20 @@ def test_states_are_those_of_the_queue_then_of_the_accounts(commands):
     # A controller that is away says nothing of jobs, which train on.
     commands("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     assert queue.states({"7_0"}) == {}
+
+
+def test_a_job_that_waits_in_the_queue_is_not_slow(tmp_path):
+    """A second worker is given a shard that takes too long, by the time since it has begun."""
+    crew = Crew(Here(), Cluster("slurm", cores=1), "depot", "t", tmp_path / "jobs.json")
+    crew.submit(slurm_jobs.count, [("shard", "t-00001", b"5"), ("other", "t-00002", b"5")])
+    (waiting,), (other,) = crew.at("shard"), crew.at("other")
+    assert waiting.began is None
+    crew.heard(["t-00001-0a", "t-00009-0b"])
+    first = waiting.began
+    crew.heard(["t-00001-0a"])
+    assert waiting.began == first and other.began is None
+    crew.heard(["t-00001-0a", "t-00001-0c"])  # requeued, it begins again
+    assert waiting.began > first
 
 
 def test_room_is_that_of_usable_nodes(commands):
@@ -258,7 +274,7 @@ def test_a_job_that_leaves_goes_on_under_its_handle(engine, tmp_path, cluster, w
 @pytest.mark.slow
 def test_a_walltime_that_ends_is_announced_and_the_job_requeued(cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
-    options = Cluster("slurm", cores=1, slurm=Slurm(time=1))
+    options = Cluster("slurm", cores=1, slurm=Slurm(time=2))
     engine = open_engine(options, tmp_path / "work")
     (handle,) = engine.submit(slurm_jobs.count, [job(tmp_path, 1, 900)])
     assert ends(engine, 1, 400) == {handle: Ended(handle, None, lost=False)}

@@ -126,12 +126,12 @@ def test_a_lost_machine_changes_nothing(slurm, experiment, alone, tmp_path, jobs
 
 
 def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, experiment, tmp_path):
-    """Jobs of a minute, of whose end SLURM tells half a minute before, and shards of more."""
-    long = dataclasses.replace(small(), steps=150_000, log_every=1000)
+    """Jobs of two minutes, which SLURM tells to leave in the first, as exact as it is."""
+    long = dataclasses.replace(small(), steps=300_000, log_every=1000)
     long = swept(long, seed=range(2))
     grokjax.run(long, tmp_path / "alone", lanes=1, progress=False)
-    with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=1))):
-        in_training(tmp_path / "sweep", 3, seconds=400)
+    with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=2))):
+        in_training(tmp_path / "sweep", 3, seconds=600)
     assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
 
 

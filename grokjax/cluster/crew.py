@@ -21,8 +21,8 @@ class Placed:
     handle: str
     shard: str
     attempt: str
-    began: float
-    """When it was submitted, by `time.monotonic`."""
+    began: float | None = None
+    """When it was heard to have begun, by `time.monotonic`: jobs may wait in a queue for days."""
 
 
 class Crew:
@@ -42,6 +42,7 @@ class Crew:
         self._engine, self._options, self._depot, self._memory = engine, options, depot, memory
         self._names = (f"{token}-{number:05d}" for number in itertools.count(1))
         self._jobs: dict[str, Placed] = {}
+        self._heard: set[str] = set()
 
     def adopt(self) -> None:
         """Take over the jobs that an earlier driver has left at the same kind of engine."""
@@ -52,7 +53,7 @@ class Crew:
             return
         for handle in self._engine.adopt(set(told["jobs"])):
             shard, attempt = told["jobs"][handle]
-            self._jobs[handle] = Placed(handle, shard, attempt, time.monotonic())
+            self._jobs[handle] = Placed(handle, shard, attempt)
 
     def room(self) -> int:
         """How many more jobs could run now."""
@@ -77,9 +78,8 @@ class Crew:
         jobs = [Job(self._depot, s, name, parcel, cores, gpus, kind) for s, name, parcel in asked]
         if not jobs:
             return
-        now = time.monotonic()
         for job, handle in zip(jobs, self._engine.submit(function, jobs), strict=True):
-            self._jobs[handle] = Placed(handle, job.shard, job.attempt, now)
+            self._jobs[handle] = Placed(handle, job.shard, job.attempt)
         self._remember()
 
     def wait(self, seconds: float) -> list[tuple[Placed, Ended]]:
@@ -88,6 +88,14 @@ class Crew:
         if ended:
             self._remember()
         return [(placed, end) for placed, end in ended if placed is not None]
+
+    def heard(self, attempts: Iterable[str]) -> None:
+        """Note which attempts have begun; of those of one submission the last one counts."""
+        placed = {one.attempt: one for one in self._jobs.values()}
+        for attempt in set(attempts) - self._heard:
+            self._heard.add(attempt)
+            if one := placed.get(attempt.rpartition("-")[0]):
+                one.began = time.monotonic()
 
     def at(self, shard: str) -> list[Placed]:
         """The jobs at a shard."""

@@ -183,7 +183,8 @@ class Loop:
         now, found = time.monotonic(), []
         for name, one in self._open.items():
             jobs = self._crew.at(name)
-            if len(jobs) == 1 and now - jobs[0].began > SLOW * max(one.shard.seconds, PUSH_SECONDS):
+            since = jobs[0].began if len(jobs) == 1 else None
+            if since and now - since > SLOW * max(one.shard.seconds, PUSH_SECONDS):
                 found.append(one)
         return found
 
@@ -327,6 +328,7 @@ class Loop:
         self._last_told = now
         self._beat()
         names = self._depot.names("shards")
+        self._crew.heard(name.split("/")[2] for name in names if name.endswith("/begin.json"))
         said: dict[str, dict[str, Any]] = {}
         for path in (name for name in names if name.endswith("/status.json")):
             shard = path.split("/")[1]

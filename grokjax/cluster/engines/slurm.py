@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +62,17 @@ class Slurm:
         self._refused: list[Ended] = []
         self._most = sys.maxsize
         """Jobs that this user may have at once, as far as SLURM has said so."""
-        self._asked = float("-inf")
+        self._asked = self._counted = self._looked = float("-inf")
+        self._room = 0
 
     def capacity(self) -> int:
-        options = self._options
-        room = queue.room(
-            options.slurm.partition, options.cores or 1, options.gpus or 0, options.kind
-        )
-        return min(room, self._most)
+        options, now = self._options, time.monotonic()
+        if now - self._counted >= self.queue_seconds:
+            self._counted = now
+            partition, cores = options.slurm.partition, options.cores or 1
+            with suppress(subprocess.CalledProcessError):  # it is away; then as it was
+                self._room = queue.room(partition, cores, options.gpus, options.kind)
+        return min(self._room, self._most)
 
     def submit(self, function: Callable[[Job], None], jobs: Sequence[Job]) -> list[str]:
         handles: list[str] = []
@@ -114,8 +118,7 @@ class Slurm:
             time.sleep(min(left, 1.0))
 
     def _ended(self) -> list[Ended]:
-        names = {path.name for path in Path(self._executor.folder).iterdir()}
-        ended = {job for job in self._jobs if f"{job}_0_result.pkl" in names}
+        ended = self._with_results()
         ends = [Ended(job, self._error(job), lost=False) for job in ended]
         if time.monotonic() - self._asked >= self.queue_seconds:
             self._asked = time.monotonic()
@@ -126,6 +129,15 @@ class Slurm:
                 elif state in queue.ENDED:
                     ends.append(Ended(job, f"SLURM says {state} of job {job}", lost=True))
         return ends
+
+    def _with_results(self) -> set[str]:
+        """The jobs that have left a result; a folder that is slow to list is looked at less."""
+        began = time.monotonic()
+        if began < self._looked:
+            return set()
+        names = {path.name for path in Path(self._executor.folder).iterdir()}
+        self._looked = time.monotonic() + 20 * (time.monotonic() - began)
+        return {job for job in self._jobs if f"{job}_0_result.pkl" in names}
 
     def _error(self, job: str) -> str | None:
         """What a job raised. The pickle is of this user's own folder, and never of a depot."""
@@ -157,7 +169,7 @@ def start(options: Cluster, work: Path) -> Slurm:
             "cluster='slurm': there is no sbatch on the PATH; start this on a node of the cluster "
             "from which jobs are submitted."
         )
-    asked = _asked(options, options.cores or 1, options.gpus or 0, options.kind).items()
+    asked = _asked(options, options.cores or 1, options.gpus, options.kind).items()
     words = [f"--{name.replace('_', '-')}={value}" for name, value in asked]
     if reason := queue.refusal(words + [f"--{option}" for option in options.slurm.options]):
         raise ConfigError(f"cluster='slurm': sbatch says: {reason}.")
