@@ -125,10 +125,11 @@ def test_a_lost_machine_changes_nothing(slurm, experiment, alone, tmp_path, jobs
     assert_same_rows(tmp_path / "sweep", alone)
 
 
-def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, experiment, tmp_path):
+def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, tmp_path):
     """Jobs of two minutes, which SLURM tells to leave in the first, as exact as it is."""
-    long = dataclasses.replace(small(), steps=300_000, log_every=1000)
-    long = swept(long, seed=range(2))
+    tried = grokjax.run(dataclasses.replace(small(), steps=5_000), lanes=1, progress=False)
+    steps = int(60 * 5_000 / tried.runs["wall_s"].iloc[0]) // 100 * 100  # a minute or more
+    long = swept(dataclasses.replace(small(), steps=steps, log_every=100), seed=range(2))
     grokjax.run(long, tmp_path / "alone", lanes=1, progress=False)
     with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=2))):
         in_training(tmp_path / "sweep", 3, seconds=600)
