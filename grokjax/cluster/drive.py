@@ -32,7 +32,6 @@ from grokjax.engine import plan, results_folder, sweep
 from grokjax.engine.plan import Program
 from grokjax.engine.rounds import Round
 from grokjax.engine.sweep import RunOptions, Start, Train
-from grokjax.results import manifest
 from grokjax.results.files import write_json
 from grokjax.results.reading import WORK
 
@@ -91,6 +90,7 @@ class Driver:
                 f"{folder}: an older grokjax began this sweep; go on without --cluster, or choose "
                 "another --out."
             )
+        self._options = dataclasses.replace(self._options, cores=self._cores(opened))
         url, depot = self._open(folder, opened)
         crew = self._crew(folder, url)
         ended = set(opened.standing.ended()["run_id"])
@@ -178,17 +178,15 @@ class Driver:
 
     def _crew(self, folder: Path, url: str) -> Crew:
         home = folder / HOME
-        self._options = dataclasses.replace(self._options, cores=self._cores(folder))
         if self._engine is None:
             self._engine = open_engine(self._options, home)
         crew = Crew(self._engine, self._options, url, self._token, home / "jobs.json")
         crew.adopt()
         return crew
 
-    def _cores(self, folder: Path) -> int:
+    def _cores(self, opened: Start) -> int:
         """Cores of a worker: those that the sweep was started with."""
-        found = manifest.read(folder)
-        cuts = found["programs"].values() if found else ()
+        cuts = opened.old["programs"].values() if opened.old else ()
         known = {cut["signature"]["cores"] for cut in cuts if "signature" in cut} - {None}
         asked = self._options.cores
         if asked is not None and known - {asked}:

@@ -12,14 +12,13 @@ from grokjax.cluster import gifts, parcel, shards, worker
 from grokjax.cluster.bundles import DamagedError
 from grokjax.cluster.counting import Counts
 from grokjax.cluster.crew import Crew, Placed
-from grokjax.cluster.cut import Piece, Work
+from grokjax.cluster.cut import LEAST_SECONDS, Piece, Work
 from grokjax.cluster.depot import Depot
 from grokjax.cluster.engines import Ended
-from grokjax.cluster.errors import WorkersError
 from grokjax.cluster.join import Committer
 from grokjax.cluster.shards import STOP, Shard
 from grokjax.config import ConfigError
-from grokjax.config.cluster import Cluster
+from grokjax.config.cluster import Cluster, WorkersError
 from grokjax.engine import plan, results_folder
 from grokjax.engine.after_the_fact import settings_of
 from grokjax.engine.plan import CUT, CUT_OF_ROWS, Program, Run
@@ -183,7 +182,9 @@ class Loop:
         now, found = time.monotonic(), []
         for name, one in self._open.items():
             jobs = self._crew.at(name)
-            if len(jobs) == 1 and now - jobs[0].began > SLOW * max(one.shard.seconds, PUSH_SECONDS):
+            if len(jobs) == 1 and now - jobs[0].began > SLOW * max(
+                one.shard.seconds, LEAST_SECONDS
+            ):
                 found.append(one)
         return found
 
