@@ -76,7 +76,7 @@ def test_two_writers_of_an_object_are_never_needed(bucket):
 def test_a_bucket_that_is_not_there_is_said_in_a_sentence(bucket, tmp_path):
     experiment = swept(small(), seed=range(2))
     options = Cluster("inline", cores=backend.cores(), depot="s3://nowhere/sweeps")
-    sentence = r"^depot='s3://nowhere/sweeps/.*bucket does not exist; choose a place that can be w"
+    sentence = r"^depot='s3://nowhere/sweeps/.*bucket does not exist; give one that can be w"
     with pytest.raises(ConfigError, match=sentence):
         run(experiment, tmp_path / "sweep", Here(), cluster=options)
 

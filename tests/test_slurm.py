@@ -166,7 +166,7 @@ def test_room_is_that_of_usable_nodes(commands):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"time": 0}, r"slurm.time=0: .*at least 1"),
+        ({"time": 0}, r"slurm.time=0: give 1 minute or more"),
         ({"options": ("array=1-9",)}, r"slurm.options='array': .*none of array, "),
         ({"options": ("--exclusive",)}, r"slurm.options='--exclusive': .*without their dashes"),
     ],
