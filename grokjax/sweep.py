@@ -73,6 +73,7 @@ def _main(arguments: list[str]) -> int:
                 overwrite=options.overwrite,
                 timed=options.time,
                 target=options.target,
+                cluster=options.placed,
             )
         )
         return 0

@@ -162,10 +162,7 @@ class Loop:
 
     def _next(self, workers: int) -> Piece | None:
         self._work.share = self._counts.share
-        minutes = self._cluster.shard_minutes
-        if self._cluster.cluster == "slurm":
-            minutes = min(minutes, self._cluster.slurm.time / 2)
-        return self._work.next(workers, 60 * minutes)
+        return self._work.next(workers, self._cluster.shard_seconds)
 
     def _waiting(self) -> list[Open]:
         """The shards that nobody is at, and whose results nobody waits for."""

@@ -100,6 +100,14 @@ class Cluster:
         if self.cluster is not None:
             self._check_uses(engine_name(self.cluster))
 
+    @property
+    def shard_seconds(self) -> float:
+        """Nominal time of the largest shard; a queue's job has to have time for twice as much."""
+        minutes = self.shard_minutes
+        if self.cluster == "slurm":
+            minutes = min(minutes, self.slurm.time / 2)
+        return 60 * minutes
+
     def _check_uses(self, engine: str) -> None:
         """Refuse what the engine has no use for."""
         uses = {"slurm": ("detach", "slurm"), "ray": ("insecure",)}
