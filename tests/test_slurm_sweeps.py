@@ -5,6 +5,9 @@ their jobs. Minutes of waiting: all of it by hand, with what came out in results
 import contextlib
 import dataclasses
 import os
+import re
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -148,3 +151,38 @@ def test_a_sweep_that_was_left_in_the_queue_is_joined_later(slurm, experiment, a
         time.sleep(1)
         assert set(slurm.call("squeue", "-h", "-r", "-o", "%i").split()) <= set(waiting)
     assert_same_rows(folder, alone)
+
+
+FILE = """
+import dataclasses
+from crashes import small, swept
+
+experiment = swept(
+    dataclasses.replace(small(), steps=20_000, log_every=100), weight_decay=[0.1, 1.0], seed=range(2)
+)
+"""
+
+
+def test_commands_submit_join_and_go_on(slurm, alone, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{os.environ['PYTHONPATH']}")
+    (tmp_path / "map.py").write_text(FILE)
+
+    def grok(*words):
+        command = [sys.executable, "-m", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
+        return done.stdout + done.stderr
+
+    sweep = "grokjax.sweep map.py --out sweep --lanes 1 --cluster slurm --cores 1".split()
+    sweep += "--slurm.time 10 --shard-minutes 0.001".split()
+    assert "the same command goes on" in grok(*sweep, "--detach")
+    depot = tmp_path / "sweep" / ".work" / "depot"
+    end = time.monotonic() + 300
+    while not list(depot.glob("*/shards/*/*/done.json")):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    assert "shards cut and not joined" in grok("grokjax.cluster", "status", "sweep")
+    assert re.search("joined [1-4] runs", grok("grokjax.cluster", "join", "sweep"))
+    grok(*sweep)
+    assert_same_rows(tmp_path / "sweep", alone)
+    assert not (tmp_path / "sweep" / ".work").exists()
