@@ -1,8 +1,8 @@
 """How every command line ends: with a status, and at most a sentence on standard error.
 
 Exit status: what the command says; 2 for a configuration that cannot work; 74 where the storage
-fails (full, over quota, read-only, broken): what was committed is kept, and the same command goes on
-when it works again; 130 after Ctrl-C.
+fails (full, over quota, read-only, broken): what was committed is kept, and the same command goes
+on when it works again; 130 after Ctrl-C.
 A reader of standard output that goes away (`| head`) is no error, and a device that takes no
 more of it is one sentence at the end. Neither changes the status nor stops the command: losing
 a display must never cost training.

@@ -127,14 +127,15 @@ def checkpoints(folder):
 
 
 @pytest.mark.parametrize(
-    "hurt", [truncate, flip, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"{")]
+    "hurt",
+    [truncate, flip, lambda path: path.write_bytes(b""), lambda path: path.write_bytes(b"{")],
 )
 def test_a_damaged_checkpoint_is_gone_back_from_to_the_one_before(
     unfinished, tmp_path, capsys, hurt
 ):
     experiment, place = unfinished
     folder = shutil.copytree(place / "part", tmp_path / "sweep")
-    older, newer = checkpoints(folder)
+    _, newer = checkpoints(folder)
     hurt(newer)
     grokjax.run(experiment, folder, progress=False)
     said = f"{newer}: damaged, going on from the commit before it\n"
@@ -148,7 +149,7 @@ def test_without_a_whole_checkpoint_nothing_is_gone_on_from(unfinished, tmp_path
     for path in checkpoints(folder):
         flip(path)
     before = snapshot(folder)
-    with pytest.raises(ConfigError, match="not a readable checkpoint.*restore it from a copy"):
+    with pytest.raises(ConfigError, match=r"not a readable checkpoint.*restore it from a copy"):
         grokjax.run(experiment, folder)
     assert snapshot(folder) == before
 
@@ -187,7 +188,7 @@ def test_a_sweep_that_an_older_grokjax_has_not_finished_is_refused(unfinished, t
         path.unlink()
     (folder / ".work" / "checkpoints" / "7" / "note").mkdir(parents=True)
     before = snapshot(folder)
-    with pytest.raises(ConfigError, match="an older grokjax.*not finished; go on with that one"):
+    with pytest.raises(ConfigError, match=r"an older grokjax.*not finished; go on with that one"):
         grokjax.run(experiment, folder)
     assert snapshot(folder) == before
     assert "to do" in dry_run.describe(experiment, folder, overwrite=True)

@@ -28,7 +28,7 @@ KEPT = 2
 _SUFFIX = ".safetensors"
 
 
-class DamagedCheckpoint(ConfigError):
+class DamagedCheckpointError(ConfigError):
     """A checkpoint that is not what was saved."""
 
     def __init__(self, path: Path, reason: str) -> None:
@@ -85,7 +85,7 @@ def read_note(folder: Path, tick: int) -> dict[str, Any]:
     """What a checkpoint says of the lanes and the parts.
 
     Raises:
-      DamagedCheckpoint: the note or the arrays are not what was saved.
+      DamagedCheckpointError: the note or the arrays are not what was saved.
     """
     return _read(folder, tick)[0]
 
@@ -126,4 +126,4 @@ def _refused_if_damaged(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise DamagedCheckpoint(path, " ".join(str(error).split())) from None
+        raise DamagedCheckpointError(path, " ".join(str(error).split())) from None

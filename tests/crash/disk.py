@@ -152,9 +152,7 @@ def _subsets(n: int, choose: random.Random) -> list[tuple[int, ...]]:
         return [s for size in range(n + 1) for s in itertools.combinations(every, size)]
     found = {every[:k] for k in range(n + 1)} | {every[k:] for k in range(n + 1)}
     found |= {every[:k] + every[k + 1 :] for k in range(n)} | {(k,) for k in every}
-    found |= {
-        tuple(k for k in every if choose.random() < 0.5) for _ in range(MORE_SUBSETS)
-    }
+    found |= {tuple(k for k in every if choose.random() < 0.5) for _ in range(MORE_SUBSETS)}
     return sorted(found)
 
 

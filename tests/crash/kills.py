@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import random
 import signal
@@ -108,6 +109,7 @@ class Victim:
     @staticmethod
     def _first_change(folder: Path, pid: int) -> float:
         """When a process first changes a file, or ends."""
+
         def newest() -> float:
             paths = [folder, *folder.rglob("*")] if folder.exists() else []
             with contextlib.suppress(FileNotFoundError):
@@ -115,9 +117,10 @@ class Victim:
             return float("inf")
 
         before = newest()
-        while newest() == before and os.waitid(
-            os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT
-        ) is None:
+        while (
+            newest() == before
+            and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        ):
             time.sleep(0.002)
         return time.monotonic()
 
@@ -181,7 +184,8 @@ def main() -> None:
         victims = {name: Victim(name, Path(place) / f"{n}") for n, name in enumerate(names)}
         print({name: one.seconds for name, one in victims.items()}, flush=True)
         counts = {name: Counter[str]() for name in names}
-        while (done := sum(of_kind["killed"] for of_kind in counts.values())) < given.kills:
+        gc.freeze()  # what is there is not copied into every process
+        while sum(of_kind["killed"] for of_kind in counts.values()) < given.kills:
             for name, victim in victims.items():
                 deaths = choose.randint(1, MOST_DEATHS)
                 counts[name]["sweeps"] += 1
