@@ -12,6 +12,7 @@ from grokjax.config import (
     axes,
     boolean,
     changes,
+    cluster,
     donors,
     experiment,
     fields,
@@ -42,6 +43,7 @@ from grokjax.config import (
 from grokjax.config.axes import *
 from grokjax.config.boolean import *
 from grokjax.config.changes import *
+from grokjax.config.cluster import *
 from grokjax.config.donors import *
 from grokjax.config.experiment import *
 from grokjax.config.fields import *
@@ -73,6 +75,7 @@ __all__: list[str] = []
 __all__ += axes.__all__
 __all__ += boolean.__all__
 __all__ += changes.__all__
+__all__ += cluster.__all__
 __all__ += donors.__all__
 __all__ += experiment.__all__
 __all__ += fields.__all__

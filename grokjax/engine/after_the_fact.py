@@ -173,7 +173,7 @@ def measure_snapshots(
     """
     found = manifest.read(folder)
     assert found is not None  # the caller has opened the folder
-    settings = _settings(instruments, found)
+    settings = settings_of(instruments, found)
     commit = _Commit(folder)  # before the tables are read: a death may have left them in between
     todo = list(_batches(folder, experiment, instruments, steps))
     if todo:
@@ -199,7 +199,7 @@ def measure_snapshots(
     return True
 
 
-def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> dict[str, Any]:
     """Kind of an instrument → its fields; refused where rows of others are there already."""
     known = dict(found.get("measured", {}))
     for instrument in instruments:

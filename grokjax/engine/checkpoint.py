@@ -52,13 +52,13 @@ class Checkpoints:
         about = {"note": text, "blake2b": _fingerprint(text, list(state.values()))}
         make_folder(self._folder)
         drop_temporary(self._folder)
-        write_bytes(_path(self._folder, tick), safetensors.numpy.save(state, about))
+        write_bytes(file_of(self._folder, tick), safetensors.numpy.save(state, about))
         for older in ticks(self._folder)[KEPT:]:
-            _path(self._folder, older).unlink()
+            file_of(self._folder, older).unlink()
 
     def arrays(self, tick: int, note: dict[str, Any]) -> list[np.ndarray]:
         """The arrays of a checkpoint, of which `read_note` has given the note."""
-        if note["program"] is None and not _path(self._folder, tick).exists():
+        if note["program"] is None and not file_of(self._folder, tick).exists():
             return NO_LANES  # the sweep had finished, and its checkpoints are gone
         return _read(self._folder, tick)[1]
 
@@ -95,13 +95,14 @@ def nothing_running() -> dict[str, Any]:
     return {"program": None, "lanes": [], "forget": []}
 
 
-def _path(folder: Path, tick: int) -> Path:
+def file_of(folder: Path, tick: int) -> Path:
+    """The file of a checkpoint."""
     return folder / f"{tick:08d}{_SUFFIX}"
 
 
 def _read(folder: Path, tick: int) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The note and the arrays, both compared with their hash."""
-    path = _path(folder, tick)
+    path = file_of(folder, tick)
     with _refused_if_damaged(path):
         with safetensors.safe_open(path, framework="numpy") as file:
             about = file.metadata() or {}
