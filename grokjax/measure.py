@@ -5,8 +5,8 @@ weights in the place of RESULTS, safetensors or npz, it measures that network: o
 program, say, with `--names` that say what its arrays are called. In Python the same is
 `measure.snapshots("results/x")` and `measure.weights("file.npz", experiment)`.
 
-Exit status: 0 all is measured, 2 bad usage, 130 and 143 stopped by SIGINT and SIGTERM after a
-commit.
+Exit status: 0 all is measured, 2 bad usage, 74 the storage failed, 130 and 143 stopped by SIGINT
+and SIGTERM after a commit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`python -m grokjax.sweep FILE`: train the runs of an experiment file.
 
-Exit status: 0 all runs finished, 1 some failed, 2 bad usage or configuration,
-130 and 143 stopped by SIGINT and SIGTERM after a commit.
+Exit status: 0 all runs finished, 1 some failed, 2 bad usage or configuration, 74 the storage
+failed, 130 and 143 stopped by SIGINT and SIGTERM after a commit.
 """
 
 from __future__ import annotations

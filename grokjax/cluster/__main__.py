@@ -81,7 +81,6 @@ def join(folder: Path) -> int:
             if done := shards.results(depot, depot.names(f"shards/{name}")):
                 shard = Shard.get(depot, name)
                 joined |= committer.take(depot, [(shard.runs, done[1]["files"])])
-        committer.close()
     print(f"{folder}: joined {len(joined)} runs")
     return 0
 

@@ -29,7 +29,7 @@ from grokjax.cluster.engines import Job
 from grokjax.cluster.shards import Commit, Shard
 from grokjax.config import ConfigError, Experiment
 from grokjax.display import counters
-from grokjax.engine import backend, final_states, results_folder, sweep
+from grokjax.engine import backend, checkpoint, final_states, results_folder, sweep
 from grokjax.engine.compiling import out_of_memory
 from grokjax.engine.hooks import Hooks
 from grokjax.engine.progress import Progress
@@ -175,9 +175,9 @@ class Attempt:
         tables = [
             self._folder / table / part for table in parts.TABLES for part in note["parts"][table]
         ]
-        state = (self._folder / CHECKPOINTS / str(tick)).rglob("*")
+        state = checkpoint.file_of(self._folder / CHECKPOINTS, tick)
         files = self._sender.send(f"rows-{tick:08d}", [*tables, *self._beside()])
-        files |= self._sender.send(f"state-{tick:08d}", [path for path in state if path.is_file()])
+        files |= self._sender.send(f"state-{tick:08d}", [state])
         told = {"tick": tick, "files": files}
         self._depot.put_json(f"{self._home}/tick-{tick:08d}.json", told)
         self._states.append(f"state-{tick:08d}")

@@ -27,7 +27,7 @@ from grokjax.engine import final_states, finishing
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
 from grokjax.engine.standing import CHECKPOINTS, Standing
 from grokjax.results import parts, schema, snapshots
-from grokjax.results.files import write_atomically
+from grokjax.results.files import make_folder, write_bytes
 from grokjax.results.parts import TABLES, Record
 from grokjax.results.reading import WORK
 from grokjax.results.store import Store
@@ -42,8 +42,7 @@ _ARRAYS = re.compile(r"(snapshots|final)/([0-9a-f]{1,64})-\d{10}\.safetensors")
 
 def write_schema(folder: Path, runs_schema: pa.Schema) -> None:
     """Keep the columns of `runs` for those who join and do not know the experiment."""
-    content = runs_schema.serialize().to_pybytes()
-    write_atomically(folder / SCHEMA, partial(_fill, content))
+    write_bytes(folder / SCHEMA, runs_schema.serialize().to_pybytes())
 
 
 def read_schema(folder: Path) -> pa.Schema:
@@ -141,8 +140,8 @@ class Committer:
         for path, content in contents.items():
             match = _ARRAYS.fullmatch(path)
             if match and match[2] in wanted:
-                (self._folder / match[1]).mkdir(exist_ok=True)
-                write_atomically(self._folder / path, partial(_fill, content))
+                make_folder(self._folder / match[1])
+                write_bytes(self._folder / path, content)
         tables = {}
         ids = pa.array(sorted(wanted), pa.string())
         for name in TABLES:
@@ -176,13 +175,8 @@ class Committer:
 
     def finish(self, experiment: Experiment, work: Mapping[str, float]) -> None:
         """Merge what is left; the manifest commits it."""
-        self._checkpoints.close()
         merge = partial(Store.merge, choose=_together)
         finishing.finish(self._folder, experiment, self._store, self.tick, work, merge)
-
-    def close(self) -> None:
-        """Let go of the folder."""
-        self._checkpoints.close()
 
     def _commit(self, tables: Mapping[str, pa.Table], forgotten: Collection[str] = ()) -> None:
         self._save(self._store.write(self.tick + 1, tables, forgotten), forgotten)
@@ -219,7 +213,3 @@ def _together(files: list[Path]) -> list[list[Path]]:
         groups[-1].append(file)
         room -= size
     return groups
-
-
-def _fill(content: bytes, path: Path) -> None:
-    path.write_bytes(content)

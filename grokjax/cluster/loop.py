@@ -96,17 +96,13 @@ class Loop:
         runs_schema = schema.runs_schema(self._experiment)
         write_schema(self._folder, runs_schema)
         self._committer = Committer(self._folder, standing, runs_schema, self._opened.provenance)
-        try:
-            self._committer.begin(standing)
-            self._counts.begin(list(self._runs.values()), self._committer.table())
-            self._find()
-            taken = {run for one in self._open.values() for run in one.shard.runs}
-            programs = list(self._programs.values())
-            self._work = Work(programs, self._cuts, taken | self._committer.ended)
-            return self._loop()
-        except BaseException:
-            self._committer.close()
-            raise
+        self._committer.begin(standing)
+        self._counts.begin(list(self._runs.values()), self._committer.table())
+        self._find()
+        taken = {run for one in self._open.values() for run in one.shard.runs}
+        programs = list(self._programs.values())
+        self._work = Work(programs, self._cuts, taken | self._committer.ended)
+        return self._loop()
 
     def _loop(self) -> bool:
         while True:

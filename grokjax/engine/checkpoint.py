@@ -28,7 +28,7 @@ REMEDY = "restore it from a copy, or start over with --overwrite"
 _SUFFIX = ".safetensors"
 
 
-class DamagedCheckpoint(ConfigError):  # noqa: N818 - a ConfigError is what it is
+class DamagedCheckpointError(ConfigError):
     """A checkpoint that is not what was saved."""
 
     def __init__(self, path: Path, error: ConfigError) -> None:
@@ -47,13 +47,13 @@ class Checkpoints:
         state = {f"{i:04d}": array for i, array in enumerate(arrays)}
         make_folder(self._folder)
         drop_temporary(self._folder)
-        array_files.write(_path(self._folder, tick), state, {"note": json.dumps(note)})
+        array_files.write(file_of(self._folder, tick), state, {"note": json.dumps(note)})
         for older in ticks(self._folder)[KEPT:]:
-            _path(self._folder, older).unlink()
+            file_of(self._folder, older).unlink()
 
     def arrays(self, tick: int, note: dict[str, Any]) -> list[np.ndarray]:
         """The arrays of a checkpoint, of which `read_note` has given the note."""
-        if note["program"] is None and not _path(self._folder, tick).exists():
+        if note["program"] is None and not file_of(self._folder, tick).exists():
             return NO_LANES  # the sweep had finished, and its checkpoints are gone
         return _read(self._folder, tick)[1]
 
@@ -80,7 +80,7 @@ def read_note(folder: Path, tick: int) -> dict[str, Any]:
     """What a checkpoint says of the lanes and the parts.
 
     Raises:
-      DamagedCheckpoint: the note or the arrays are not what was saved.
+      DamagedCheckpointError: the note or the arrays are not what was saved.
     """
     return _read(folder, tick)[0]
 
@@ -90,18 +90,19 @@ def nothing_running() -> dict[str, Any]:
     return {"program": None, "lanes": [], "forget": []}
 
 
-def _path(folder: Path, tick: int) -> Path:
+def file_of(folder: Path, tick: int) -> Path:
+    """The file of a checkpoint."""
     return folder / f"{tick:08d}{_SUFFIX}"
 
 
 def _read(folder: Path, tick: int) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The note and the arrays."""
-    path = _path(folder, tick)
+    path = file_of(folder, tick)
     try:
         state, about = array_files.read(path, REMEDY)
         note = parse_json(about.get("note", ""), path)
         check_shape(note, Note, path)
         parts.check(note["parts"], path, "parts")
     except ConfigError as error:
-        raise DamagedCheckpoint(path, error) from None
+        raise DamagedCheckpointError(path, error) from None
     return note, [state[name] for name in sorted(state)]

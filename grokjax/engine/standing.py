@@ -15,7 +15,7 @@ import pandas as pd
 
 from grokjax.config import ConfigError
 from grokjax.engine import checkpoint
-from grokjax.engine.checkpoint import DamagedCheckpoint
+from grokjax.engine.checkpoint import DamagedCheckpointError
 from grokjax.engine.plan import Program
 from grokjax.results import parts
 from grokjax.results.parts import Record
@@ -36,7 +36,7 @@ class Standing:
     store: Store
     again: frozenset[str]
     """Runs that have rows and are trained anew all the same."""
-    damaged: DamagedCheckpoint | None = None
+    damaged: DamagedCheckpointError | None = None
     """What is wrong with the newest commit, where this is the one before it."""
 
     def ended(self) -> pd.DataFrame:
@@ -117,12 +117,12 @@ def read_standing(
 
 def _last_commit(
     folder: Path, manifest: Mapping[str, Any]
-) -> tuple[int, dict[str, Any], Record | None, DamagedCheckpoint | None]:
+) -> tuple[int, dict[str, Any], Record | None, DamagedCheckpointError | None]:
     """Tick, note and record of the newest commit that is whole, what is wrong with one after it."""
     # A sweep that finishes is committed by its manifest, which counts one tick more then.
     last = manifest["ticks"] - 1
     newer = [tick for tick in checkpoint.ticks(folder / CHECKPOINTS) if tick > last]
-    damaged: DamagedCheckpoint | None = None
+    damaged: DamagedCheckpointError | None = None
     for tick in (*newer, last):
         if damaged is not None and tick < newer[0] - 1:
             raise damaged
@@ -131,6 +131,6 @@ def _last_commit(
         try:
             note = checkpoint.read_note(folder / CHECKPOINTS, tick)
             return tick, note, note["parts"], damaged
-        except DamagedCheckpoint as error:
+        except DamagedCheckpointError as error:
             damaged = damaged or error
     return last, checkpoint.nothing_running(), manifest.get("parts"), damaged

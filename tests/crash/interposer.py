@@ -69,10 +69,10 @@ class Interposer:
     def _path(self, path: Any, dir_fd: int | None = None) -> str | None:
         """A path below the root, None of one that lies elsewhere."""
         if isinstance(path, int):
-            path = os.readlink(f"/proc/self/fd/{path}")
+            path = Path(f"/proc/self/fd/{path}").readlink()
         elif dir_fd is not None:
-            path = Path(os.readlink(f"/proc/self/fd/{dir_fd}")) / os.fsdecode(path)
-        whole = os.path.abspath(os.fsdecode(path))
+            path = Path(f"/proc/self/fd/{dir_fd}").readlink() / os.fsdecode(path)
+        whole = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - a link is its name
         if whole == str(self.root):
             return ""
         return os.path.relpath(whole, self.root) if whole.startswith(f"{self.root}/") else None
@@ -121,7 +121,7 @@ class Interposer:
         here = self._path(descriptor)
         if here is None:
             return _REAL["fsync"](descriptor)
-        kind = "syncdir" if os.path.isdir(self.root / here) else "fsync"
+        kind = "syncdir" if (self.root / here).is_dir() else "fsync"
         # The model says what it does; the disk of a test need not.
         return self._do(Operation(kind, here), lambda: None)
 
@@ -137,7 +137,7 @@ class Interposer:
     def _opening(self, here: str, create: bool, cut: bool, do: Callable[[], Any]) -> Any:
         if create and not os.path.lexists(self.root / here):
             return self._do(Operation("create", here), do)
-        if cut and os.path.getsize(self.root / here):
+        if cut and (self.root / here).stat().st_size:
             return self._do(Operation("truncate", here), do)
         return do()
 
