@@ -23,31 +23,34 @@ class Slurm:
     """Memory of a job, as `sbatch --mem` has it, such as 32G; the site's default when left out."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Cluster:
-    """Where workers run, and what each of them gets."""
+    """Where workers run, and what each of them gets: `Cluster("slurm", workers=8, cores=4)`."""
 
-    engine: str
-    """inline: processes of this machine; local: Ray on this machine; auto: the Ray cluster that
-    this machine is a node of; HOST:PORT: the Ray cluster whose head is there; slurm: jobs of its
-    queue."""
+    cluster: str | None = None
+    """Train with workers in other processes. inline: of this machine; local: Ray on this machine;
+    auto: the Ray cluster that this machine is a node of; HOST:PORT: the Ray cluster whose head is
+    there; slurm: jobs of its queue. In this process when left out."""
     depot: str | None = None
-    """Folder or URL (s3://, gs://) that all machines see; a folder in the results when left out."""
+    """Folder or URL (s3://…) for what workers leave, which all machines see; a folder in the
+    results when left out."""
     detach: bool = False
-    """Submit and leave; the same command, or `grokjax cluster join`, goes on later."""
+    """Submit to the queue and leave; the same command goes on later."""
+    takeover: bool = False
+    """Go on in the place of a driver on another machine that has not ended."""
     workers: int | None = None
     """Workers at once, at most; as many as there is room for when left out."""
-    cores: int = 1
-    """Processor cores of a worker. Bits depend on it, on processors."""
+    cores: int | None = None
+    """Processor cores of a worker, 1 when left out. Bits depend on it, on processors."""
     gpus: int | None = None
-    """Accelerators of a worker, 0 or 1; 1 where the machines have some when left out."""
+    """Accelerators of a worker, 0 or 1; when left out 1 where the machines have some."""
     kind: str | None = None
     """Kind of the accelerators, as the engine names it; any when left out."""
     shard_minutes: float = 10.0
-    """Nominal time of the largest shard."""
+    """Nominal time of the largest shard, which is what a worker trains before it takes another."""
     max_lost: int = 3
-    """Workers that may die at a shard without a commit between them before its unfinished runs
-    count as failed."""
+    """Workers that may die at a shard without a commit between them before the runs that they were
+    training count as failed."""
     insecure: bool = False
     """Use a Ray cluster of several machines that takes commands from anybody who reaches it."""
     slurm: Slurm = field(default_factory=Slurm)

@@ -24,8 +24,8 @@ class Job:
 
     depot: str
     """Folder or URL of the depot, the same on all machines."""
-    shard: int
-    """Which shard to train; to a calibration, which program to time."""
+    shard: str
+    """Name of the shard to train; empty for a calibration."""
     attempt: str
     """The name of this submission. A process adds a random end to it, so that an engine may start
     the same job twice."""
@@ -34,7 +34,7 @@ class Job:
     cores: int
     """Processor cores that the process restricts itself to; the engine reserves as many."""
     gpus: int
-    """Accelerators that the engine makes visible to the process, and no others."""
+    """Accelerators that the engine makes visible to the process, and no others: 0 or 1."""
     kind: str | None
     """The kind of accelerator to place it on, as the engine names it; None: any."""
 
@@ -123,14 +123,16 @@ def check_installed(cluster: str) -> None:
 def open_engine(options: Cluster, work: Path) -> Engine:
     """The engine that the options name.
 
-    Each module of an engine has a function `start(options, work)`.
+    Each module of an engine has a function `start(options, work)`. Of the options `cores` and
+    `gpus` are numbers by then.
 
     Args:
       options: what `--cluster` and the flags beside it say.
       work: a folder on the driver's machine that only its user can read; an engine keeps there
         what must not be in the depot.
     """
-    check_installed(options.engine)
-    module = importlib.import_module(f"grokjax.cluster.engines.{engine_name(options.engine)}")
+    assert options.cluster is not None  # without it nothing here is imported
+    check_installed(options.cluster)
+    module = importlib.import_module(f"grokjax.cluster.engines.{engine_name(options.cluster)}")
     engine: Engine = module.start(options, work)
     return engine
