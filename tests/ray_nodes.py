@@ -1,0 +1,110 @@
+"""A Ray cluster of several nodes on this machine, in a process of its own that does as it is told.
+
+Every node is a raylet with its workers. All of them bind to the loopback address, as Ray does where
+it must not wake a firewall.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+QUICK_CHECKS = {
+    "health_check_initial_delay_ms": 500,
+    "health_check_period_ms": 500,
+    "health_check_timeout_ms": 1000,
+    "health_check_failure_threshold": 3,
+}
+"""A silent node is dead after some seconds; Ray takes up to 65."""
+
+
+class Nodes:
+    """The cluster as tests see it; `with Nodes() as nodes`."""
+
+    def __init__(self, token="0" * 64, quick_checks=False):
+        self.folder = Path(tempfile.mkdtemp(prefix="gjt-", dir="/tmp"))
+        mode = {"RAY_AUTH_MODE": "disabled"}
+        if token:
+            path = self.folder / "token"
+            path.touch(mode=0o600)
+            path.write_text(token)
+            mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+        self.env = os.environ | LOOPBACK | mode | {"RAY_TMPDIR": str(self.folder)}
+        self.env.pop("RAY_AUTH_TOKEN", None)
+        """Environment of whoever belongs to the cluster."""
+        command = [sys.executable, __file__, json.dumps(QUICK_CHECKS if quick_checks else {})]
+        self._process = subprocess.Popen(
+            command,
+            env=self.env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._answer()
+
+    def add(self, name, cores=1):
+        """Start a node; the process of its raylet."""
+        return self._do("add", name, cores)
+
+    def kill(self, name):
+        """Kill the raylet of a node, as if its power had gone."""
+        self._do("kill", name)
+
+    def _do(self, *words):
+        print(json.dumps(words), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        assert line, "the process with the cluster has died"
+        return json.loads(line)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.stdin.close()  # it ends, and its nodes with it
+        try:
+            self._process.wait(30)
+        finally:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+            self._process.stdout.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _serve(checks):
+    from ray.cluster_utils import Cluster
+
+    own = os.dup(1)
+    os.dup2(2, 1)  # what Ray prints is no answer
+    answers = os.fdopen(own, "w")
+
+    def answer(value):
+        print(json.dumps(value), file=answers, flush=True)
+
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": checks}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    nodes = {}
+    answer(cluster.address)
+    for line in sys.stdin:
+        word, name, *rest = json.loads(line)
+        if word == "add":
+            nodes[name] = cluster.add_node(num_cpus=rest[0])
+            answer(nodes[name].all_processes["raylet"][0].process.pid)
+        else:
+            cluster.remove_node(nodes.pop(name), allow_graceful=False)
+            answer(None)
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    _serve(json.loads(sys.argv[1]))
