@@ -43,22 +43,17 @@ class RayEngine:
         self._refs: dict[str, Any] = {}
         self._kind = options.kind
         self._cores = options.cores or 1
-        some = any(node["Resources"].get("GPU") for node in self._nodes())
-        self._gpus = int(some) if options.gpus is None else options.gpus
-
-    def _nodes(self) -> list[dict[str, Any]]:
-        """Living nodes of the kind that is asked for."""
-        return [
-            node
-            for node in self._ray.nodes()
-            if node["Alive"] and self._kind in (None, node["Labels"].get(ACCELERATOR))
-        ]
+        self._gpus = options.gpus
 
     def capacity(self) -> int:
-        return sum(self._room(node["Resources"]) for node in self._nodes())
+        nodes = (node for node in self._ray.nodes() if node["Alive"])
+        return sum(self._room(node) for node in nodes)
 
-    def _room(self, has: dict[str, float]) -> int:
-        """Jobs that an empty node with these resources holds."""
+    def _room(self, node: dict[str, Any]) -> int:
+        """Jobs that a node holds when it is empty."""
+        if self._kind not in (None, node["Labels"].get(ACCELERATOR)):
+            return 0
+        has = node["Resources"]
         room = int(has.get("CPU", 0)) // self._cores
         return min(room, int(has.get("GPU", 0)) // self._gpus) if self._gpus else room
 
