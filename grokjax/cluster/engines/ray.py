@@ -15,6 +15,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -173,7 +174,10 @@ def _connected(cluster: str, **own: Any) -> Any:
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(cluster, log_to_driver=False, logging_level="ERROR", **own)
+        with warnings.catch_warnings():
+            # JAX warns of forks; those of Ray's processes become other programs at once.
+            warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+            ray.init(cluster, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # of any kind, from Ray's connection and the processes it starts
         ray.shutdown()
         hint = ", as with another token than its nodes have" * isinstance(error, ConnectionError)
