@@ -30,6 +30,7 @@ def read(path: Path) -> tuple[Experiment, str]:
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
     module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
     module.__file__ = str(path)
+    vars(module)["__source__"] = source  # as it is now: the file may change while it is trained
     sys.modules[module.__name__] = module
     try:
         # The future imports of this very file are not those of the experiment's.

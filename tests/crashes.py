@@ -6,8 +6,8 @@ import pathlib
 import pandas as pd
 
 import grokjax
-from grokjax.engine import trainer
 from grokjax.engine.checkpoint import Checkpoints
+from grokjax.results import manifest
 from grokjax.results import store as store_module
 from grokjax.results.schema import CLOCK_COLUMNS
 
@@ -59,7 +59,7 @@ WRITES = (
     (store_module, "write_table"),
     (store_module, "write_atomically"),
     (Checkpoints, "save"),
-    (trainer.manifest, "write"),
+    (manifest, "write"),
 )
 """The file operations of the commit protocol."""
 MOVES = ((pathlib.Path, "replace"), (pathlib.Path, "unlink"))

@@ -42,8 +42,8 @@ class Cluster:
     """Workers at once, at most; as many as there is room for when left out."""
     cores: int | None = None
     """Processor cores of a worker, 1 when left out. Bits depend on it, on processors."""
-    gpus: int | None = None
-    """Accelerators of a worker, 0 or 1; when left out 1 where the machines have some."""
+    gpus: int = 0
+    """Accelerators of a worker: 0 trains on its processor cores, 1 on an accelerator."""
     kind: str | None = None
     """Kind of the accelerators, as the engine names it; any when left out."""
     shard_minutes: float = 10.0

@@ -23,6 +23,8 @@ class Expansion:
     """Run id → run, resolved and checked, in the sweep's order."""
     axes: Mapping[str, list[Any]]
     """Dotted path → the values that it takes, for the fields that the sweep names."""
+    cells: Mapping[str, Mapping[str, Any]]
+    """Run id → the first cell that makes the run."""
 
 
 def expand(
@@ -40,11 +42,13 @@ def expand(
     paths = _paths(experiment)
     base = experiment.replaced(sweep=Sweep(), refine=None)
     runs: dict[str, Experiment] = {}
+    cells: dict[str, Mapping[str, Any]] = {}
     for cell in experiment.sweep.cells:
         run = replace_paths(base, _by_path(cell, paths)).resolved()
         vars(run)["run_id"] = name(run)  # as the property would, but by this rule
         runs.setdefault(run.run_id, run)
-    return Expansion(runs, _axes(runs.values(), set(paths.values())))
+        cells.setdefault(run.run_id, cell)
+    return Expansion(runs, _axes(runs.values(), set(paths.values())), cells)
 
 
 def check_sweep(experiment: Experiment) -> None:

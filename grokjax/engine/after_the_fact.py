@@ -175,7 +175,7 @@ def measure_snapshots(
     """
     found = manifest.read(folder)
     assert found is not None  # the caller has opened the folder
-    settings = _settings(instruments, found)
+    settings = settings_of(instruments, found)
     todo = list(_batches(folder, experiment, instruments, steps))
     if not todo:
         return True
@@ -202,7 +202,7 @@ def measure_snapshots(
     return True
 
 
-def _settings(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(instruments: Sequence[Instrument], found: Mapping[str, Any]) -> dict[str, Any]:
     """Kind of an instrument → its fields; refused where rows of others are there already."""
     known = dict(found.get("measured", {}))
     for instrument in instruments:

@@ -13,6 +13,13 @@ from grokjax.training.spec import Spec
 
 DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 """What fails the runs of a program. Anything else, a full disk say, is no result of theirs."""
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether a device error is one of memory, so that fewer lanes may do."""
+    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)
+
+
 CompilerOptions = dict[str, Mapping[str, str | bool | float]]
 """Platform → options of its compiler."""
 COMPILER_OPTIONS: CompilerOptions = {

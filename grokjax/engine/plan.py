@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -149,6 +149,7 @@ def make(
     lanes: int | None = None,
     recorded: Mapping[str, Mapping[str, Any]] | None = None,
     ended: Collection[str] = (),
+    find_donors: Callable[[Experiment], DonorFiles] = donors.find,
 ) -> list[Program]:
     """The programs of an experiment, cut by nominal costs; `engine.tune` measures.
 
@@ -161,13 +162,14 @@ def make(
       recorded: cuts by program name, as an earlier start of the same sweep chose them;
         they are kept, because bits depend on the lanes.
       ended: ids of runs that need no donors any more.
+      find_donors: says which files a run's donors are.
     """
     if lanes is not None and lanes < 1:
         raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
     groups: dict[Spec, list[Run]] = {}
     for config in experiment.runs():
         run_id = config.run_id
-        found = DonorFiles() if run_id in ended else donors.find(config)
+        found = DonorFiles() if run_id in ended else find_donors(config)
         groups.setdefault(spec_of(config), []).append(Run(run_id, config, found))
     for spec, runs in groups.items():
         if backend == "tpu" and spec.double:
@@ -222,6 +224,7 @@ def here(
     lanes: int | None,
     recorded: Mapping[str, Mapping[str, Any]],
     ended: Collection[str],
+    find_donors: Callable[[Experiment], DonorFiles] = donors.find,
 ) -> list[Program]:
     """The programs on the devices of this process."""
     return make(
@@ -232,6 +235,7 @@ def here(
         lanes=lanes,
         recorded=recorded,
         ended=ended,
+        find_donors=find_donors,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -216,9 +216,22 @@ def write_plan(folder: Path, programs: Sequence[Program], axes: Collection[str])
     write_json(folder / PLAN, rows)
 
 
-def record_cut(folder: Path, program: Program) -> None:
-    """Let the manifest say that a program had to be shaped anew."""
+def record_cut(folder: Path, program: Program, **more: Any) -> None:
+    """Let the manifest say that a program had to be shaped anew, and more about its cut."""
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened
-    found["programs"][program.name] |= plan.cut_of(program)
+    found["programs"][program.name] |= plan.cut_of(program) | more
+    manifest.write(folder, found)
+
+
+def record_programs(
+    folder: Path, programs: Mapping[str, dict[str, Any]], device: dict[str, Any]
+) -> None:
+    """Let the manifest say how programs are cut, and on what this start trains them."""
+    found = manifest.read(folder)
+    assert found is not None  # written when the sweep was opened
+    found["programs"] = {**found["programs"], **programs}
+    found["starts"][-1]["device"] = device
+    if len(found["starts"]) == 1:
+        found["device"] = device
     manifest.write(folder, found)

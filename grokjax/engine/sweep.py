@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from grokjax import display
 from grokjax.command import say
-from grokjax.config import ConfigError, Experiment
-from grokjax.engine import backend, plan, repeats, results_folder
+from grokjax.config import Cluster, ConfigError, Experiment
+from grokjax.engine import backend, donors, plan, repeats, results_folder
 from grokjax.engine.after_the_fact import measure_snapshots
+from grokjax.engine.donors import DonorFiles
 from grokjax.engine.growth import grow
+from grokjax.engine.hooks import Hooks
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.rounds import Round, next_round, recorded_rounds, with_rounds
-from grokjax.engine.standing import read_standing
+from grokjax.engine.standing import Standing, read_standing
 from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import Temporary, write_text
 from grokjax.results.load import Results, load
+from grokjax.results.manifest import Manifest, Provenance
 from grokjax.results.reading import WORK
+
+Train = Callable[[Experiment, Sequence[Round], Path, "RunOptions"], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +45,10 @@ class RunOptions:
     stop: threading.Event
     source: str | None
     command: str
+    hooks: Hooks = Hooks()
+    find_donors: Callable[[Experiment], DonorFiles] = donors.find
+    train: Train | None = None
+    """Trains what is missing of a grid; None: this process."""
 
 
 def run(
@@ -53,6 +64,7 @@ def run(
     stop: threading.Event | None = None,
     source: str | None = None,
     command: str = "grokjax.run",
+    cluster: Cluster | str | None = None,
 ) -> Results:
     """Train every run of the experiment that is not in `out` yet, and refine where it says so.
 
@@ -69,6 +81,8 @@ def run(
       stop: when it is set, the sweep commits its tick and returns.
       source: text of the experiment file, kept with the results.
       command: how the sweep was started, for the manifest.
+      cluster: where workers train it, a `Cluster` or the first word of one; left out, this process
+        does.
 
     Returns:
       The results so far, which is all of them unless `stop` was set.
@@ -77,20 +91,31 @@ def run(
       ConfigError: a value cannot work, or `out` holds something else; nothing was changed.
     """
     stop = stop or threading.Event()
-    backend.prepare()
     shown = display.here() if progress and report is None else display.Silent()
-    with shown:
-        options = RunOptions(lanes, retry_failed, fail_fast, report or shown, stop, source, command)
+    with shown, _trainer(cluster) as train:
+        backend.prepare()
+        how = (report or shown, stop, source, command)
+        options = RunOptions(lanes, retry_failed, fail_fast, *how, train=train)
         if out is not None:
-            return _run_in(experiment, Path(out), options, overwrite=overwrite)
+            return run_in(experiment, Path(out), options, overwrite=overwrite)
         return _run_for_now(experiment, options)
+
+
+def _trainer(cluster: Cluster | str | None) -> contextlib.AbstractContextManager[Train]:
+    """What trains what is missing of a grid."""
+    if cluster is None:
+        return contextlib.nullcontext(_train)
+    import grokjax  # whose rooms above this one are asked for when they are needed
+
+    driver: Any = grokjax.cluster.drive.Driver(cluster)
+    return driver
 
 
 def _run_for_now(experiment: Experiment, options: RunOptions) -> Results:
     """Train in a temporary folder that goes with the results."""
     folder = Path(tempfile.mkdtemp(prefix="grokjax-")) / "sweep"
     try:
-        results = _run_in(experiment, folder, options)
+        results = run_in(experiment, folder, options)
     except BaseException as error:
         if (folder / manifest.NAME).exists():
             say(
@@ -103,7 +128,7 @@ def _run_for_now(experiment: Experiment, options: RunOptions) -> Results:
     return dataclasses.replace(results, holds=Temporary(folder.parent))
 
 
-def _run_in(
+def run_in(
     experiment: Experiment, folder: Path, options: RunOptions, *, overwrite: bool = False
 ) -> Results:
     """Train what is missing in a folder, the grid first and then round after round."""
@@ -120,12 +145,13 @@ def _run_in(
         trained = recorded_rounds(experiment, old)
         if old and (growth := grow(folder, with_rounds(experiment, trained), old)):
             options.report(Progress(experiment.thresholds, growth.describe()))
-        finished = _train(with_rounds(experiment, trained), trained, folder, options)
+        train = options.train or _train
+        finished = train(with_rounds(experiment, trained), trained, folder, options)
         # What was to be trained again has been: the rounds that follow are new.
         options = dataclasses.replace(options, retry_failed=False)
         while finished and experiment.refine and not (trained and trained[-1].reason):
             trained += [next_round(experiment, experiment.refine, trained, load(folder))]
-            finished = _train(with_rounds(experiment, trained), trained, folder, options)
+            finished = train(with_rounds(experiment, trained), trained, folder, options)
         if finished and _measured(experiment, folder, options):
             shutil.rmtree(folder / WORK)
     return load(folder)
@@ -154,16 +180,52 @@ def _check_donors_stay(programs: list[plan.Program], folder: Path) -> None:
                 )
 
 
-def _train(
-    experiment: Experiment, trained: Sequence[Round], folder: Path, options: RunOptions
-) -> bool:
-    """Train what is missing of a grid in a folder that is locked; whether all of it is there.
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A grid that is about to be trained in a folder that is locked."""
+
+    folder: Path
+    experiment: Experiment
+    old: Manifest | None
+    rounds: list[dict[str, Any]]
+    provenance: Provenance
+    standing: Standing
+    programs: list[plan.Program]
+
+    def write(
+        self, programs: list[plan.Program], cuts: dict[str, Any], options: RunOptions
+    ) -> None:
+        """Say what is trained and how it is cut, which must be known before the first row is."""
+        warnings = repeats.warnings(self.experiment.runs())
+        for warning in warnings:
+            options.report(Progress(self.experiment.thresholds, f"warning: {warning}"))
+        what = (self.old, cuts, self.provenance, self.rounds, warnings)
+        results_folder.write_manifest(self.folder, self.experiment, *what)
+        results_folder.write_plan(self.folder, programs, self.experiment.axes())
+        if options.source is not None:
+            write_text(self.folder / "experiment.py", options.source)
+
+    def write_rounds(self) -> None:
+        """Say which rounds there are, where no run is left to train."""
+        if self.old and self.rounds and self.old.get("rounds", []) != self.rounds:
+            manifest.write(self.folder, {**self.old, "rounds": self.rounds})
+
+
+def start(
+    experiment: Experiment,
+    trained: Sequence[Round],
+    folder: Path,
+    options: RunOptions,
+    programs_of: Callable[..., list[plan.Program]] = plan.here,
+) -> Start:
+    """Read where a grid stands, and plan what is missing of it; nothing is written.
 
     Args:
       experiment: the grid, those of the rounds among its cells.
       trained: rounds so far, for the manifest.
       folder: of the results.
       options: how to train.
+      programs_of: makes the programs.
     """
     old = results_folder.earlier_start(experiment, folder)
     experiment = results_folder.called_as_before(experiment, old)
@@ -181,22 +243,30 @@ def _train(
     if standing.store.lost:
         lost = [str(path.relative_to(folder)) for path in standing.store.lost]
         provenance["trained_again"] = {"lost": lost, "runs": sorted(standing.again)}
-    programs = plan.here(experiment, options.lanes, recorded, set(standing.ended()["run_id"]))
+    ended = set(standing.ended()["run_id"])
+    programs = programs_of(experiment, options.lanes, recorded, ended, options.find_donors)
     standing.check_grid(folder, programs)
-    trainer = Trainer(folder, experiment, programs, standing, options.report, options.stop)
+    return Start(folder, experiment, old, rounds, provenance, standing, programs)
+
+
+def _train(
+    experiment: Experiment, trained: Sequence[Round], folder: Path, options: RunOptions
+) -> bool:
+    """Train what is missing of a grid in a folder that is locked; whether all of it is there.
+
+    The arguments are those of `start`.
+    """
+    opened = start(experiment, trained, folder, options)
+    programs, standing = opened.programs, opened.standing
+    how = (options.report, options.stop, options.hooks)
+    trainer = Trainer(folder, opened.experiment, programs, standing, *how)
     if trainer.todo():
         if options.lanes is None:
-            programs = trainer.tune(recorded)
-        warnings = repeats.warnings(experiment.runs())
-        for warning in warnings:
-            options.report(Progress(experiment.thresholds, f"warning: {warning}"))
+            programs = trainer.tune(opened.old["programs"] if opened.old else {})
         cuts = {p.name: {**plan.cut_of(p), "asked_lanes": options.lanes} for p in programs}
-        results_folder.write_manifest(folder, experiment, old, cuts, provenance, rounds, warnings)
-        results_folder.write_plan(folder, programs, experiment.axes())
-        if options.source is not None:
-            write_text(folder / "experiment.py", options.source)
-    elif old and rounds and old.get("rounds", []) != rounds:
-        manifest.write(folder, {**old, "rounds": rounds})
+        opened.write(programs, cuts, options)
+    else:
+        opened.write_rounds()
     finished = trainer.train(options.fail_fast)
     if finished:
         trainer.finish()

@@ -19,17 +19,18 @@ import numpy as np
 from grokjax import tasks
 from grokjax.analysis import onset
 from grokjax.config import Experiment
-from grokjax.engine import final_states, measuring, plan, results_folder, tune
+from grokjax.engine import final_states, finishing, measuring, plan, results_folder, tune
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
-from grokjax.engine.compiling import DEVICE_ERRORS
+from grokjax.engine.compiling import DEVICE_ERRORS, out_of_memory
 from grokjax.engine.ending import ending
 from grokjax.engine.final_states import FinalState, StateFile
+from grokjax.engine.hooks import Hooks
 from grokjax.engine.lanes import Lanes, Occupant, Resting, SegmentRows
 from grokjax.engine.measuring import MeasuredRun
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
 from grokjax.engine.standing import CHECKPOINTS, Standing
-from grokjax.results import manifest, schema, snapshots
+from grokjax.results import schema, snapshots
 from grokjax.training import orders
 
 
@@ -50,9 +51,10 @@ class Trainer:
         standing: Standing,
         report: Report,
         stop: threading.Event,
+        hooks: Hooks,
     ) -> None:
         self._folder, self._experiment, self._programs = folder, experiment, programs
-        self._report, self._stop = report, stop
+        self._report, self._stop, self._hooks = report, stop, hooks
         self._standing, self._store = standing, standing.store
         self._tick, self._note = standing.tick, standing.note
         self._runs_schema = schema.runs_schema(experiment)
@@ -94,6 +96,8 @@ class Trainer:
         resting = {run_id: file.step for run_id, file in self._resting.items()}
         self.progress.start(runs, self._store.ended(), resting | running)
         self._report(self.progress)
+        for program in self._programs if self._hooks.failed else ():
+            self._fail(program, self._hooks.failed)
         # The program with runs in the checkpoint goes first: a grid that grew may have put
         # another in front of it, and the next commit replaces the checkpoint.
         for program in sorted(self._programs, key=lambda p: p.name != self._note["program"]):
@@ -119,14 +123,8 @@ class Trainer:
     def finish(self) -> None:
         """Merge the parts; the manifest commits them, and says how far the ticks went."""
         self._checkpoints.close()
-        record = self._store.merge()
-        found = manifest.read(self._folder)
-        assert found is not None  # written when the sweep was opened
-        if self.progress.executed_run_steps:
-            found["starts"][-1]["work"] = self.progress.work
-        manifest.write(self._folder, {**found, "ticks": self._tick + 1, "parts": record})
-        self._store.install(record)
-        final_states.prune(self._folder, self._store.ended_by(self._experiment.reasons_to_keep))
+        work = self.progress.work if self.progress.executed_run_steps else None
+        finishing.finish(self._folder, self._experiment, self._store, self._tick, work)
 
     def _train_or_fail(self, program: Program, fail_fast: bool) -> None:
         """Train a program's runs with as many lanes as the memory allows."""
@@ -134,8 +132,8 @@ class Trainer:
             try:
                 return self._train_program(program)
             except DEVICE_ERRORS as error:
-                smaller = plan.smaller(program) if _out_of_memory(error) else None
-                if smaller is None and fail_fast:
+                smaller = plan.smaller(program) if out_of_memory(error) else None
+                if self._hooks.keeps_shape if smaller else fail_fast:
                     raise
                 if smaller is None:
                     return self._record_failure(program, error)
@@ -273,10 +271,15 @@ class Trainer:
     def _record_failure(self, program: Program, error: Exception) -> None:
         """Every run of the program that has not ended has failed."""
         message = f"{type(error).__name__}: {error}".splitlines()[0]
-        failure = {"status": "failed", "stop_reason": "error", "error": message}
-        left = self._left(program)
+        self._fail(program, {run.run_id: message for run in self._left(program)})
+
+    def _fail(self, program: Program, why: Mapping[str, str]) -> None:
+        """Some runs of the program have failed, and no lane has a run."""
+        failure = {"status": "failed", "stop_reason": "error"}
+        left = [run for run in self._left(program) if run.run_id in why]
         for run in left:
-            self._ended.append({**self._configuration(run, program), **failure})
+            told = {**failure, "error": why[run.run_id]}
+            self._ended.append({**self._configuration(run, program), **told})
             self._history.pop(run.run_id, None)
         self._commit(nothing_running(), NO_LANES)
         self.progress.end(left, failed=True)
@@ -335,11 +338,8 @@ class Trainer:
         snapshots.forget(self._folder, set(forgotten))
         self._done |= {row["run_id"] for row in self._ended}
         self._rows, self._measured, self._ended, self._final = [], [], [], []
+        self._hooks.committed(tick, note)
 
     def _say(self, activity: str) -> None:
         self.progress.activity = activity
         self._report(self.progress)
-
-
-def _out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in str(error)

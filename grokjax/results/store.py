@@ -108,12 +108,19 @@ class Store:
                 record[name][part] = parts.described(path)
         return record
 
-    def merge(self) -> Record:
-        """Stage one part of each table, a part in memory at a time; the record to commit."""
+    def merge(self, choose: Callable[[list[Path]], list[list[Path]]] = lambda all: [all]) -> Record:
+        """Stage larger parts of smaller ones, of which one is in memory at a time.
+
+        Args:
+          choose: neighbours among the parts of a table, in their order, that become one part each.
+
+        Returns:
+          The record to commit and then to `install`.
+        """
         self._staged = set()
         record = {name: dict(of_table) for name, of_table in self.record.items()}
-        for name in TABLES:
-            files = self._paths(name)
+        chosen = [(name, files) for name in TABLES for files in choose(self._paths(name))]
+        for name, files in chosen:
             if len(files) < 2:
                 continue
 
@@ -128,7 +135,9 @@ class Store:
 
             first, last = parts.span(files[0].name)[0], parts.span(files[-1].name)[1]
             merged = parts.name(first, last)
-            record[name] = {merged: self._stage(self.folder / name / merged, fill)}
+            for file in files:
+                del record[name][file.name]
+            record[name][merged] = self._stage(self.folder / name / merged, fill)
         return record
 
     def install(self, record: Record) -> None:
@@ -172,6 +181,13 @@ class Store:
         expected = runs["last_step"] // runs["log_every"] + 1
         whole = set(runs.index[rows.reindex(runs.index) == expected])
         return {*rows.index, *self.ended()["run_id"]} - whole
+
+    def begun(self) -> set[str]:
+        """Runs that have rows of curves."""
+        found: set[str] = set()
+        for path in self._paths("curves"):  # a part in memory at a time
+            found.update(read_table(path, columns=["run_id"])["run_id"].unique().to_pylist())
+        return found
 
     def curves(
         self, run_ids: Collection[str], columns: Sequence[str] | None = None

@@ -123,8 +123,8 @@ def check_installed(cluster: str) -> None:
 def open_engine(options: Cluster, work: Path) -> Engine:
     """The engine that the options name.
 
-    Each module of an engine has a function `start(options, work)`. Of the options `cores` and
-    `gpus` are numbers by then.
+    Each module of an engine has a function `start(options, work)`; `options.cores` is a number by
+    then.
 
     Args:
       options: what `--cluster` and the flags beside it say.

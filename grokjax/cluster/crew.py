@@ -1,0 +1,114 @@
+"""The jobs of a driver at an engine: which shard each is at, remembered for the next driver."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import time
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from grokjax.cluster.engines import Ended, Engine, Job
+from grokjax.config.cluster import Cluster
+from grokjax.results.files import write_json
+
+
+@dataclasses.dataclass
+class Placed:
+    """A job that has been submitted."""
+
+    handle: str
+    shard: str
+    attempt: str
+    began: float
+    """When it was submitted, by `time.monotonic`."""
+
+
+class Crew:
+    """Submits jobs and remembers them.
+
+    Args:
+      engine: that places them.
+      options: what each is given.
+      depot: URL of the depot.
+      token: begins the names of this driver's submissions, and of no other's.
+      memory: file that the handles are kept in.
+    """
+
+    def __init__(
+        self, engine: Engine, options: Cluster, depot: str, token: str, memory: Path
+    ) -> None:
+        self._engine, self._options, self._depot, self._memory = engine, options, depot, memory
+        self._names = (f"{token}-{number:05d}" for number in itertools.count(1))
+        self._jobs: dict[str, Placed] = {}
+
+    def adopt(self) -> None:
+        """Take over the jobs that an earlier driver has left at the same kind of engine."""
+        if not self._memory.exists():
+            return
+        told = json.loads(self._memory.read_text(encoding="utf-8"))
+        if told["engine"] != self._engine.name:
+            return
+        for handle in self._engine.adopt(set(told["jobs"])):
+            shard, attempt = told["jobs"][handle]
+            self._jobs[handle] = Placed(handle, shard, attempt, time.monotonic())
+
+    def room(self) -> int:
+        """How many more jobs could run now."""
+        return self.workers() - len(self._jobs)
+
+    def workers(self) -> int:
+        """How many could run at once."""
+        most = self._options.workers
+        there = self._engine.capacity()
+        return there if most is None else min(there, most)
+
+    def name(self) -> str:
+        """A name for the next submission."""
+        return next(self._names)
+
+    def submit(
+        self, function: Callable[[Job], None], asked: Iterable[tuple[str, str, bytes]]
+    ) -> None:
+        """Submit jobs: shard, name of the submission and experiment of each."""
+        cores, gpus = self._options.cores or 1, self._options.gpus
+        kind = self._options.kind
+        jobs = [Job(self._depot, s, name, parcel, cores, gpus, kind) for s, name, parcel in asked]
+        if not jobs:
+            return
+        now = time.monotonic()
+        for job, handle in zip(jobs, self._engine.submit(function, jobs), strict=True):
+            self._jobs[handle] = Placed(handle, job.shard, job.attempt, now)
+        self._remember()
+
+    def wait(self, seconds: float) -> list[tuple[Placed, Ended]]:
+        """The jobs that have ended; waits that long for the first."""
+        ended = [(self._jobs.pop(end.handle, None), end) for end in self._engine.wait(seconds)]
+        if ended:
+            self._remember()
+        return [(placed, end) for placed, end in ended if placed is not None]
+
+    def at(self, shard: str) -> list[Placed]:
+        """The jobs at a shard."""
+        return [placed for placed in self._jobs.values() if placed.shard == shard]
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def cancel(self, shards: Collection[str] | None = None) -> None:
+        """End the jobs at some shards, or all."""
+        doomed = [
+            handle
+            for handle, placed in self._jobs.items()
+            if shards is None or placed.shard in shards
+        ]
+        if doomed:
+            self._engine.cancel(doomed)
+        for handle in doomed:
+            del self._jobs[handle]
+        self._remember()
+
+    def _remember(self) -> None:
+        jobs = {handle: [one.shard, one.attempt] for handle, one in self._jobs.items()}
+        write_json(self._memory, {"engine": self._engine.name, "jobs": jobs})
