@@ -4,6 +4,7 @@ Every node is a raylet with its workers. All of them bind to the loopback addres
 it must not wake a firewall.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import psutil
 
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 QUICK_CHECKS = {
@@ -24,9 +27,9 @@ QUICK_CHECKS = {
 
 
 class Nodes:
-    """The cluster as tests see it; `with Nodes() as nodes`."""
+    """The cluster as tests see it: `with Nodes(environment of its workers) as nodes`."""
 
-    def __init__(self, token="0" * 64, quick_checks=False):
+    def __init__(self, env, token="0" * 64, quick_checks=False):
         self.folder = Path(tempfile.mkdtemp(prefix="gjt-", dir="/tmp"))
         mode = {"RAY_AUTH_MODE": "disabled"}
         if token:
@@ -34,7 +37,7 @@ class Nodes:
             path.touch(mode=0o600)
             path.write_text(token)
             mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
-        self.env = os.environ | LOOPBACK | mode | {"RAY_TMPDIR": str(self.folder)}
+        self.env = os.environ | LOOPBACK | mode | env | {"RAY_TMPDIR": str(self.folder)}
         self.env.pop("RAY_AUTH_TOKEN", None)
         """Environment of whoever belongs to the cluster."""
         command = [sys.executable, __file__, json.dumps(QUICK_CHECKS if quick_checks else {})]
@@ -48,10 +51,22 @@ class Nodes:
             start_new_session=True,
         )
         self.address = self._answer()
+        self.raylets = {}
+        """Name of a node, living or dead → the process of its raylet."""
+        self._workers = {}
 
     def add(self, name, cores=1):
-        """Start a node; the process of its raylet."""
-        return self._do("add", name, cores)
+        """Start a node."""
+        self.raylets[name] = self._do("add", name, cores)
+
+    def of(self, worker):
+        """Which node a worker belongs to, as was seen while both lived; None where it was not."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(worker).ppid()
+            names = {raylet: name for name, raylet in self.raylets.items()}
+            if parent in names:
+                self._workers[worker] = names[parent]
+        return self._workers.get(worker)
 
     def kill(self, name):
         """Kill the raylet of a node, as if its power had gone."""

@@ -6,11 +6,16 @@ All of Ray runs in processes of its own, bound to the loopback address.
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from conftest import QUICK_PROCESS
+from crashes import assert_same_rows
 from ray_nodes import LOOPBACK, Nodes
 
 pytestmark = pytest.mark.skipif(
@@ -18,15 +23,117 @@ pytestmark = pytest.mark.skipif(
 )
 HERE = Path(__file__).parent
 PATHS = {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+ENOUGH = 240
+"""Seconds that a busy machine may take for anything here."""
 
 
 @pytest.fixture(scope="module")
 def nodes():
-    os.environ |= PATHS
-    with Nodes() as nodes:
+    with Nodes(PATHS | QUICK_PROCESS) as nodes:
         nodes.add("first")
         nodes.add("second")
         yield nodes
+
+
+class Sweep:
+    """A driver of `ray_sweep` in a process, and what its depot says of its workers."""
+
+    def __init__(self, nodes, out, seeds=3):
+        self._nodes, self._out = nodes, out
+        self.attempts = {}
+        """Attempt → what it said when it began, and which shard it is at."""
+        command = [sys.executable, HERE / "ray_sweep.py", "auto", out, str(seeds)]
+        self.process = subprocess.Popen(command, env=nodes.env, stdout=subprocess.DEVNULL)
+
+    def look(self):
+        """Take note of the attempts that have begun; the last commit of each."""
+        ticks = {}
+        for path in self._out.glob(".work/depot/*/shards/*/*/*.json"):
+            if path.name.startswith("tick-"):
+                ticks[path.parent.name] = max(ticks.get(path.parent.name, 0), int(path.stem[5:]))
+            elif path.name == "begin.json" and path.parent.name not in self.attempts:
+                try:
+                    told = json.loads(path.read_text())
+                except (OSError, ValueError):
+                    continue  # it is being written, or its shard was joined
+                where = {"shard": path.parent.parent.name, "node": self._nodes.of(told["pid"])}
+                self.attempts[path.parent.name] = told | where
+        return ticks
+
+    def until(self, wanted):
+        """Wait until something is true of the attempts; it is returned."""
+        end = time.monotonic() + ENOUGH
+        while not (found := wanted(self.look())):
+            assert time.monotonic() < end
+            assert self.process.poll() is None
+            time.sleep(0.05)
+        return found
+
+    def under_way(self, ticks, besides=()):
+        """An attempt that has pushed a commit or two and lives."""
+        for name, tick in ticks.items():
+            told = self.attempts.get(name, {"pid": 0})
+            if tick > told.get("tick", 0) + 1 and name not in besides and alive(told["pid"]):
+                return name
+        return None
+
+    def end(self):
+        """Wait for the driver, which must succeed."""
+        while self.process.poll() is None:
+            self.look()
+            time.sleep(0.05)
+        assert self.process.returncode == 0
+
+    def successors(self, name):
+        """The attempts at the same shard that began where this one or a later one was."""
+        first = self.attempts[name]
+        return [
+            other
+            for other, told in self.attempts.items()
+            if told["shard"] == first["shard"] and other != name and told["tick"] > first["tick"]
+        ]
+
+
+def alive(pid):
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The sweep in one process, with one device of one core as workers have."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    core = min(os.sched_getaffinity(0))
+    command = ["taskset", "-c", str(core), sys.executable, HERE / "ray_sweep.py", "none", out, "3"]
+    env = os.environ | PATHS | QUICK_PROCESS
+    subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
+    return out
+
+
+def test_a_node_that_dies_and_one_that_joins(nodes, whole, tmp_path):
+    sweep = Sweep(nodes, tmp_path / "out")
+    victim = sweep.until(sweep.under_way)
+    node = sweep.attempts[victim]["node"]
+    nodes.kill(node)
+    nodes.add("third")
+    sweep.end()
+    assert sweep.successors(victim)  # it went on, not from the start
+    assert_same_rows(tmp_path / "out", whole)
+    used = {told["node"] for told in sweep.attempts.values()}
+    assert "third" in used
+
+
+def test_a_driver_that_dies(nodes, whole, tmp_path):
+    sweep = Sweep(nodes, tmp_path / "out")
+    victim = sweep.until(sweep.under_way)
+    sweep.process.send_signal(signal.SIGKILL)
+    sweep.process.wait()
+    workers = [psutil.Process(t["pid"]) for t in sweep.attempts.values() if alive(t["pid"])]
+    again = Sweep(nodes, tmp_path / "out")
+    assert not psutil.wait_procs(workers, timeout=ENOUGH)[1]
+    again.attempts |= sweep.attempts
+    again.end()
+    assert again.successors(victim)
+    assert_same_rows(tmp_path / "out", whole)
 
 
 def drive(cluster, folder, env):
@@ -107,7 +214,7 @@ def test_a_token_is_asked_for(nodes, tmp_path):
 
 
 def test_who_lets_in_anybody_is_refused():
-    with Nodes(token=None) as nodes:
+    with Nodes(PATHS, token=None) as nodes:
         nodes.add("only")
         env = nodes.env | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
         assert "it asks for no token" in refusal(nodes.address, env)
