@@ -61,7 +61,12 @@ class Lost(BaseException):
 
 def run(experiment, folder, engine=None, *, lanes=2, cluster=None, **how):
     """A sweep on such workers."""
-    options = {"report": lambda progress: None, "stop": None, "retry_failed": False, "fail_fast": False}
+    options = {
+        "report": lambda progress: None,
+        "stop": None,
+        "retry_failed": False,
+        "fail_fast": False,
+    }
     options |= how
     overwrite = options.pop("overwrite", False)
     import threading
@@ -69,7 +74,5 @@ def run(experiment, folder, engine=None, *, lanes=2, cluster=None, **how):
     options["stop"] = options["stop"] or threading.Event()
     cluster = cluster or Cluster("inline", cores=backend.cores(), shard_minutes=1e-9)
     with Driver(cluster, engine or Here()) as train:
-        given = sweep.RunOptions(
-            lanes=lanes, source=None, command="test", train=train, **options
-        )
+        given = sweep.RunOptions(lanes=lanes, source=None, command="test", train=train, **options)
         return sweep.run_in(experiment, folder, given, overwrite=overwrite)
