@@ -17,13 +17,14 @@ from pathlib import Path
 import psutil
 
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+STARTS = 4
+"""Of a node: Ray waits 30 s for it, which is not enough on a busy machine."""
 QUICK_CHECKS = {
-    "health_check_initial_delay_ms": 500,
-    "health_check_period_ms": 500,
-    "health_check_timeout_ms": 1000,
-    "health_check_failure_threshold": 3,
+    "health_check_period_ms": 1000,
+    "health_check_timeout_ms": 4000,
+    "health_check_failure_threshold": 4,
 }
-"""A silent node is dead after some seconds; Ray takes up to 65."""
+"""A silent node is dead after some 20 s; Ray takes up to 65."""
 
 
 class Nodes:
@@ -40,13 +41,14 @@ class Nodes:
         self.env = os.environ | LOOPBACK | mode | env | {"RAY_TMPDIR": str(self.folder)}
         self.env.pop("RAY_AUTH_TOKEN", None)
         """Environment of whoever belongs to the cluster."""
+        self._log = (self.folder / "log").open("w+")
         command = [sys.executable, __file__, json.dumps(QUICK_CHECKS if quick_checks else {})]
         self._process = subprocess.Popen(
             command,
             env=self.env,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._log,
             text=True,
             start_new_session=True,
         )
@@ -78,7 +80,7 @@ class Nodes:
 
     def _answer(self):
         line = self._process.stdout.readline()
-        assert line, "the process with the cluster has died"
+        assert line, (self.folder / "log").read_text()
         return json.loads(line)
 
     def __enter__(self):
@@ -86,14 +88,22 @@ class Nodes:
 
     def __exit__(self, *_):
         self._process.stdin.close()  # it ends, and its nodes with it
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(30)
-        finally:
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-            self._process.stdout.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _patiently(start):
+    """What `start` returns, at the first time that it does not raise."""
+    for _ in range(STARTS - 1):
+        with contextlib.suppress(Exception):
+            return start()
+    return start()
 
 
 def _serve(checks):
@@ -107,17 +117,19 @@ def _serve(checks):
         print(json.dumps(value), file=answers, flush=True)
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": checks}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     nodes = {}
     answer(cluster.address)
     for line in sys.stdin:
         word, name, *rest = json.loads(line)
         if word == "add":
-            nodes[name] = cluster.add_node(num_cpus=rest[0])
+            cores = rest[0]
+            nodes[name] = _patiently(lambda cores=cores: cluster.add_node(num_cpus=cores))
             answer(nodes[name].all_processes["raylet"][0].process.pid)
         else:
             cluster.remove_node(nodes.pop(name), allow_graceful=False)
             answer(None)
+    signal.alarm(20)  # what hangs dies, and every node with this process
     cluster.shutdown()
 
 

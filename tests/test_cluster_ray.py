@@ -12,10 +12,11 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 from conftest import QUICK_PROCESS
-from crashes import assert_same_rows
+from crashes import ORDER, tables
 from ray_nodes import LOOPBACK, Nodes
 
 pytestmark = pytest.mark.skipif(
@@ -38,7 +39,7 @@ def nodes():
 class Sweep:
     """A driver of `ray_sweep` in a process, and what its depot says of its workers."""
 
-    def __init__(self, nodes, out, seeds=3):
+    def __init__(self, nodes, out, seeds):
         self._nodes, self._out = nodes, out
         self.attempts = {}
         """Attempt → what it said when it began, and which shard it is at."""
@@ -106,34 +107,66 @@ def whole(tmp_path_factory):
     command = ["taskset", "-c", str(core), sys.executable, HERE / "ray_sweep.py", "none", out, "3"]
     env = os.environ | PATHS | QUICK_PROCESS
     subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=True)
-    return out
+    return tables(out)
+
+
+def assert_rows_of(whole, out, runs):
+    """All rows of so many runs, bit for bit."""
+    (found, curves), (expected, expected_curves) = tables(out), whole
+    assert len(found) == runs
+    mine = set(found["run_id"])
+    expected = (t[t["run_id"].isin(mine)] for t in (expected, expected_curves))
+    for name, one, other in zip(ORDER, (found, curves), expected, strict=True):
+        one, other = (t.sort_values(ORDER[name], ignore_index=True) for t in (one, other))
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
 
 
 def test_a_node_that_dies_and_one_that_joins(nodes, whole, tmp_path):
-    sweep = Sweep(nodes, tmp_path / "out")
+    sweep = Sweep(nodes, tmp_path / "out", seeds=3)
     victim = sweep.until(sweep.under_way)
-    node = sweep.attempts[victim]["node"]
-    nodes.kill(node)
+    nodes.kill(sweep.attempts[victim]["node"])
     nodes.add("third")
     sweep.end()
-    assert sweep.successors(victim)  # it went on, not from the start
-    assert_same_rows(tmp_path / "out", whole)
-    used = {told["node"] for told in sweep.attempts.values()}
-    assert "third" in used
+    assert sweep.successors(victim)  # it went on, and not from the start
+    assert "third" in {told["node"] for told in sweep.attempts.values()}
+    assert_rows_of(whole, tmp_path / "out", runs=6)
 
 
 def test_a_driver_that_dies(nodes, whole, tmp_path):
-    sweep = Sweep(nodes, tmp_path / "out")
+    sweep = Sweep(nodes, tmp_path / "out", seeds=2)
     victim = sweep.until(sweep.under_way)
-    sweep.process.send_signal(signal.SIGKILL)
+    sweep.process.kill()
     sweep.process.wait()
     workers = [psutil.Process(t["pid"]) for t in sweep.attempts.values() if alive(t["pid"])]
-    again = Sweep(nodes, tmp_path / "out")
     assert not psutil.wait_procs(workers, timeout=ENOUGH)[1]
+    again = Sweep(nodes, tmp_path / "out", seeds=2)
     again.attempts |= sweep.attempts
     again.end()
     assert again.successors(victim)
-    assert_same_rows(tmp_path / "out", whole)
+    assert_rows_of(whole, tmp_path / "out", runs=4)
+
+
+@pytest.mark.slow
+def test_a_frozen_node_whose_worker_wakes_late(whole, tmp_path):
+    """The cluster takes it for dead; its worker goes on beside its successor, and one of them wins."""
+    with Nodes(PATHS | QUICK_PROCESS, quick_checks=True) as nodes:
+        nodes.add("first")
+        nodes.add("second")
+        sweep = Sweep(nodes, tmp_path / "out", seeds=3)
+        victim = sweep.until(sweep.under_way)
+        frozen = sweep.attempts[victim]
+        for process in (nodes.raylets[frozen["node"]], frozen["pid"]):
+            os.kill(process, signal.SIGSTOP)
+        successor = sweep.until(lambda ticks: next(iter(sweep.successors(victim)), None))
+        files = set((tmp_path / "out").glob(f".work/depot/*/shards/*/{victim}/*"))
+        sweep.until(lambda ticks: sweep.attempts[successor]["tick"] < ticks.get(successor, 0))
+        os.kill(frozen["pid"], signal.SIGCONT)
+        late = f".work/depot/*/shards/*/{victim}/*"
+        sweep.until(lambda ticks: set((tmp_path / "out").glob(late)) - files)
+        sweep.end()
+        os.kill(nodes.raylets[frozen["node"]], signal.SIGCONT)
+    assert_rows_of(whole, tmp_path / "out", runs=6)
+    assert not (tmp_path / "out" / ".work").exists()
 
 
 def drive(cluster, folder, env):
@@ -168,6 +201,7 @@ def test_on_this_machine_it_is_for_this_process_alone(tmp_path):
     assert "listens to this machine alone (127.0.0.1), with a token" in line
 
 
+@pytest.mark.slow
 def test_a_cluster_that_runs_is_joined(nodes, tmp_path):
     seen, said = drive("auto", str(tmp_path), nodes.env)
     check_jobs(seen, tmp_path)
@@ -213,6 +247,7 @@ def test_a_token_is_asked_for(nodes, tmp_path):
     assert refusal(nodes.address, homeless) == ""
 
 
+@pytest.mark.slow
 def test_who_lets_in_anybody_is_refused():
     with Nodes(PATHS, token=None) as nodes:
         nodes.add("only")
