@@ -16,6 +16,10 @@ COMMANDS = {
     "phase": ("grokjax.phase", "the zone, its boundary, laws, figures and a page of a sweep"),
     "measure": ("grokjax.measure", "instruments on snapshots of a sweep, or on a file of weights"),
     "export": ("grokjax.export", "a network of a sweep as a file for other programs"),
+    "cluster": (
+        "grokjax.cluster.__main__",
+        "look at a sweep on workers, join what is done, stop it",
+    ),
     "bench": ("grokjax.bench.__main__", "time the training step, or estimate it for a device"),
 }
 """Name → the module whose `main` takes the words after it, and what the command does."""

@@ -60,12 +60,16 @@ def guarded(work: Callable[[], int]) -> int:
     """The exit status of `work`, where a refused configuration and Ctrl-C have their own."""
     try:
         from grokjax.config import ConfigError
+        from grokjax.config.cluster import WorkersError
 
         try:
             return work()
         except ConfigError as error:
             say(f"error: {error}")
             return 2
+        except WorkersError as error:
+            say(f"error: {error}")
+            return 1
     except KeyboardInterrupt:
         return _interrupted()
 

@@ -10,7 +10,8 @@ from typing import Any
 import jax
 
 from grokjax import command, display
-from grokjax.config import ConfigError, Experiment
+from grokjax.cluster.cut import Work
+from grokjax.config import Cluster, ConfigError, Experiment
 from grokjax.engine import (
     backend,
     cost,
@@ -49,6 +50,7 @@ def describe(
     overwrite: bool = False,
     timed: bool = False,
     target: str | None = None,
+    cluster: Cluster | None = None,
 ) -> str:
     """The dry run as text. Nothing is trained, and nothing compiled that was not asked for.
 
@@ -59,6 +61,7 @@ def describe(
       overwrite: whether what is in the folder would be removed first.
       timed: whether to compile the programs and time a few updates of each, as a sweep does.
       target: name of a device to plan and compile for that need not be there.
+      cluster: where workers would be.
     """
     backend.prepare()
     results_folder.check_free(out)
@@ -88,6 +91,8 @@ def describe(
     lines += map(_line, planned)
     lines += [f"warning: {sentence}" for sentence in repeats.warnings(experiment.runs())]
     lines += _times(experiment, planned, ended, grown.goes_on if grown else {})
+    if cluster is not None:
+        lines += _on_workers(experiment, planned, ended, cluster)
     rows = sum(run.log_points for run in runs)
     lines.append(f"about {rows * BYTES_PER_CURVE_ROW / 2**20:.1f} MiB of curves on disk at most")
     if experiment.reasons_to_keep:
@@ -173,6 +178,29 @@ def _times(
             f"then up to {refine.runs} runs in {refine.rounds} rounds where the boundary is least "
             f"certain, at most about {display.duration(refine.runs * more)} more"
         )
+    return lines
+
+
+def _on_workers(
+    experiment: Experiment, planned: list[Planned], ended: Collection[str], cluster: Cluster
+) -> list[str]:
+    """The shards that workers would get, in words."""
+    programs = [one.program for one in planned]
+    workers = cluster.workers
+    if workers is None and cluster.cluster == "inline":
+        workers = max(1, backend.cores() // (cluster.cores or 1))
+    if workers is None:
+        return ["on workers: how many shards depends on how many there are, give --workers"]
+    cuts = {program.name: plan.cut_of(program) for program in programs}
+    work, seconds = Work(programs, cuts, ended), list[float]()
+    while piece := work.next(workers, cluster.shard_seconds):
+        seconds.append(piece.seconds)
+    count = f"{len(seconds)} shards of at most {display.duration(max(seconds, default=0))}"
+    lines = [f"on {workers} workers: {count}; one of them chooses the lanes first"]
+    if experiment.refine is not None:
+        each = -(-experiment.refine.runs // experiment.refine.rounds)
+        idle = f", {workers - each} workers idle in them" if each < workers else ""
+        lines.append(f"rounds are trained one after another, of {each} runs each{idle}")
     return lines
 
 

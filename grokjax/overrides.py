@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from grokjax.config import Config, ConfigError, Experiment
+from grokjax.config import Cluster, Config, ConfigError, Experiment, Slurm
+from grokjax.config.coercion import require
 from grokjax.config.fields import field_types, leaf_types, leaves, parts
 
 HIDDEN = ("sweep", "refine")
@@ -25,7 +26,7 @@ USAGE = "python -m grokjax.sweep FILE [options] [field overrides]"
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Cluster):
     """How to run; what to run is in FILE."""
 
     out: Path | None = None
@@ -54,6 +55,21 @@ class Options:
     """Print nothing but errors."""
     json: bool = False
     """Print the progress as JSON lines."""
+
+    @property
+    def placed(self) -> Cluster | None:
+        """Where workers are, if there are to be any.
+
+        Raises:
+          ConfigError: workers are described and not asked for.
+        """
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(Cluster)}
+        if self.cluster is not None:
+            return Cluster(**values)
+        for name, value in values.items():
+            remedy = "it is about workers, say with --cluster where they are"
+            require(value == getattr(Cluster(), name), name, value, remedy)
+        return None
 
 
 def parse(experiment: Experiment, arguments: list[str]) -> tuple[Options, Experiment]:
@@ -153,7 +169,8 @@ def _unknown_flag(experiment: Experiment, arguments: list[str]) -> str | None:
     from grokjax.config import wrong_words
 
     fields = list(_flagged(experiment))
-    options = [field.name for field in dataclasses.fields(Options)]
+    options = [field.name for field in dataclasses.fields(Options) if field.name != "slurm"]
+    options += [f"slurm.{field.name}" for field in dataclasses.fields(Slurm)]
     known = {wrong_words.as_flag(path) for path in (*fields, *options)} | {"--help"}
     for word in arguments:
         flag = word.split("=")[0]

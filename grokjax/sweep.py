@@ -73,6 +73,7 @@ def _main(arguments: list[str]) -> int:
                 overwrite=options.overwrite,
                 timed=options.time,
                 target=options.target,
+                cluster=options.placed,
             )
         )
         return 0
@@ -127,10 +128,14 @@ def _train(experiment: Experiment, folder: Path, options: Options, source: str, 
                 stop=stop,
                 source=source,
                 command=words,
+                cluster=options.placed,
             )
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if options.detach and not results.finished and not caught:
+        command.say(f"submitted to the queue; the same command goes on: {words}")
+        return 0
     if caught and not results.finished:
         command.say(f"stopped after a commit; the same command goes on: {words}")
         return 128 + caught[0]

@@ -34,11 +34,11 @@ FLOORS = {
     "grokjax.engine": 6,
     "grokjax.bench": 7,
     "grokjax.cluster": 7,
-    "grokjax.dry_run": 7,
+    "grokjax.dry_run": 8,
     "grokjax.measure": 7,
     "grokjax.phase": 7,
-    "grokjax.sweep": 8,
-    "grokjax.__main__": 9,
+    "grokjax.sweep": 9,
+    "grokjax.__main__": 10,
 }
 """Every room imports from its own floor's room and from lower floors only."""
 

@@ -1,18 +1,37 @@
 """A sweep on workers is the sweep of one process, bit for bit, however it is cut and whoever dies."""
 
-import pandas as pd
+import dataclasses
+
+import jax
 import pytest
-from crashes import assert_same_rows, small, swept
-from workers import Here, run
+from crashes import Killed, assert_same_rows, small, snapshot, swept
+from workers import Here, Lost, cluster, run
 
 import grokjax
-
-MEASURES = ["run_id", "step", "instrument", "part"]
+from grokjax.cluster import attempt, loop, signature
+from grokjax.cluster.depot import Depot, Folder
+from grokjax.config import ConfigError
+from grokjax.config.cluster import WorkersError
+from grokjax.engine import plan, trainer
+from grokjax.engine.lanes import Lanes
+from grokjax.results import manifest
 
 
 @pytest.fixture(scope="module")
 def experiment():
-    return swept(small(), weight_decay=[0.1, 1.0], seed=range(3))
+    return swept(small(), weight_decay=[0.1, 1.0], seed=range(2))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def many_pushes():
+    """Several commits a shard, each of which is put into the depot; one program for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "SEGMENT_SECONDS", 0.006)
+        patch.setattr(plan, "TICK_SECONDS", 0.012)
+        patch.setattr(loop, "PUSH_SECONDS", 0.0)
+        patch.setattr(attempt, "LOSS_SECONDS", 0.0)
+        patch.setattr(manifest, "git_state", lambda folder: None)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +42,189 @@ def alone(experiment, tmp_path_factory):
     return folder
 
 
-def test_tables_are_those_of_one_process(experiment, alone, tmp_path):
-    engine = Here(order=1)
-    results = run(experiment, tmp_path / "sweep", engine)
-    assert results.finished and len(engine.jobs) == 1 + 3  # one of them calibrates
+@pytest.mark.parametrize(("minutes", "slots", "order"), [(10.0, 1, None), (1e-9, 2, 1), (1e-9, 1, 2)])
+def test_tables_are_those_of_one_process(experiment, alone, tmp_path, minutes, slots, order):
+    engine = Here(slots, order)
+    given = cluster(shard_minutes=minutes)
+    results = run(experiment, tmp_path / "sweep", engine, cluster=given)
+    assert results.finished
+    assert len(engine.jobs) == 1 + (1 if minutes == 10.0 else 2)  # one of them calibrates
     assert_same_rows(tmp_path / "sweep", alone)
-    found = {p.name for p in (tmp_path / "sweep").iterdir()}
-    assert found == {p.name for p in alone.iterdir()}
+    names = [{p.name for p in folder.iterdir()} for folder in (tmp_path / "sweep", alone)]
+    assert names[0] == names[1]
+
+
+def test_workers_whose_bits_would_differ_train_nothing(experiment, tmp_path, monkeypatch):
+    engine = Here()
+    right = signature.here
+
+    def other(cut):
+        calibrates = len(engine.jobs) == 1
+        return right(cut) if calibrates else right(cut) | {"jaxlib": "0.0.1", "cores": 9}
+
+    monkeypatch.setattr(signature, "here", other)
+    with pytest.raises(WorkersError, match=r"other bits than the sweep's .*cores 9 for") as refused:
+        run(experiment, tmp_path / "sweep", engine)
+    assert len(str(refused.value)) < 400
+    assert not list((tmp_path / "sweep").glob("*/*.parquet"))
+    assert not list((tmp_path / "sweep").rglob("begin.json"))
+
+
+def test_a_worker_that_dies_costs_what_came_after_its_last_push(
+    experiment, alone, tmp_path, monkeypatch
+):
+    deaths = iter([1, 1])
+    committed = attempt.Attempt._committed
+
+    def deadly(self, tick, note):
+        committed(self, tick, note)
+        self.commits = getattr(self, "commits", 0) + 1
+        if self.commits == self.dies_after:
+            raise Lost("killed")
+
+    def sometimes(job):
+        attempt.Attempt.dies_after = next(deaths, None)
+
+    monkeypatch.setattr(attempt.Attempt, "_committed", deadly)
+    begun = []
+    put = Depot.put_json
+
+    def noted(self, name, value):
+        if name.endswith("begin.json"):
+            begun.append(value["tick"])
+        put(self, name, value)
+
+    monkeypatch.setattr(Depot, "put_json", noted)
+    engine = Here(1, before=lambda job: job.shard and sometimes(job))
+    results = run(experiment, tmp_path / "sweep", engine)
+    assert results.finished
+    assert_same_rows(tmp_path / "sweep", alone)
+    # Two shards, the first of which takes two more attempts, each from the last commit.
+    assert begun == [-1, 0, 1, -1]
+
+
+def test_a_driver_that_dies_is_followed_by_the_same_command(
+    experiment, alone, tmp_path, monkeypatch
+):
+    for at in (3, 9, 15):
+        left = [at]
+
+        def deadly(self, name, content, left=left):
+            left[0] -= 1
+            if left[0] == 0:
+                raise Killed
+            Folder.real_put(self, name, content)
+
+        Folder.real_put = Folder.real_put if hasattr(Folder, "real_put") else Folder.put
+        monkeypatch.setattr(Folder, "put", deadly)
+        with pytest.raises(Killed):
+            run(experiment, tmp_path / "sweep")
+    monkeypatch.setattr(Folder, "put", Folder.real_put)
+    assert run(experiment, tmp_path / "sweep").finished
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_two_workers_at_one_shard_leave_it_once(experiment, alone, tmp_path, monkeypatch):
+    """One is frozen at a commit, another does all of it from there, and then the first goes on."""
+    nested = []
+    committed = attempt.Attempt._committed
+
+    def overtaken(self, tick, note):
+        committed(self, tick, note)
+        if not nested:
+            nested.append(self._name)
+            attempt.run(dataclasses.replace(current[0], attempt="other"))
+
+    current = []
+    monkeypatch.setattr(attempt.Attempt, "_committed", overtaken)
+    engine = Here(1, before=lambda job: current.insert(0, job))
+    assert run(experiment, tmp_path / "sweep", engine).finished
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_a_run_that_kills_its_workers_fails_and_the_others_finish(tmp_path, monkeypatch):
+    advance = Lanes.advance
+
+    def deadly(self):
+        if any(occupant and occupant.run.config.seed == 1 for occupant in self.occupants):
+            raise Lost("killed")
+        advance(self)
+
+    monkeypatch.setattr(Lanes, "advance", deadly)
+    given = cluster(max_lost=2)
+    results = run(swept(small(), seed=range(3)), tmp_path / "sweep", lanes=1, cluster=given)
+    assert results.finished
+    assert list(results.runs.sort_values("seed")["status"]) == ["done", "failed", "done"]
+    assert set(results.runs["error"].dropna()) == {"2 workers died without progress"}
+    assert results.curves["run_id"].nunique() == 2
+
+
+def test_a_program_that_does_not_fit_is_cut_anew_for_all_its_runs(
+    experiment, tmp_path, monkeypatch
+):
+    train = trainer.Trainer._train_program
+    seen = []
+
+    def too_large(self, program):
+        seen.append(program.lanes)
+        if program.lanes == 2 and len(seen) > 1:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: no memory")
+        train(self, program)
+
+    monkeypatch.setattr(trainer.Trainer, "_train_program", too_large)
+    results = run(experiment, tmp_path / "sweep")
+    assert results.finished and set(results.runs["lanes"]) == {1}
+    (cut,) = results.manifest["programs"].values()
+    assert cut["lanes"] == cut["signature"]["lanes"] == 1
+    assert len(results.runs) == 4
+
+
+def test_a_full_disk_of_workers_stops_the_sweep_which_goes_on(experiment, alone, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "_commit", full)
+        with pytest.raises(WorkersError, match="No space left"):
+            run(experiment, tmp_path / "sweep")
+    assert run(experiment, tmp_path / "sweep").finished
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_a_folder_goes_on_with_workers_and_without(experiment, alone, tmp_path):
+    first = swept(small(), weight_decay=[0.1], seed=range(2))
+    grokjax.run(first, tmp_path / "sweep", lanes=2, progress=False)
+    assert run(experiment, tmp_path / "sweep").finished
+    assert_same_rows(tmp_path / "sweep", alone)
+    more = swept(small(), weight_decay=[0.1, 1.0], seed=range(3))
+    results = grokjax.run(more, tmp_path / "sweep", progress=False)
+    assert len(results.runs) == 6 and set(results.runs["lanes"]) == {2}
+
+
+def test_stopped_workers_put_what_they_have(experiment, alone, tmp_path, monkeypatch):
+    import threading
+
+    stop = threading.Event()
+    engine = Here(1, before=lambda job: job.shard and len(engine.jobs) > 2 and stop.set())
+    results = run(experiment, tmp_path / "sweep", engine, stop=stop)
+    assert not results.finished and 0 < len(results.runs) < 4
+    assert run(experiment, tmp_path / "sweep").finished
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_a_budget_grows(tmp_path):
+    small_budget = dataclasses.replace(swept(small(), seed=range(2)), steps=60)
+    large = dataclasses.replace(small_budget, steps=100)
+    run(small_budget, tmp_path / "sweep")
+    results = run(large, tmp_path / "sweep")
+    assert results.finished and set(results.runs["last_step"]) == {100}
+    grokjax.run(large, tmp_path / "alone", lanes=2, progress=False)
+    assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
+
+
+def test_another_number_of_cores_is_refused(experiment, tmp_path):
+    run(swept(small(), seed=range(2)), tmp_path / "sweep")
+    before = snapshot(tmp_path)
+    with pytest.raises(ConfigError, match="cores=7: this sweep was started with"):
+        run(swept(small(), seed=range(3)), tmp_path / "sweep", cluster=cluster(cores=7))
+    assert snapshot(tmp_path) == before

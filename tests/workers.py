@@ -1,6 +1,7 @@
 """Workers of this process for tests: attempts run one after another where they are waited for."""
 
 import random
+import threading
 
 from grokjax.cluster import attempt, calibration, worker
 from grokjax.cluster.drive import Driver
@@ -59,20 +60,25 @@ class Lost(BaseException):
     """The worker of an attempt is gone."""
 
 
-def run(experiment, folder, engine=None, *, lanes=2, cluster=None, **how):
-    """A sweep on such workers."""
-    options = {
-        "report": lambda progress: None,
-        "stop": None,
-        "retry_failed": False,
-        "fail_fast": False,
-    }
-    options |= how
-    overwrite = options.pop("overwrite", False)
-    import threading
+def cluster(**options):
+    """What users would say of such workers."""
+    return Cluster(**{"cluster": "inline", "cores": backend.cores(), "shard_minutes": 1e-9} | options)
 
-    options["stop"] = options["stop"] or threading.Event()
-    cluster = cluster or Cluster("inline", cores=backend.cores(), shard_minutes=1e-9)
-    with Driver(cluster, engine or Here()) as train:
-        given = sweep.RunOptions(lanes=lanes, source=None, command="test", train=train, **options)
-        return sweep.run_in(experiment, folder, given, overwrite=overwrite)
+
+def run(experiment, folder, engine=None, *, lanes=2, cluster=None, stop=None, overwrite=False):
+    """A sweep on such workers."""
+    with Driver(cluster or _cluster(), engine or Here()) as train:
+        options = sweep.RunOptions(
+            lanes=lanes,
+            retry_failed=False,
+            fail_fast=False,
+            report=lambda progress: None,
+            stop=stop or threading.Event(),
+            source=None,
+            command="test",
+            train=train,
+        )
+        return sweep.run_in(experiment, folder, options, overwrite=overwrite)
+
+
+_cluster = cluster

@@ -13,7 +13,7 @@ from grokjax.cluster import gifts, parcel, signature, worker
 from grokjax.cluster.crew import Crew
 from grokjax.cluster.depot import Depot, open_depot
 from grokjax.cluster.engines import Job
-from grokjax.cluster.errors import WorkersError
+from grokjax.config.cluster import WorkersError
 from grokjax.engine import backend, plan, tune
 from grokjax.engine.plan import Program
 from grokjax.engine.progress import Progress
@@ -71,8 +71,9 @@ def choose(
     """
     cells, told = [], {}
     for program in programs:
-        # Lanes that more workers than one could not fill are none.
-        count = min(MOST_RUNS, -(-len(program.runs) // max(1, crew.workers())))
+        # In more lanes than that some workers would have no runs.
+        share = -(-len(program.runs) // max(1, crew.workers()))
+        count = max(min(MOST_RUNS, share), options.lanes or 1)
         for run in program.runs[:count]:
             cells.append(opened.experiment.expansion.cells[run.run_id])
             told[run.run_id] = gifts.put(depot, run.donors)
@@ -82,23 +83,25 @@ def choose(
         name = crew.name()
         asked = {"lanes": options.lanes, "recorded": known, "donors": told}
         depot.put_json(f"calibrations/{name}/asked.json", asked)
+        lost = False
         crew.submit(worker.calibrate, [("", name, content)])
         while crew.at(""):
             options.report(Progress(opened.experiment.thresholds, "calibrating on a worker"))
             for placed, end in crew.wait(WAIT_SECONDS):
                 if not placed.shard and end.error is not None and not end.lost:
                     raise WorkersError(f"a worker could not calibrate: {end.error}")
+                lost = end.lost
             if options.stop.is_set():
                 crew.cancel()
                 return None
-        if (chosen := _chosen(depot, name)) is not None:
+        if (chosen := _chosen(depot, name, 0.0 if lost else depot.patience)) is not None:
             return chosen
     raise WorkersError(f"{TRIES} workers died while they chose lanes; see what they have logged.")
 
 
-def _chosen(depot: Depot, submission: str) -> dict[str, dict[str, Any]] | None:
+def _chosen(depot: Depot, submission: str, patience: float) -> dict[str, dict[str, Any]] | None:
     """What the first calibration by name has chosen; None where none has come to an end."""
-    end = time.monotonic() + depot.patience
+    end = time.monotonic() + patience
     while True:
         names = depot.names(f"calibrations/{submission}")
         done = (depot.look(name) for name in names if not name.endswith("/asked.json"))

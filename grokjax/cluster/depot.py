@@ -100,7 +100,7 @@ class Depot:
             try:
                 return _tried(read)
             except (FileNotFoundError, ValueError):
-                if time.monotonic() > end:
+                if time.monotonic() >= end:
                     raise
                 time.sleep(min(1.0, max(0.0, end - time.monotonic())))
 

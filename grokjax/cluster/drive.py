@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import platform
 import secrets
 import time
 from collections.abc import Collection, Sequence
@@ -25,6 +24,8 @@ from grokjax.cluster.crew import Crew
 from grokjax.cluster.depot import Depot, open_depot
 from grokjax.cluster.engines import Engine, check_installed, open_engine
 from grokjax.cluster.loop import Loop
+from grokjax.cluster.shards import STOP
+from grokjax.cluster.words import DRIVER, check_alone
 from grokjax.config import ConfigError, Experiment
 from grokjax.config.cluster import Cluster
 from grokjax.config.identity import FORMER_IDS
@@ -32,12 +33,9 @@ from grokjax.engine import plan, results_folder, sweep
 from grokjax.engine.plan import Program
 from grokjax.engine.rounds import Round
 from grokjax.engine.sweep import RunOptions, Start, Train
-from grokjax.results import manifest
 from grokjax.results.files import write_json
 from grokjax.results.reading import WORK
 
-DRIVER_SECONDS = 300.0
-"""Since its last word, after which a driver on another machine is taken for dead."""
 HOME = Path(WORK) / "cluster"
 """What the driver and its engine keep in the results folder; only its user may read it."""
 
@@ -74,7 +72,7 @@ class Driver:
             self._engine.close()
         for folder, (_, depot) in self._depots.items():
             if (folder / WORK).exists():
-                depot.remove("driver.json")
+                depot.remove(DRIVER)
             else:
                 depot.remove("")  # the sweep is finished
 
@@ -91,6 +89,7 @@ class Driver:
                 f"{folder}: an older grokjax began this sweep; go on without --cluster, or choose "
                 "another --out."
             )
+        self._options = dataclasses.replace(self._options, cores=self._cores(opened))
         url, depot = self._open(folder, opened)
         crew = self._crew(folder, url)
         ended = set(opened.standing.ended()["run_id"])
@@ -143,10 +142,9 @@ class Driver:
         if opened.old is None and home.exists():  # of a sweep that was overwritten
             (home / "depot.json").unlink(missing_ok=True)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        memory = home / "depot.json"
-        if not memory.exists():
-            write_json(memory, {"url": self._url(folder)})
-        url = str(json.loads(memory.read_text(encoding="utf-8"))["url"])
+        if not (home / "depot.json").exists():
+            write_json(home / "depot.json", {"url": self._url(folder)})
+        url = url_of(folder)
         asked = self._options.depot
         if asked is not None and not url.startswith(asked.rstrip("/") + "/"):
             raise ConfigError(
@@ -154,16 +152,10 @@ class Driver:
                 "start over with --overwrite."
             )
         depot = open_depot(url)
-        told = depot.look("driver.json")
-        if told is not None and told["host"] != platform.node() and not self._options.takeover:
-            age = time.time() - told["time"]
-            if age < DRIVER_SECONDS:
-                raise ConfigError(
-                    f"{folder}: a driver on {told['host']} gave word {age:.0f} s ago; wait for it, "
-                    "or take its place with --takeover."
-                )
+        if not self._options.takeover:
+            check_alone(depot, folder)
         depot.put_json("depot.json", {"folder": str(folder.resolve())})
-        depot.remove("STOP")
+        depot.remove(STOP)
         self._depots[folder] = url, depot
         return url, depot
 
@@ -178,17 +170,15 @@ class Driver:
 
     def _crew(self, folder: Path, url: str) -> Crew:
         home = folder / HOME
-        self._options = dataclasses.replace(self._options, cores=self._cores(folder))
         if self._engine is None:
             self._engine = open_engine(self._options, home)
         crew = Crew(self._engine, self._options, url, self._token, home / "jobs.json")
         crew.adopt()
         return crew
 
-    def _cores(self, folder: Path) -> int:
+    def _cores(self, opened: Start) -> int:
         """Cores of a worker: those that the sweep was started with."""
-        found = manifest.read(folder)
-        cuts = found["programs"].values() if found else ()
+        cuts = opened.old["programs"].values() if opened.old else ()
         known = {cut["signature"]["cores"] for cut in cuts if "signature" in cut} - {None}
         asked = self._options.cores
         if asked is not None and known - {asked}:
@@ -197,3 +187,18 @@ class Driver:
                 "on; go on with as many, or start over with --overwrite."
             )
         return asked or min(known, default=1)
+
+
+def url_of(folder: Path) -> str:
+    """Where the depot of an unfinished sweep on workers is.
+
+    Raises:
+      ConfigError: the folder holds none.
+    """
+    try:
+        text = (folder / HOME / "depot.json").read_text(encoding="utf-8")
+        return str(json.loads(text)["url"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{folder}: no unfinished sweep on workers is there, give the --out of one."
+        ) from None

@@ -17,24 +17,47 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from grokjax.cluster import bundles
 from grokjax.cluster.depot import Depot
-from grokjax.config import Experiment
+from grokjax.config import ConfigError, Experiment
 from grokjax.engine import final_states, finishing
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
 from grokjax.engine.standing import CHECKPOINTS, Standing
 from grokjax.results import parts, schema, snapshots
 from grokjax.results.files import write_atomically
 from grokjax.results.parts import TABLES, Record
+from grokjax.results.reading import WORK
 from grokjax.results.store import Store
 
 MOST_BYTES = 64 * 2**20
 """Size of a part that is not merged further."""
+SCHEMA = f"{WORK}/cluster/runs.schema"
 FAN = 16
 """Parts that are merged into one, as it goes."""
 _ARRAYS = re.compile(r"(snapshots|final)/([0-9a-f]{1,64})-\d{10}\.safetensors")
+
+
+def write_schema(folder: Path, runs_schema: pa.Schema) -> None:
+    """Keep the columns of `runs` for those who join and do not know the experiment."""
+    content = runs_schema.serialize().to_pybytes()
+    write_atomically(folder / SCHEMA, partial(_fill, content))
+
+
+def read_schema(folder: Path) -> pa.Schema:
+    """The columns of `runs` of a sweep on workers.
+
+    Raises:
+      ConfigError: there is none in the folder.
+    """
+    try:
+        return pa.ipc.read_schema(pa.py_buffer((folder / SCHEMA).read_bytes()))
+    except (OSError, pa.ArrowException):
+        raise ConfigError(
+            f"{folder}: no unfinished sweep on workers is there, give the --out of one."
+        ) from None
 
 
 class Committer:

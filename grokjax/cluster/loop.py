@@ -12,14 +12,13 @@ from grokjax.cluster import gifts, parcel, shards, worker
 from grokjax.cluster.bundles import DamagedError
 from grokjax.cluster.counting import Counts
 from grokjax.cluster.crew import Crew, Placed
-from grokjax.cluster.cut import Piece, Work
+from grokjax.cluster.cut import LEAST_SECONDS, Piece, Work
 from grokjax.cluster.depot import Depot
 from grokjax.cluster.engines import Ended
-from grokjax.cluster.errors import WorkersError
-from grokjax.cluster.join import Committer
+from grokjax.cluster.join import Committer, write_schema
 from grokjax.cluster.shards import STOP, Shard
-from grokjax.config import ConfigError
-from grokjax.config.cluster import Cluster
+from grokjax.cluster.words import Word, heard
+from grokjax.config.cluster import Cluster, WorkersError
 from grokjax.engine import plan, results_folder
 from grokjax.engine.after_the_fact import settings_of
 from grokjax.engine.plan import CUT, CUT_OF_ROWS, Program, Run
@@ -28,8 +27,6 @@ from grokjax.results import manifest, schema
 
 POLL_SECONDS = 2.0
 """That an engine is waited for."""
-LISTEN_SECONDS = 15.0
-"""Between two looks at what workers say of themselves."""
 PUSH_SECONDS = 60.0
 """Between two commits that a worker puts into the depot, at least."""
 LEAVE_SECONDS = 60.0
@@ -88,16 +85,16 @@ class Loop:
         }
         self._names = itertools.count(1)
         self._open: dict[str, Open] = {}
-        self._last_told = -LISTEN_SECONDS
+        self._word = Word(depot, self._folder, token)
         self._counts = Counts(self._experiment.thresholds)
         self._too_large: set[str] = set()
         """Programs whose lanes have not fitted into a worker's memory."""
-        self._since = time.time()
 
     def run(self) -> bool:
         """Train what is left; False when it was stopped before that."""
         standing = self._opened.standing
         runs_schema = schema.runs_schema(self._experiment)
+        write_schema(self._folder, runs_schema)
         self._committer = Committer(self._folder, standing, runs_schema, self._opened.provenance)
         try:
             self._committer.begin(standing)
@@ -165,10 +162,7 @@ class Loop:
 
     def _next(self, workers: int) -> Piece | None:
         self._work.share = self._counts.share
-        minutes = self._cluster.shard_minutes
-        if self._cluster.cluster == "slurm":
-            minutes = min(minutes, self._cluster.slurm.time / 2)
-        return self._work.next(workers, 60 * minutes)
+        return self._work.next(workers, self._cluster.shard_seconds)
 
     def _waiting(self) -> list[Open]:
         """The shards that nobody is at, and whose results nobody waits for."""
@@ -183,7 +177,9 @@ class Loop:
         now, found = time.monotonic(), []
         for name, one in self._open.items():
             jobs = self._crew.at(name)
-            if len(jobs) == 1 and now - jobs[0].began > SLOW * max(one.shard.seconds, PUSH_SECONDS):
+            if len(jobs) == 1 and now - jobs[0].began > SLOW * max(
+                one.shard.seconds, LEAST_SECONDS
+            ):
                 found.append(one)
         return found
 
@@ -320,31 +316,17 @@ class Loop:
         return not self._open and not self._work.seconds()
 
     def _tell(self) -> None:
-        """Say how it goes, from what workers say, and that the driver is alive."""
-        now = time.monotonic()
-        if now - self._last_told < LISTEN_SECONDS:
+        """Say how it goes, from what workers say, and hear whether this is to stop."""
+        if not self._word.due():
             return
-        self._last_told = now
-        self._beat()
-        names = self._depot.names("shards")
-        said: dict[str, dict[str, Any]] = {}
-        for path in (name for name in names if name.endswith("/status.json")):
-            shard = path.split("/")[1]
-            told = self._depot.look(path) if shard in self._open and self._crew.at(shard) else None
-            if told and told["run_steps"] >= said.get(shard, told)["run_steps"]:
-                said[shard] = told
+        self._word.give()
+        if self._depot.look(STOP) is not None:
+            self._options.stop.set()
+        at_work = {name for name in self._open if self._crew.at(name)}
+        said = heard(self._depot, at_work)
         self._counts.heard(said)
         there = len(self._crew)
         self._say("training" if said else f"waiting for {there or 'any'} workers to begin")
-
-    def _beat(self) -> None:
-        told = self._depot.look("driver.json")
-        mine = {"token": self._token, "host": platform.node(), "time": time.time()}
-        if told is not None and told["token"] != self._token and told["time"] > self._since:
-            raise ConfigError(
-                f"{self._folder}: a driver on {told['host']} has taken this one's place."
-            )
-        self._depot.put_json("driver.json", mine)
 
     def _say(self, activity: str) -> None:
         self._counts.activity = activity

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from dataclasses import dataclass, field
 
+from grokjax.config.coercion import ConfigError, require
+
 __all__ = ["Cluster", "Slurm"]
+
+
+class WorkersError(Exception):
+    """Workers cannot train, whoever of them tries: a sentence with what one of them said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,3 +62,54 @@ class Cluster:
     insecure: bool = False
     """Use a Ray cluster of several machines that takes commands from anybody who reaches it."""
     slurm: Slurm = field(default_factory=Slurm)
+
+    def __post_init__(self) -> None:
+        for name, least in (("workers", 1), ("cores", 1), ("gpus", 0), ("max_lost", 1)):
+            value = getattr(self, name)
+            require(value is None or value >= least, name, value, f"give {least} or more")
+        require(self.gpus <= 1, "gpus", self.gpus, "a worker trains on one, give 1")
+        minutes, remedy = self.shard_minutes, "give a time above 0"
+        require(0 < minutes < float("inf"), "shard_minutes", minutes, remedy)
+        require(self.slurm.time >= 1, "slurm.time", self.slurm.time, "give 1 minute or more")
+        if self.cluster is not None:
+            self._check_uses(engine_name(self.cluster))
+
+    @property
+    def shard_seconds(self) -> float:
+        """Nominal time of the largest shard; a queue's job has to have time for twice as much."""
+        minutes = self.shard_minutes
+        if self.cluster == "slurm":
+            minutes = min(minutes, self.slurm.time / 2)
+        return 60 * minutes
+
+    def _check_uses(self, engine: str) -> None:
+        """Refuse what the engine has no use for."""
+        uses = {"slurm": ("detach", "slurm"), "ray": ("insecure",)}
+        foreign = {name for names in uses.values() for name in names} - set(uses.get(engine, ()))
+        foreign |= {"kind"} if engine == "inline" else set()
+        for f in dataclasses.fields(Cluster):
+            value = getattr(self, f.name)
+            default = Slurm() if f.name == "slurm" else f.default
+            remedy = f"cluster={self.cluster!r} has no use for it, leave it out"
+            require(f.name not in foreign or value == default, f.name, value, remedy)
+
+
+_ADDRESS = re.compile(r"[A-Za-z0-9_.\-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
+
+
+def engine_name(cluster: str) -> str:
+    """Which engine the word of `--cluster` means.
+
+    Raises:
+      ConfigError: it means none.
+    """
+    if cluster in ("inline", "slurm"):
+        return cluster
+    if cluster in ("local", "auto") or _ADDRESS.fullmatch(cluster):
+        return "ray"
+    if cluster.startswith("ray://"):
+        raise ConfigError(
+            f"cluster={cluster!r}: Ray Client loses a sweep with its connection; run the driver on "
+            "a node of the cluster: ray job submit -- python -m grokjax.sweep FILE --cluster auto."
+        )
+    raise ConfigError(f"cluster={cluster!r}: choose from inline, local, auto, HOST:PORT, slurm.")

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from grokjax.config.cluster import Cluster
+from grokjax.config.cluster import Cluster, engine_name
 from grokjax.config.coercion import ConfigError
 
 
@@ -84,27 +83,6 @@ class Engine(Protocol):
 
         Jobs that outlive their driver (a queue's) go on.
         """
-
-
-ADDRESS = re.compile(r"[A-Za-z0-9_.\-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}")
-
-
-def engine_name(cluster: str) -> str:
-    """Which engine the word of `--cluster` means.
-
-    Raises:
-      ConfigError: it means none.
-    """
-    if cluster in ("inline", "slurm"):
-        return cluster
-    if cluster in ("local", "auto") or ADDRESS.fullmatch(cluster):
-        return "ray"
-    if cluster.startswith("ray://"):
-        raise ConfigError(
-            f"cluster={cluster!r}: Ray Client loses a sweep with its connection; run the driver on "
-            "a node of the cluster: ray job submit -- python -m grokjax.sweep FILE --cluster auto."
-        )
-    raise ConfigError(f"cluster={cluster!r}: choose from inline, local, auto, HOST:PORT, slurm.")
 
 
 EXTRAS = {"ray": "ray", "slurm": "submitit"}
