@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from grokjax.config import source
@@ -89,9 +89,11 @@ class _Told:
     def _change(self, path: str) -> Change:
         start = f"{path}."
         new = {p.removeprefix(start): self._value(p) for p in self._base if p.startswith(start)}
-        step, delay = new.pop("step", None), int(new.pop("delay", 0))
-        at = new.pop("at", None)
-        return Change(None if step is None else int(step), at=at, delay=delay, **new)
+        step, delay = (
+            None if value is None else _converted(value, int, f"{path}.{name}")
+            for name, value in (("step", new.pop("step", None)), ("delay", new.pop("delay", 0)))
+        )
+        return Change(step, at=new.pop("at", None), delay=delay or 0, **new)
 
     def _plain(self, path: str, annotation: Any) -> Any:
         """A number, word or list, as its annotation has it."""
@@ -102,13 +104,21 @@ class _Told:
         if not lists or not isinstance(value, (str, list)):
             return value
         item = typing.get_args(lists[0])[0]
-        convert = item if item in (int, float) else str
+        kind = item if item in (int, float) else str
         items = value.split() if isinstance(value, str) else value
-        return tuple(map(convert, items))
+        return tuple(_converted(one, kind, path) for one in items)
 
     def _value(self, path: str) -> Any:
         name = column(path)
         return self._row[name] if name in self._row else self._base.get(path, _NOTHING)
+
+
+def _converted(value: Any, kind: Callable[[Any], Any], path: str) -> Any:
+    """A value that stands as text in a table."""
+    try:
+        return kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(f"{path}={value!r}: no such value, restore the results.") from None
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from grokjax.results.files import read_metadata
 from grokjax.results.schema import wide_measures
 from grokjax.results.outside import check_shape, read_json
 from grokjax.results.reading import PLAN, WORK, manifest_of, table_parts
-from grokjax.results.shapes import Manifest, Planned
+from grokjax.results.shapes import Manifest, Plain, Planned
 from grokjax.results.snapshots import Snapshot
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Results:
             return None
         rows = read_json(path)
         check_shape(rows, list[Planned], path)
+        check_shape(rows, list[dict[str, Plain]], path)
         return pd.DataFrame(rows, columns=None if rows else ["run_id", "program"])
 
     @property

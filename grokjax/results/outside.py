@@ -151,6 +151,8 @@ def check_shape(value: Any, kind: Any, path: Path, where: str = "") -> None:
         kinds = [one for one in inner if one is not type(None)]
         if value is None and len(kinds) < len(inner):
             return
+        if len(kinds) > 1:
+            return _require(isinstance(value, tuple(kinds)), value, "a value", path, where)
         return check_shape(value, kinds[0], path, where)
     if typing.is_typeddict(kind):
         _require(isinstance(value, dict), value, "a dictionary", path, where)

@@ -7,6 +7,10 @@ from typing import Any, TypedDict
 from grokjax.results.parts import Record
 
 
+Plain = str | int | float | bool | None
+"""What a cell of a table may hold."""
+
+
 class Described(TypedDict):
     """What a manifest says of what is run."""
 
