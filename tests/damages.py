@@ -29,7 +29,7 @@ import grokjax
 from grokjax import experiment_file, export, measure, phase, sweep
 from grokjax.engine import plan
 from grokjax.engine.checkpoint import Checkpoints
-from grokjax.results import manifest
+from grokjax.results import array_files
 
 SECONDS = 60
 """When a reader that waits for something is given up; what it does takes a second, or a few."""
@@ -214,7 +214,8 @@ def json_text(value):
     return json.dumps(value, indent=2).replace('"NESTED"', deep)
 
 
-HASHES = ("blake2b", "hash_of_note")
+CHECKPOINTS = ".work/checkpoints/*.safetensors"
+HASHES = ("blake2b",)
 """Keys of a manifest and of a checkpoint's note: the hash of what stands beside it."""
 
 
@@ -228,8 +229,23 @@ def rewritten_json(path, tree):
     path.write_text(json_text(tree))
 
 
+def tree_of(path):
+    """What a file of JSON says, or the note in the head of a checkpoint."""
+    if path.suffix == ".json":
+        return json.loads(path.read_text())
+    return json.loads(array_files.read(path, "")[1]["note"])
+
+
+def rewrite(path, tree):
+    """Let the file say that, with the hashes that belong to it."""
+    if path.suffix == ".json":
+        return rewritten_json(path, tree)
+    arrays, words = array_files.read(path, "")
+    return array_files.write(path, arrays, {**words, "note": json_text(tree)})
+
+
 def _json_damages(folder, relative):
-    tree = json.loads((folder / relative).read_text())
+    tree = tree_of(folder / relative)
     for at in places(tree):
         if at and at[-1] in HASHES and len(at) == 1:
             continue
@@ -237,7 +253,7 @@ def _json_damages(folder, relative):
         for name, value in {**VALUES, **({"gone": GONE} if at else {})}.items():
 
             def apply(folder, at=at, value=value):
-                rewritten_json(folder / relative, with_value(tree, at, value))
+                rewrite(folder / relative, with_value(tree, at, value))
 
             yield Damage(f"{relative}: {where} is {name}", apply)
 
@@ -331,11 +347,12 @@ def recommit(folder, part):
     """Give the records of a folder the hash that a part has now."""
     content = part.read_bytes()
     about = {"rows": 1, "blake2b": hashlib.blake2b(content, digest_size=16).hexdigest()}
-    for path in (folder / "sweep.json", *folder.glob(".work/checkpoints/*/note/metadata")):
-        found = json.loads(path.read_text())
+
+    for path in (folder / "sweep.json", *folder.glob(CHECKPOINTS)):
+        found = tree_of(path)
         if part.name in found.get("parts", {}).get(part.parent.name, {}):
             found["parts"][part.parent.name][part.name] = about
-            rewritten_json(path, found)
+            rewrite(path, found)
 
 
 def _table_damages(folder, relative):
@@ -453,7 +470,7 @@ def of_folder(folder):
     found = []
     for relative in _some_of_each_kind(folder):
         found += [_on_file(relative, name, how) for name, how in ANY_FILE.items()]
-        if relative.endswith((".json", "note/metadata")):
+        if relative.endswith(".json") or fnmatch.fnmatchcase(relative, CHECKPOINTS):
             found += _json_damages(folder, relative)
         if relative.endswith(".parquet"):
             found += _table_damages(folder, relative)
@@ -466,7 +483,10 @@ def _some_of_each_kind(folder):
         if path.is_file() and path.name != "lock":
             relative = path.relative_to(folder)
             one_of_many = path.suffix in (".parquet", ".safetensors")
-            kinds.setdefault(relative.parent if one_of_many else relative, str(relative))
+            kind = relative.parent if one_of_many else relative
+            if fnmatch.fnmatchcase(str(relative), CHECKPOINTS):  # of which the last one counts
+                kinds.pop(kind, None)
+            kinds.setdefault(kind, str(relative))
     return list(kinds.values())
 
 
@@ -556,12 +576,6 @@ def fault_of(place, kind, damage, reader, work):
         if gone := {*beside} - {path.name for path in work.iterdir()}:
             return f"{', '.join(sorted(gone))} outside of the folder was removed"
         return ""
-
-
-def commit():
-    """The commit that is tested, for samples that change with it; empty outside of a checkout."""
-    found = manifest.git_state(Path(__file__).parent)
-    return found["sha"] if found else ""
 
 
 # Who reads.

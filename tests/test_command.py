@@ -1,5 +1,6 @@
 """How the command lines end when their reader, their device or their user has had enough."""
 
+import json
 import os
 import signal
 import subprocess
@@ -178,3 +179,80 @@ def test_little_is_imported_before_the_command_is_in_its_own_hands():
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
         assert set(done.stdout.split()) == {"grokjax", "grokjax.command", module}
+
+
+ENDINGS = """
+import contextlib, io, json, os, sys, tempfile
+from grokjax import __main__, command, export, measure, phase, sweep
+from grokjax.bench import __main__ as bench
+mains = {
+    "grokjax": __main__.main, "sweep": sweep.main, "phase": phase.main, "measure": measure.main,
+    "export": export.main, "bench": bench.main,
+}
+
+def broken():
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+def ended(name, words, out, err):
+    said = tempfile.TemporaryFile()
+    if (child := os.fork()) == 0:
+        for number, kind in ((1, out), (2, err)):
+            there = {"pipe": broken, "full": lambda: os.open("/dev/full", os.O_WRONLY)}
+            os.dup2(there.get(kind, said.fileno)(), number)
+        sys.stdout, sys.stderr = (os.fdopen(n, "w", closefd=False) for n in (1, 2))
+        sys.argv = [name, *words]
+        try:
+            command.run(mains[name])
+        except SystemExit as stop:
+            os._exit(stop.code)
+        finally:
+            os._exit(99)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    said.seek(0)
+    return [status, said.read().decode()]
+
+cases = json.loads(sys.argv[1])
+for name, words in {name: words for name, words, *_ in cases}.items():  # import once
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        mains[name](words)
+print(json.dumps([ended(*one) for one in cases]))
+"""
+"""Commands by forks of one process, which has imported once what all of them need."""
+
+
+@full
+def test_every_command_ends_well_without_a_reader_and_on_a_full_device(tmp_path):
+    commands = ["grokjax", "sweep", "phase", "measure", "export", "bench"]
+    wrong = {"grokjax": ["nope"], "sweep": ["nope.py"], "bench": ["--nope"]}
+    streams = [
+        ("pipe", "kept"),
+        ("kept", "pipe"),
+        ("pipe", "pipe"),
+        ("full", "kept"),
+        ("kept", "full"),
+        ("full", "full"),
+    ]
+    cases = [
+        (name, words, *both)
+        for name in commands
+        for words in (["--help"], wrong.get(name, ["--nope"]))
+        for both in streams
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", ENDINGS, json.dumps(cases)], cwd=tmp_path, env=os.environ | QUICK_PROCESS,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for (name, words, out, err), (status, said) in zip(cases, json.loads(done.stdout), strict=True):
+        told = (name, words, out, err, status, said)
+        assert status == (0 if words == ["--help"] else 2), told
+        assert "Traceback" not in said, told
+        if out != "kept" and err == "kept":
+            sentences = said.splitlines()
+            assert len(sentences) == (words != ["--help"]) + (
+                words == ["--help"] and out == "full"
+            ), told
+            assert all(len(sentence) <= 300 for sentence in sentences), told
+    assert not list(tmp_path.iterdir())

@@ -235,9 +235,7 @@ def record_cut(folder: Path, program: Program, **more: Any) -> None:
     manifest.write(folder, found)
 
 
-def record_programs(
-    folder: Path, programs: Mapping[str, dict[str, Any]], device: dict[str, Any]
-) -> None:
+def record_programs(folder: Path, programs: Mapping[str, Any], device: dict[str, Any]) -> None:
     """Let the manifest say how programs are cut, and on what this start trains them."""
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened

@@ -28,7 +28,7 @@ from grokjax.engine.trainer import Trainer
 from grokjax.results import manifest
 from grokjax.results.files import Temporary, write_text
 from grokjax.results.load import Results, load
-from grokjax.results.shapes import Manifest, Provenance
+from grokjax.results.shapes import Manifest, Provenance, RoundTold
 
 Train = Callable[[Experiment, Sequence[Round], Path, "RunOptions"], bool]
 
@@ -187,7 +187,7 @@ class Start:
     folder: Path
     experiment: Experiment
     old: Manifest | None
-    rounds: list[dict[str, Any]]
+    rounds: list[RoundTold]
     provenance: Provenance
     standing: Standing
     programs: list[plan.Program]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -100,8 +100,8 @@ def write(figure: Figure, path: Path) -> None:
     """The figure as its path ends; without dates, so that equal figures are equal files."""
     kind = path.suffix.lower()
 
-    def fill(part: Path) -> None:
-        figure.savefig(part, format=kind[1:], metadata=_NO_DATES.get(kind))
+    def fill(file: BinaryIO) -> None:
+        figure.savefig(file, format=kind[1:], metadata=_NO_DATES.get(kind))
 
     with paper():
         write_atomically(path, fill)

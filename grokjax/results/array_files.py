@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import safetensors
@@ -19,6 +20,7 @@ from grokjax.config import ConfigError
 from grokjax.results.files import write_bytes
 from grokjax.results.outside import regular, unreadable
 
+T = TypeVar("T")
 METADATA = "__metadata__"
 """Key of the words in the head of a file."""
 CHECKSUM = "blake2b"
@@ -60,10 +62,28 @@ def read(path: Path, remedy: str) -> tuple[dict[str, np.ndarray], dict[str, str]
 
 def shapes(path: Path, remedy: str) -> dict[str, tuple[int, ...]]:
     """Name → shape of the arrays, from the head of a file; arguments and errors are those of `read`."""
+    return _of_head(path, remedy, lambda one: tuple(one.get_shape()))
+
+
+def types(path: Path, remedy: str) -> dict[str, str]:
+    """Name → type of the arrays, F32 say; as `shapes`."""
+    return _of_head(path, remedy, lambda one: str(one.get_dtype()))
+
+
+def words(path: Path, remedy: str) -> dict[str, str]:
+    """The words about the arrays, from the head of a file, which are not compared with the checksum."""
+    try:
+        with safetensors.safe_open(regular(path), framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except _DAMAGED as error:
+        raise _refusal(path, error, remedy) from None
+
+
+def _of_head(path: Path, remedy: str, ask: Callable[[Any], T]) -> dict[str, T]:
     try:
         with safetensors.safe_open(regular(path), framework="numpy") as file:
             names = file.keys()
-            return {name: tuple(file.get_slice(name).get_shape()) for name in names}
+            return {name: ask(file.get_slice(name)) for name in names}
     except _DAMAGED as error:
         raise _refusal(path, error, remedy) from None
 

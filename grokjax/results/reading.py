@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from grokjax.config import ConfigError
-from grokjax.results import manifest, parts
-from grokjax.results.shapes import Manifest
-from grokjax.results.outside import read_json, refuse
+from grokjax.results import array_files, manifest, parts
+from grokjax.results.outside import check_shape, parse_json
 from grokjax.results.parts import Record
+from grokjax.results.shapes import Manifest, Note
 
 WORK = ".work"
 """Folder of checkpoints and lock, of a sweep that is not finished."""
 CHECKPOINTS = f"{WORK}/checkpoints"
 PLAN = f"{WORK}/plan.json"
 """The runs that an unfinished sweep is to train, beside its checkpoints."""
-_NOTE = "note/metadata"
-"""Where a checkpoint has its note, which holds the record of the parts that count with it."""
 
 
 def table_parts(folder: Path, name: str) -> list[Path]:
@@ -47,24 +45,24 @@ def table_parts(folder: Path, name: str) -> list[Path]:
 def committed(folder: Path) -> Record | None:
     """The record of the parts that count in a folder; None where none was kept, or none is whole."""
     found = manifest_of(folder)
-    notes = {
-        int(place.name): place / _NOTE
-        for place in (folder / CHECKPOINTS).glob("[0-9]*")
-        if place.name.isdecimal() and (place / _NOTE).is_file()
-    }
     # A sweep that finishes is committed by its manifest, which counts one tick more then.
-    if not notes or max(notes) < found["ticks"]:
-        return found.get("parts")
-    note = notes[max(notes)]
-    try:
-        told = read_json(note)
-        if not isinstance(told, dict):
-            refuse(note, "", "it is no note of a checkpoint")
-        if "parts" in told:
-            parts.check(told["parts"], note, "parts")
-    except ConfigError:
-        return None
-    return told.get("parts")
+    newer = [path for path in checkpoints(folder) if int(path.stem) >= found["ticks"]]
+    for path in newer:
+        try:
+            note = parse_json(array_files.words(path, "restore it from a copy").get("note", ""), path)
+            check_shape(note, Note, path)
+            parts.check(note["parts"], path, "parts")
+        except ConfigError:
+            continue  # the sweep itself goes on from the one before it
+        return note["parts"]
+    return found.get("parts")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of an unfinished sweep, the newest first."""
+    files = (folder / CHECKPOINTS).glob("*.safetensors")
+    found = {int(path.stem): path for path in files if path.stem.isdecimal()}
+    return [found[tick] for tick in sorted(found, reverse=True)]
 
 
 def manifest_of(folder: Path) -> Manifest:

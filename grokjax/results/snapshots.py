@@ -91,12 +91,7 @@ def shapes(snapshot: Snapshot) -> dict[str, tuple[int, ...]]:
 
 def types(snapshot: Snapshot) -> dict[str, str]:
     """Name → type of the arrays, F32 say, from the head of the file."""
-    try:
-        with safetensors.safe_open(snapshot.path, framework="numpy") as file:
-            names = file.keys()  # an open file is no mapping that could be walked
-            return {name: file.get_slice(name).get_dtype() for name in names}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise ConfigError(f"{snapshot.path}: not a readable snapshot ({error}), restore it.") from None
+    return array_files.types(snapshot.path, REMEDY)
 
 
 def nested(arrays: Mapping[str, np.ndarray], part: str) -> dict[str, Any]:
