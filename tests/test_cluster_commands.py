@@ -27,9 +27,7 @@ def options(*words):
 def test_flags_say_where_workers_are():
     assert options("--quiet") is None
     given = options("--cluster", "slurm", "--workers", "8", "--slurm.partition", "gpu", "--detach")
-    assert given == Cluster(
-        "slurm", workers=8, detach=True, slurm=grokjax.Slurm(partition="gpu")
-    )
+    assert given == Cluster("slurm", workers=8, detach=True, slurm=grokjax.Slurm(partition="gpu"))
     assert given.shard_seconds == 600
 
 
@@ -52,7 +50,9 @@ def test_flags_that_would_do_nothing_are_refused(words, said):
         options(*words.split())
 
 
-@pytest.mark.parametrize(("word", "extra"), [("local", "ray"), ("10.0.0.1:6379", "ray"), ("slurm", "slurm")])
+@pytest.mark.parametrize(
+    ("word", "extra"), [("local", "ray"), ("10.0.0.1:6379", "ray"), ("slurm", "slurm")]
+)
 def test_an_engine_that_is_not_installed_is_refused(monkeypatch, word, extra):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=re.escape(f"pip install 'grokjax[{extra}]'")):
