@@ -1,4 +1,4 @@
-"""Sweeps that die at a chosen moment, and what their folders hold then."""
+"""Sweeps that die at a chosen step, and what their folders hold then; `crash` tries every operation."""
 
 import dataclasses
 import pathlib
@@ -74,7 +74,7 @@ def crash_before_nth_write(monkeypatch, n, after, operations=WRITES):
         def wrapped(*args, **kwargs):
             nonlocal count
             if isinstance(args[0], pathlib.Path) and ".work" in args[0].parts:
-                return operation(*args, **kwargs)  # orbax's own, in threads that may not die
+                return operation(*args, **kwargs)  # the checkpoint is one operation
             count += 1
             mine = count  # the operations that this one is made of count too
             if mine == n and not after:

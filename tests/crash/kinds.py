@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import workers
 
 import grokjax
 from grokjax import Mask, Refine, SnapshotSchedule, StartFrom, Thresholds, grid
+from grokjax.cluster import attempt, loop
 from grokjax.engine import after_the_fact, plan
 from grokjax.results import manifest
 
@@ -74,6 +76,10 @@ def _measure(folder: Path, donor: Path) -> object:
     )
 
 
+def _on_workers(folder: Path, donor: Path) -> object:
+    return workers.run(base(sweep=grid(seed=[0, 1, 2])), folder, workers.Here())
+
+
 DONOR = train(lambda _: base(snapshots=SnapshotSchedule(at=(20,))))
 PLAIN = train(lambda _: base(sweep=grid(seed=[0, 1, 2])))
 LONGER = {"settle_steps": 20, "keep_final": "all", "sweep": grid(seed=[0, 1, 2])}
@@ -128,6 +134,7 @@ KINDS = {
         )
     ),
     "killed twice and started again": Kind((PLAIN,), deaths=2),
+    "workers of a cluster": Kind((_on_workers,)),
     "overwritten": Kind(
         (PLAIN, train(lambda _: base(steps=40, sweep=grid(seed=[3])), overwrite=True))
     ),
@@ -140,5 +147,7 @@ def small_ticks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SEGMENT_SECONDS", 0.002)
         patch.setattr(plan, "TICK_SECONDS", 0.008)
+        patch.setattr(loop, "PUSH_SECONDS", 0.0)
+        patch.setattr(attempt, "LOSS_SECONDS", 0.0)
         patch.setattr(manifest, "git_state", lambda folder: None)  # it starts two processes
         yield

@@ -39,7 +39,7 @@ SWEEP = "sweep"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where files are in memory, if this system has such a place."""
 RECORD = Path(__file__).parents[2] / "results" / "trust" / "crashes.json"
-OWN_TIME = ("created", "work", "starts", "git", "command", "ticks", "parts")
+OWN_TIME = ("created", "work", "starts", "git", "device", "command", "ticks", "parts")
 """What the manifests of two equal sweeps may differ in: when and how they were started."""
 _PART = re.compile(r"\d{8}-\d{8}\.parquet")
 
@@ -165,6 +165,11 @@ def difference(expected: dict[str, object], found: dict[str, object]) -> str | N
         return f"files of one only: {strays}"
     for name, value in expected.items():
         same = value.equals(found[name]) if name.endswith("PART") else value == found[name]
+        if not same and isinstance(value, dict):
+            both = value.keys() | found[name].keys()
+            unlike = [key for key in sorted(both) if value.get(key) != found[name].get(key)]
+            told = {key: (value.get(key), found[name].get(key)) for key in unlike}
+            return f"{name} differs: {told}"[:2000]
         if not same:
             return f"{name} differs"
     return None
