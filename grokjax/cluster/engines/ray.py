@@ -126,6 +126,7 @@ def _alone(options: Cluster) -> RayEngine:
     os.environ |= {
         # Ray's way to keep a laptop's firewall silent: all of it binds to the loopback address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_worker_niceness": "0",  # what the user has said of this process; Ray would say 15
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     scratch = Scratch("grokjax-ray")
