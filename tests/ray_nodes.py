@@ -16,7 +16,11 @@ from pathlib import Path
 
 import psutil
 
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+LOOPBACK = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
+}
 STARTS = 4
 """Of a node: Ray waits 30 s for it, which is not enough on a busy machine."""
 QUICK_CHECKS = {

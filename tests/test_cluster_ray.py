@@ -198,7 +198,7 @@ def test_on_this_machine_it_is_for_this_process_alone(tmp_path):
     assert not seen["lets_in_anybody"] and seen["lets_us_in"]
     assert seen["strays"] == []
     (line,) = said.splitlines()
-    assert "listens to this machine alone (127.0.0.1), with a token" in line
+    assert "listens to this machine alone (127.0.0.1) with a token" in line
 
 
 @pytest.mark.slow
@@ -261,3 +261,5 @@ def test_an_address_without_a_cluster_is_refused_at_once():
     assert "no head of a Ray cluster is there" in refusal("127.0.0.1:1", env)
     assert "ray job submit" in refusal("ray://127.0.0.1:10001", env)
     assert "choose from" in refusal("everywhere", env)
+    client = env | {"RAY_ADDRESS": "ray://127.0.0.1:10001"}
+    assert "ray job submit" in refusal("auto", client)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from grokjax.config.cluster import Cluster
+from grokjax.config.cluster import Cluster, engine_name
 from grokjax.config.coercion import ConfigError, require
 
 OLDEST = (2, 59)
@@ -49,15 +49,23 @@ def ask_for_token(options: Cluster) -> None:
         os.environ["RAY_AUTH_MODE"] = "disabled"
 
 
-def reach(address: str) -> None:
-    """Refuse an address where nobody listens: Ray itself would try for minutes."""
-    host, port = address.rsplit(":", 1)
+def address(cluster: str) -> str:
+    """What Ray is to connect to; refused at once where nobody listens, and Ray would go on trying.
+
+    Like Ray, `auto` takes the environment variable RAY_ADDRESS for the address where it is set.
+    """
+    found = os.environ.get("RAY_ADDRESS", cluster) if cluster == "auto" else cluster
+    if found == "auto":
+        return found
+    require(engine_name(found) == "ray" and ":" in found, "RAY_ADDRESS", found, "give HOST:PORT")
+    host, port = found.rsplit(":", 1)
     try:
         socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"cluster={address!r}: no head of a Ray cluster is there, {error}."
+            f"cluster={found!r}: no head of a Ray cluster is there, {error}."
         ) from None
+    return found
 
 
 def lets_in_anybody(address: str) -> bool:
@@ -65,5 +73,11 @@ def lets_in_anybody(address: str) -> bool:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH_")}
     ask = [sys.executable, "-c", HELLO, address]
     environment["RAY_AUTH_MODE"] = "disabled"
-    answer = subprocess.run(ask, env=environment, capture_output=True, check=False, timeout=60)
+    answer = subprocess.run(ask, env=environment, capture_output=True, check=False)
     return answer.returncode == 0
+
+
+def guard(is_open: bool = False) -> str:
+    """Whether a token is asked for, in words."""
+    asked = os.environ["RAY_AUTH_MODE"] == "token" and not is_open
+    return "with a token" if asked else "WITHOUT a token"

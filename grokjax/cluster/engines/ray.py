@@ -126,12 +126,13 @@ def _alone(options: Cluster) -> RayEngine:
     os.environ |= {
         # Ray's way to keep a laptop's firewall silent: all of it binds to the loopback address.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_worker_niceness": "0",  # what the user has said of this process; Ray would say 15
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     scratch = Scratch("grokjax-ray")
     own = {"object_store_memory": OBJECTS, "_temp_dir": str(scratch.path)}
     try:
-        ray = _connected("local", num_cpus=backend.cores(), include_dashboard=False, **own)
+        ray = _connected("local", "local", num_cpus=backend.cores(), include_dashboard=False, **own)
     except ConfigError:
         scratch.remove()
         raise
@@ -139,18 +140,17 @@ def _alone(options: Cluster) -> RayEngine:
     address = ray.nodes()[0]["NodeManagerAddress"]
     who = "this machine alone" if address.startswith("127.") else "ALL addresses of this machine"
     room = f"room for {engine.capacity()} workers"
-    say(f"Ray {ray.__version__}: {room}, listens to {who} ({address}), with a token")
+    say(f"Ray {ray.__version__}: {room}, listens to {who} ({address}) {access.guard()}")
     return engine
 
 
 def _joined(options: Cluster, cluster: str) -> RayEngine:
     """The cluster that runs at an address, if it lets in only who has its token."""
-    if cluster != "auto":
-        access.reach(cluster)
-    ray = _connected(cluster)
+    address = access.address(cluster)
+    ray = _connected(cluster, address)
     engine = RayEngine(ray, options)
-    address = ray.get_runtime_context().gcs_address
-    is_open = access.lets_in_anybody(address)
+    head = ray.get_runtime_context().gcs_address
+    is_open = access.lets_in_anybody(head)
     if is_open and not options.insecure:
         engine.close()
         raise ConfigError(
@@ -160,12 +160,12 @@ def _joined(options: Cluster, cluster: str) -> RayEngine:
     nodes = sorted({n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]})
     room = f"room for {engine.capacity()} workers"
     where = f"listens on {', '.join(nodes[:3])}{' …' * (len(nodes) > 3)}"
-    guard = "WITHOUT a token" if is_open else "with a token"
-    say(f"Ray {ray.__version__} at {address}: {room}, {where} {guard}; keep a firewall before it")
+    guard = access.guard(is_open)
+    say(f"Ray {ray.__version__} at {head}: {room}, {where} {guard}; keep a firewall before it")
     return engine
 
 
-def _connected(cluster: str, **own: Any) -> Any:
+def _connected(cluster: str, address: str, **own: Any) -> Any:
     """The module `ray`, connected; what it says goes to its logs and not to our terminal."""
     import ray
 
@@ -177,7 +177,7 @@ def _connected(cluster: str, **own: Any) -> Any:
         with warnings.catch_warnings():
             # JAX warns of forks; those of Ray's processes become other programs at once.
             warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
-            ray.init(cluster, log_to_driver=False, logging_level="ERROR", **own)
+            ray.init(address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # of any kind, from Ray's connection and the processes it starts
         ray.shutdown()
         hint = ", as with another token than its nodes have" * isinstance(error, ConnectionError)
