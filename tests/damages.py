@@ -529,7 +529,7 @@ def make(place):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "SEGMENT_SECONDS", 0.003)
         patch.setattr(plan, "TICK_SECONDS", 0.006)
-        grokjax.run(_donor(file), place / "first", lanes=2, progress=False)
+        grokjax.run(donor(file), place / "first", lanes=2, progress=False)
         grokjax.run(experiment, place / "whole", lanes=2, progress=False, source=source)
         ticks = grokjax.load(place / "whole").manifest["ticks"]
         crash_before_nth_write(patch, ticks - 1, False, [(Checkpoints, "save")])
@@ -541,7 +541,8 @@ def make(place):
     return experiment
 
 
-def _donor(file):
+def donor(file):
+    """The sweep of the donors in the file of the folders."""
     space = {}
     exec(compile(file.read_text(), str(file), "exec"), space)
     return space["donor"]

@@ -105,7 +105,7 @@ def test_poisoned_weights_are_refused(tmp_path, capsys):
 
 
 def test_a_poisoned_folder_is_shown_without_running_what_is_in_it(
-    tmp_path, monkeypatch, one_figure, quick_figures
+    tmp_path, one_figure, quick_figures
 ):
     folder = synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.5], seeds=2)
     for name in ("experiment.py", "__init__.py", "conftest.py", "pandas.py", "sitecustomize.py"):

@@ -17,7 +17,7 @@ from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
 from grokjax.results.files import make_folder, sync_folder, temporary, write_json
-from grokjax.results.outside import check_no_links
+from grokjax.results.outside import check_no_links, refuse
 from grokjax.results.reading import PLAN, WORK
 from grokjax.results.shapes import Cut, Manifest, Provenance, RoundTold
 
@@ -50,6 +50,10 @@ def earlier_start(experiment: Experiment, folder: Path) -> Manifest | None:
     """
     old = manifest.read(folder)
     if old is not None:
+        for name, cut in old["programs"].items():
+            if gone := [key for key in (*plan.CUT, "asked_lanes") if key not in cut]:
+                where = f"programs.{name}.{gone[0]}"
+                refuse(folder / manifest.NAME, where, "it does not say how the program is cut")
         described = manifest.describe(experiment, folder.name)
         manifest.check_same_base(old, described, experiment, folder)
         if old["schema_version"] <= FORMER_IDS:

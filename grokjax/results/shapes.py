@@ -36,15 +36,8 @@ class Checkout(TypedDict):
     dirty: bool
 
 
-class CutOfRows(TypedDict, total=False):
-    """How the rows of a program lie in memory, which older versions did not choose."""
-
-    tiles: int
-    row_multiple: int
-
-
-class Cut(CutOfRows):
-    """How a program is cut."""
+class Cut(TypedDict, total=False):
+    """How a program is cut; whoever goes on with it needs all but what older versions did not say."""
 
     lanes: int
     devices: int
@@ -52,6 +45,8 @@ class Cut(CutOfRows):
     segments: int
     run_step_seconds: float
     asked_lanes: int | None
+    tiles: int
+    row_multiple: int
 
 
 class LastRound(TypedDict, total=False):
