@@ -130,7 +130,7 @@ class Attempt:
         provenance = manifest.provenance(
             self._shard.signature["kind"], experiment.matmul_precision, "grokjax.cluster"
         )
-        cuts = {self._shard.program: self._shard.cut}
+        cuts: dict[str, Any] = {self._shard.program: self._shard.cut}
         results_folder.write_manifest(self._folder, experiment, None, cuts, provenance, [])
 
     def _lost(self, names: list[str], commit: Commit | None) -> int:

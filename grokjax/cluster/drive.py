@@ -13,7 +13,7 @@ import json
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -94,7 +94,7 @@ class Driver:
         url, depot = self._open(folder, opened)
         crew = self._crew(folder, url)
         ended = set(opened.standing.ended()["run_id"])
-        cuts = dict(opened.old["programs"]) if opened.old else {}
+        cuts: dict[str, Any] = dict(opened.old["programs"]) if opened.old else {}
         left = [p for p in opened.programs if any(run.run_id not in ended for run in p.runs)]
         if left:
             opened.write(opened.programs, cuts, options)
@@ -184,7 +184,7 @@ class Driver:
 
     def _cores(self, opened: Start) -> int:
         """Cores of a worker: those that the sweep was started with."""
-        cuts = opened.old["programs"].values() if opened.old else ()
+        cuts: Iterable[Any] = opened.old["programs"].values() if opened.old else ()
         known = {cut["signature"]["cores"] for cut in cuts if "signature" in cut} - {None}
         asked = self._options.cores
         if asked is not None and known - {asked}:
