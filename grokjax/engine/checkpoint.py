@@ -126,5 +126,5 @@ def _fingerprint(text: str, arrays: list[np.ndarray]) -> str:
 def _refused_if_damaged(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
         raise DamagedCheckpointError(path, " ".join(str(error).split())) from None
