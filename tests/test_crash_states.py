@@ -28,30 +28,31 @@ def _seed():
 
 
 SEED = _seed()
-CHOSEN = random.Random(SEED).sample(list(KINDS), 2)
-STATES, CASES = 8, 5
-"""Of each kind of sweep that is chosen."""
+CHOSEN = random.Random(SEED).choice([name for name, kind in KINDS.items() if not kind.slow])
+TOLD = f"GROKJAX_CRASH_SEED={SEED}, {CHOSEN}"
+STATES, CASES = 8, 4
+"""Of the kind of sweep that is chosen."""
 
 
-@pytest.fixture(scope="module", params=CHOSEN)
-def recorded(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
     with small_ticks():
         place = tmp_path_factory.mktemp("recorded")
-        yield Recorded(KINDS[request.param], place, random.Random(SEED))
+        yield Recorded(KINDS[CHOSEN], place, random.Random(SEED))
 
 
 def test_a_sweep_goes_on_to_the_same_bits_from_whatever_a_failure_leaves(recorded):
     choose = random.Random(SEED)
     for state in choose.sample(list(recorded.states(choose)), STATES):
         wrong = recorded.check(state)
-        assert wrong is None, f"seed {SEED}, operation {state.at}: {state.words}: {wrong}"
+        assert wrong is None, f"{TOLD}, operation {state.at}: {state.words}: {wrong}"
 
 
 def test_storage_that_fails_is_told_in_a_sentence_and_costs_nothing(recorded):
     failing = Failing(recorded)
     for fault, at in random.Random(SEED).sample(list(failing.cases()), CASES):
         wrong = failing.check(fault, at)
-        assert wrong is None, f"seed {SEED}, {fault.name} at operation {at}: {wrong}"
+        assert wrong is None, f"{TOLD}, {fault.name} at operation {at}: {wrong}"
 
 
 @pytest.mark.slow  # an hour or two
@@ -88,11 +89,9 @@ def test_a_power_cut_takes_what_was_not_synced_and_nothing_else():
     assert {} not in found_after(*inside, Operation("syncdir", ""))
 
 
-def test_files_without_their_fsync_would_be_noticed(tmp_path):
+def test_files_without_their_fsync_would_be_noticed(recorded, monkeypatch):
     """The harness finds what it is there to find."""
-    with small_ticks():
-        recorded = Recorded(KINDS["plain"], tmp_path, random.Random(0))
-        recorded.log = [o for o in recorded.log if o.kind != "fsync"]
-        states = (state for state in recorded.states(random.Random(0)) if "kept" in state.words)
-        late = [state for state in states if state.at > len(recorded.log) * 0.6]
-        assert any(recorded.check(state) for state in random.Random(0).sample(late, 6))
+    monkeypatch.setattr(recorded, "log", [o for o in recorded.log if o.kind != "fsync"])
+    states = [s for s in recorded.states(random.Random(0)) if s.words.endswith("zeros")]
+    late = [state for state in states if state.at > len(recorded.log) * 0.6]
+    assert any(recorded.check(state) for state in random.Random(0).sample(late, 6))

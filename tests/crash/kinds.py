@@ -28,6 +28,8 @@ class Kind:
     starts: tuple[Start, ...]
     has_donor: bool = False
     """Whether runs start from the parameters of another sweep."""
+    slow: bool = False
+    """Whether its states are too many, or too dear, for the suite."""
     deaths: int = 0
     """How often the sweep that is recorded has been killed itself."""
 
@@ -134,7 +136,7 @@ KINDS = {
         )
     ),
     "killed twice and started again": Kind((PLAIN,), deaths=2),
-    "workers of a cluster": Kind((_on_workers,)),
+    "workers of a cluster": Kind((_on_workers,), slow=True),
     "overwritten": Kind(
         (PLAIN, train(lambda _: base(steps=40, sweep=grid(seed=[3])), overwrite=True))
     ),
