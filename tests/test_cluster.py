@@ -1,6 +1,7 @@
 """A sweep on workers is the sweep of one process, bit for bit, however it is cut and whoever dies."""
 
 import dataclasses
+import itertools
 
 import jax
 import pytest
@@ -12,8 +13,9 @@ from grokjax.cluster import attempt, loop, signature
 from grokjax.cluster.depot import Depot, Folder
 from grokjax.config import ConfigError
 from grokjax.config.cluster import WorkersError
-from grokjax.engine import plan, trainer
+from grokjax.engine import plan, sweep, trainer
 from grokjax.engine.lanes import Lanes
+from grokjax.engine.rounds import Round
 from grokjax.results import manifest
 
 
@@ -42,7 +44,9 @@ def alone(experiment, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("minutes", "slots", "order"), [(10.0, 1, None), (1e-9, 2, 1), (1e-9, 1, 2)])
+@pytest.mark.parametrize(
+    ("minutes", "slots", "order"), [(10.0, 1, None), (1e-9, 2, 1), (1e-9, 1, 2)]
+)
 def test_tables_are_those_of_one_process(experiment, alone, tmp_path, minutes, slots, order):
     engine = Here(slots, order)
     given = cluster(shard_minutes=minutes)
@@ -103,25 +107,40 @@ def test_a_worker_that_dies_costs_what_came_after_its_last_push(
     assert begun == [-1, 0, 1, -1]
 
 
-def test_a_driver_that_dies_is_followed_by_the_same_command(
-    experiment, alone, tmp_path, monkeypatch
-):
-    for at in (3, 9, 15):
-        left = [at]
+def run_killed_at(write, experiment, folder):
+    """A sweep whose process, driver and workers, dies at some write into its depot."""
+    left, put = [write], Folder.put
 
-        def deadly(self, name, content, left=left):
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            Folder.real_put(self, name, content)
+    def deadly(self, name, content):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        put(self, name, content)
 
-        Folder.real_put = Folder.real_put if hasattr(Folder, "real_put") else Folder.put
-        monkeypatch.setattr(Folder, "put", deadly)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Folder, "put", deadly)
+        run(experiment, folder)
+
+
+def test_a_driver_that_dies_is_followed_by_the_same_command(experiment, alone, tmp_path):
+    for write in (3, 9, 15):
         with pytest.raises(Killed):
-            run(experiment, tmp_path / "sweep")
-    monkeypatch.setattr(Folder, "put", Folder.real_put)
+            run_killed_at(write, experiment, tmp_path / "sweep")
     assert run(experiment, tmp_path / "sweep").finished
     assert_same_rows(tmp_path / "sweep", alone)
+
+
+@pytest.mark.slow
+def test_a_driver_may_die_at_any_write_into_the_depot(experiment, alone, tmp_path):
+    for write in itertools.count(1):
+        folder = tmp_path / str(write) / "sweep"
+        try:
+            run_killed_at(write, experiment, folder)
+            break
+        except Killed:
+            assert run(experiment, folder).finished
+            assert_same_rows(folder, alone)
+    assert write > 20
 
 
 def test_two_workers_at_one_shard_leave_it_once(experiment, alone, tmp_path, monkeypatch):
@@ -179,7 +198,9 @@ def test_a_program_that_does_not_fit_is_cut_anew_for_all_its_runs(
     assert len(results.runs) == 4
 
 
-def test_a_full_disk_of_workers_stops_the_sweep_which_goes_on(experiment, alone, tmp_path, monkeypatch):
+def test_a_full_disk_of_workers_stops_the_sweep_which_goes_on(
+    experiment, alone, tmp_path, monkeypatch
+):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -228,3 +249,27 @@ def test_another_number_of_cores_is_refused(experiment, tmp_path):
     with pytest.raises(ConfigError, match="cores=7: this sweep was started with"):
         run(swept(small(), seed=range(3)), tmp_path / "sweep", cluster=cluster(cores=7))
     assert snapshot(tmp_path) == before
+
+
+def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch):
+    """The tables of a round decide about the next; here what is decided is given."""
+    experiment = dataclasses.replace(
+        swept(small(), weight_decay=[0.1, 1.0], train_fraction=[0.4, 0.6]),
+        refine=grokjax.Refine(runs=2, rounds=2),
+    )
+    seen = []
+
+    def given(experiment, refine, rounds, results):
+        seen.append(sorted(results.runs["run_id"]))
+        cells = {0: ({"weight_decay": 0.5, "train_fraction": 0.5},)}.get(len(rounds), ())
+        return Round(cells, len(results.runs), 0.1, None if cells else "the runs are spent")
+
+    monkeypatch.setattr(sweep, "next_round", given)
+    assert run(experiment, tmp_path / "sweep").finished
+    on_workers = seen.copy()
+    seen.clear()
+    grokjax.run(experiment, tmp_path / "alone", lanes=2, progress=False)
+    assert on_workers == seen and list(map(len, seen)) == [4, 5]
+    assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
+    rounds = [grokjax.load(tmp_path / name).manifest["rounds"] for name in ("sweep", "alone")]
+    assert rounds[0] == rounds[1]
