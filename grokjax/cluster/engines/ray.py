@@ -11,6 +11,7 @@ address alone; a cluster must refuse a client without the token of its nodes.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import threading
@@ -29,6 +30,8 @@ from grokjax.engine import backend
 
 ACCELERATOR = "ray.io/accelerator-type"
 """The label that Ray gives to nodes with accelerators, such as H100."""
+START_SECONDS = 240.0
+"""That Ray's processes may take to come up. Ray gives them 30, too little on a busy machine."""
 OBJECTS = 80 << 20
 """Bytes of the object store, about Ray's least: what jobs hand on lies in files."""
 
@@ -172,6 +175,7 @@ def _connected(cluster: str, address: str, **own: Any) -> Any:
     require(not ray.is_initialized(), "cluster", cluster, "this process uses Ray, start another")
     # Deaths of workers would appear on standard output, and Ray has no switch for that.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    ray._private.services.get_node = patient(ray._private.services.get_node)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with warnings.catch_warnings():
@@ -180,12 +184,30 @@ def _connected(cluster: str, address: str, **own: Any) -> Any:
             ray.init(address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:  # of any kind, from Ray's connection and the processes it starts
         ray.shutdown()
-        hint = ", as with another token than its nodes have" * isinstance(error, ConnectionError)
+        hint = ", as with another token than its nodes have"
+        hint = hint if isinstance(error, ConnectionError) else ""
         raise ConfigError(f"cluster={cluster!r}: {_sentence(error)}{hint}.") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end us before a commit
     return ray
+
+
+def patient(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Ray's question for a node that it has started, which waits until there is an answer."""
+
+    @functools.wraps(get_node)
+    def waiting(*of: Any) -> Any:
+        end = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return get_node(*of)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+
+    return waiting
 
 
 def _sentence(error: BaseException) -> str:
