@@ -44,7 +44,9 @@ class Flaky:
 
     def get(self, name):
         self._may_fail()
-        seen = [content for seen, _, content in self.objects.get(name, []) if seen <= self.clock.now]
+        seen = [
+            content for seen, _, content in self.objects.get(name, []) if seen <= self.clock.now
+        ]
         if not seen:
             raise FileNotFoundError(name)
         return seen[-1]
@@ -60,7 +62,9 @@ class Flaky:
 
     def remove(self, under):
         self._may_fail()
-        for name in [n for n in self.objects if n == under or n.startswith(f"{under}/" if under else "")]:
+        for name in [
+            n for n in self.objects if n == under or n.startswith(f"{under}/" if under else "")
+        ]:
             del self.objects[name]
 
     def _unlucky(self):

@@ -12,8 +12,9 @@ from grokjax.cluster import attempt, loop, signature
 from grokjax.cluster.depot import Depot, Folder
 from grokjax.config import ConfigError
 from grokjax.config.cluster import WorkersError
-from grokjax.engine import plan, trainer
+from grokjax.engine import plan, sweep, trainer
 from grokjax.engine.lanes import Lanes
+from grokjax.engine.rounds import Round
 from grokjax.results import manifest
 
 
@@ -42,7 +43,9 @@ def alone(experiment, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("minutes", "slots", "order"), [(10.0, 1, None), (1e-9, 2, 1), (1e-9, 1, 2)])
+@pytest.mark.parametrize(
+    ("minutes", "slots", "order"), [(10.0, 1, None), (1e-9, 2, 1), (1e-9, 1, 2)]
+)
 def test_tables_are_those_of_one_process(experiment, alone, tmp_path, minutes, slots, order):
     engine = Here(slots, order)
     given = cluster(shard_minutes=minutes)
@@ -179,7 +182,9 @@ def test_a_program_that_does_not_fit_is_cut_anew_for_all_its_runs(
     assert len(results.runs) == 4
 
 
-def test_a_full_disk_of_workers_stops_the_sweep_which_goes_on(experiment, alone, tmp_path, monkeypatch):
+def test_a_full_disk_of_workers_stops_the_sweep_which_goes_on(
+    experiment, alone, tmp_path, monkeypatch
+):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -228,3 +233,27 @@ def test_another_number_of_cores_is_refused(experiment, tmp_path):
     with pytest.raises(ConfigError, match="cores=7: this sweep was started with"):
         run(swept(small(), seed=range(3)), tmp_path / "sweep", cluster=cluster(cores=7))
     assert snapshot(tmp_path) == before
+
+
+def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch):
+    """The tables of a round decide about the next; here what is decided is given."""
+    experiment = dataclasses.replace(
+        swept(small(), weight_decay=[0.1, 1.0], train_fraction=[0.4, 0.6]),
+        refine=grokjax.Refine(runs=2, rounds=2),
+    )
+    seen = []
+
+    def given(experiment, refine, rounds, results):
+        seen.append(sorted(results.runs["run_id"]))
+        cells = {0: ({"weight_decay": 0.5, "train_fraction": 0.5},)}.get(len(rounds), ())
+        return Round(cells, len(results.runs), 0.1, None if cells else "the runs are spent")
+
+    monkeypatch.setattr(sweep, "next_round", given)
+    assert run(experiment, tmp_path / "sweep").finished
+    on_workers = seen.copy()
+    seen.clear()
+    grokjax.run(experiment, tmp_path / "alone", lanes=2, progress=False)
+    assert on_workers == seen and list(map(len, seen)) == [4, 5]
+    assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
+    rounds = [grokjax.load(tmp_path / name).manifest["rounds"] for name in ("sweep", "alone")]
+    assert rounds[0] == rounds[1]

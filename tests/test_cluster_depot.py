@@ -59,7 +59,9 @@ class Attempt:
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     seed=st.integers(0, 2**32),
-    moves=st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["step", "step", "die"])), max_size=30),
+    moves=st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["step", "step", "die"])), max_size=30
+    ),
 )
 def test_any_interleaving_of_workers_that_die_ends_in_the_same_results(
     seed, moves, tmp_path_factory

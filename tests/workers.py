@@ -62,7 +62,9 @@ class Lost(BaseException):
 
 def cluster(**options):
     """What users would say of such workers."""
-    return Cluster(**{"cluster": "inline", "cores": backend.cores(), "shard_minutes": 1e-9} | options)
+    return Cluster(
+        **{"cluster": "inline", "cores": backend.cores(), "shard_minutes": 1e-9} | options
+    )
 
 
 def run(experiment, folder, engine=None, *, lanes=2, cluster=None, stop=None, overwrite=False):

@@ -136,11 +136,13 @@ class Attempt:
     def _lost(self, names: list[str], commit: Commit | None) -> int:
         """How many attempts have ended at the commit that this one begins with, and not by asking.
 
-        One that is at work beside this one counts too; a second attempt is not begun so often.
+        Those of earlier drivers do not count: they may have been killed with their driver. One that
+        is at work beside this one counts; a second attempt is not begun so often.
         """
         tick = commit.tick if commit else -1
-        left = set(shards.marked(names, "left.json"))
+        left, driver = set(shards.marked(names, "left.json")), _driver(self._name)
         begun = [name for name in shards.marked(names, "begin.json") if name not in left]
+        begun = [name for name in begun if _driver(name) == driver]
         told = [self._depot.look(f"shards/{self._shard.name}/{name}/begin.json") for name in begun]
         return sum(one is not None and one["tick"] == tick for one in told)
 
@@ -203,6 +205,11 @@ class Attempt:
         files = self._sender.send("results", [*tables, *self._beside()])
         told = {"files": files, "host": platform.node(), "time": time.time()}
         self._depot.put_json(f"{self._home}/done.json", told)
+
+
+def _driver(name: str) -> str:
+    """Of the name of an attempt, what begins all names of its driver's."""
+    return name.rsplit("-", 2)[0]
 
 
 @contextlib.contextmanager

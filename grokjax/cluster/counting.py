@@ -24,11 +24,12 @@ class Counts(Progress):
         super().__init__(thresholds)
         self._at_work: dict[str, dict[str, Any]] = {}
         self._first: tuple[float, int] | None = None
-        self.workers = 0
+        self._at_start = 0
 
     def begin(self, runs: list[Run], ended: pd.DataFrame) -> None:
         """Begin: the runs of the sweep, and those of them that have ended."""
         self.start(runs, ended, {})
+        self._at_start = self.run_steps
         self.activity = "training"
 
     def joined(self, runs: list[Run], ended: pd.DataFrame, shards: Collection[str]) -> None:
@@ -52,7 +53,6 @@ class Counts(Progress):
     def heard(self, said: Mapping[str, Mapping[str, Any]]) -> None:
         """Take in what attempts say: shard → counters of the furthest."""
         self._at_work = {shard: dict(told) for shard, told in said.items()}
-        self.workers = len(said)
         if self._first is None and said:
             self._first = time.monotonic(), self.run_steps
 
@@ -82,3 +82,9 @@ class Counts(Progress):
             return None
         since, steps = time.monotonic() - self._first[0], self.run_steps - self._first[1]
         return steps / since if steps > 0 and since > 0 else None
+
+    @property
+    def work(self) -> dict[str, float]:
+        """What workers did since this start, as far as it is joined, and the seconds since then."""
+        steps = self.run_steps - self._at_start
+        return {"run_steps_needed": steps, "seconds": round(self.elapsed, 3)}

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -139,8 +140,9 @@ class Driver:
         if folder in self._depots:
             return self._depots[folder]
         home = folder / HOME
-        if opened.old is None and home.exists():  # of a sweep that was overwritten
-            (home / "depot.json").unlink(missing_ok=True)
+        if opened.old is None and (home / "depot.json").exists():  # of one that was overwritten
+            open_depot(url_of(folder)).remove("")
+            shutil.rmtree(home)
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (home / "depot.json").exists():
             write_json(home / "depot.json", {"url": self._url(folder)})

@@ -82,6 +82,7 @@ class Committer:
         self._store.recover()
         self._checkpoints = Checkpoints(folder / CHECKPOINTS)
         self.ended = set(self._store.ended()["run_id"])
+        self._told: pa.Schema | None = None
 
     def table(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
         """What counters need to know of runs that have ended: some, or all."""
@@ -159,7 +160,10 @@ class Committer:
 
     def _conformed(self, table: pa.Table) -> pa.Table:
         """Rows of `runs` with the columns of all kinds of runs."""
-        told = schema.runs_table(table.slice(0, 1).to_pylist(), self._runs_schema).schema
+        if self._told is None:  # with what pandas wants to know of the columns
+            first = table.slice(0, 1).to_pylist()
+            self._told = schema.runs_table(first, self._runs_schema).schema
+        told = self._told
         columns = [
             table[field.name].cast(field.type)
             if field.name in table.column_names

@@ -43,12 +43,43 @@ def expand(
     base = experiment.replaced(sweep=Sweep(), refine=None)
     runs: dict[str, Experiment] = {}
     cells: dict[str, Mapping[str, Any]] = {}
+    siblings: dict[Any, tuple[Experiment, bool]] = {}
     for cell in experiment.sweep.cells:
-        run = replace_paths(base, _by_path(cell, paths)).resolved()
+        run = _resolved(base, _by_path(cell, paths), siblings)
         vars(run)["run_id"] = name(run)  # as the property would, but by this rule
         runs.setdefault(run.run_id, run)
         cells.setdefault(run.run_id, cell)
     return Expansion(runs, _axes(runs.values(), set(paths.values())), cells)
+
+
+def _resolved(
+    base: Experiment, values: dict[str, Any], siblings: dict[Any, tuple[Experiment, bool]]
+) -> Experiment:
+    """The run of a cell, checked and resolved.
+
+    Runs that differ in their seeds alone are checked once: repetitions are most of a large sweep.
+
+    Args:
+      base: what all runs share.
+      values: of the cell, by paths.
+      siblings: what a cell has but for its seed → its run, and whether the split follows the seed.
+    """
+    seed = values.get("seed")
+    key: Any = None
+    if type(seed) is int and 0 <= seed < 2**32:
+        rest = [(path, value) for path, value in values.items() if path != "seed"]
+        key = (tuple(rest), tuple(type(value) for _, value in rest))
+    try:
+        known = siblings.get(key)
+    except TypeError:  # a value that has no hash
+        key = known = None
+    if known is not None:
+        sibling, follows = known
+        return sibling._with({"seed": seed, **({"split_seed": seed} if follows else {})})
+    run = replace_paths(base, values)
+    if key is not None:
+        siblings[key] = run.resolved(), run.split_seed is None
+    return run.resolved()
 
 
 def check_sweep(experiment: Experiment) -> None:

@@ -100,7 +100,11 @@ def defaults(cls: Any) -> Mapping[str, Any]:
 
 def sources(configs: Iterable[Config]) -> dict[str, str]:
     """Kind → source of every user's own word among the parts of some configurations."""
-    words: set[Any] = {type(part) for config in configs for part in every_part(config).values()}
+    # Runs of a sweep have most parts in common, which are looked into once.
+    values = {id(v): v for config in configs for v in vars(config).values()}
+    few = [v for v in values.values() if isinstance(v, Config) or is_parts(v)]
+    flat = [part for v in few for part in (v if is_parts(v) else (v,))]
+    words: set[Any] = {type(p) for one in flat for p in (one, *every_part(one).values())}
     own = [word for word in words if source.checksum(word) is not None]
     return {word.kind: source.whole_text(word) for word in sorted(own, key=lambda word: word.kind)}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import filelock
 
-from grokjax.config import ConfigError, Experiment
-from grokjax.config.fields import leaves
-from grokjax.config.identity import FORMER_IDS, column, unknown_paths
+from grokjax.config import ConfigError, Experiment, GivenSplit
+from grokjax.config.fields import leaves, leaves_at
+from grokjax.config.identity import FORMER_IDS, column, plain, unknown_paths
 from grokjax.engine import final_states, plan
 from grokjax.engine.plan import Program
 from grokjax.results import manifest, parts, snapshots
@@ -207,13 +207,29 @@ def write_plan(folder: Path, programs: Sequence[Program], axes: Collection[str])
       programs: with their runs.
       axes: dotted paths of the sweep's axes.
     """
+    heads = {path.split(".")[0] for path in axes}
+    columns, known = {path: column(path) for path in axes}, dict[Any, dict[str, Any]]()
     rows = []
     for program in programs:
+        name = program.name
         for run in program.runs:
-            told = run.config.row()
-            values = {column(path): told.get(column(path)) for path in axes}
-            rows.append({"run_id": run.run_id, "program": program.name, **values})
+            told: dict[str, Any] = {}
+            for head in heads:
+                told |= _told(run.config, head, known)
+            values = {columns[path]: told.get(path) for path in axes}
+            rows.append({"run_id": run.run_id, "program": name, **values})
     write_json(folder / PLAN, rows)
+
+
+def _told(run: Experiment, head: str, known: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    """Paths of a field of a run, with what tables have there; runs have most values in common."""
+    if head == "train_fraction":
+        return {head: run.row()[head] if isinstance(run.split, GivenSplit) else run.train_fraction}
+    value = getattr(run, head)
+    key = (head, type(value), value)
+    if key not in known:
+        known[key] = {path: plain(one) for path, one in leaves_at(head, value).items()}
+    return known[key]
 
 
 def record_cut(folder: Path, program: Program, **more: Any) -> None:
