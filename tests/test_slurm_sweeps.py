@@ -144,20 +144,6 @@ def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, tmp_path):
     print(f"{len(attempts)} jobs for 2 shards")
 
 
-def test_a_sweep_that_was_left_in_the_queue_is_joined_later(slurm, experiment, alone, tmp_path):
-    folder = tmp_path / "sweep"
-    how = {"lanes": 1, "progress": False}
-    left = grokjax.run(experiment, folder, cluster=options(detach=True), **how)
-    assert not left.finished
-    waiting = slurm.call("squeue", "-h", "-r", "-o", "%i").split()
-    assert len(waiting) == 4
-    in_training(folder)
-    with driver(experiment, folder, options()):
-        time.sleep(1)
-        assert set(slurm.call("squeue", "-h", "-r", "-o", "%i").split()) <= set(waiting)
-    assert_same_rows(folder, alone)
-
-
 FILE = """
 import dataclasses
 from crashes import small, swept
