@@ -1,6 +1,7 @@
 """A sweep on workers is the sweep of one process, bit for bit, however it is cut and whoever dies."""
 
 import dataclasses
+import itertools
 
 import jax
 import pytest
@@ -106,25 +107,40 @@ def test_a_worker_that_dies_costs_what_came_after_its_last_push(
     assert begun == [-1, 0, 1, -1]
 
 
-def test_a_driver_that_dies_is_followed_by_the_same_command(
-    experiment, alone, tmp_path, monkeypatch
-):
-    for at in (3, 9, 15):
-        left = [at]
+def run_killed_at(write, experiment, folder):
+    """A sweep whose process, driver and workers, dies at some write into its depot."""
+    left, put = [write], Folder.put
 
-        def deadly(self, name, content, left=left):
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            Folder.real_put(self, name, content)
+    def deadly(self, name, content):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        put(self, name, content)
 
-        Folder.real_put = Folder.real_put if hasattr(Folder, "real_put") else Folder.put
-        monkeypatch.setattr(Folder, "put", deadly)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Folder, "put", deadly)
+        run(experiment, folder)
+
+
+def test_a_driver_that_dies_is_followed_by_the_same_command(experiment, alone, tmp_path):
+    for write in (3, 9, 15):
         with pytest.raises(Killed):
-            run(experiment, tmp_path / "sweep")
-    monkeypatch.setattr(Folder, "put", Folder.real_put)
+            run_killed_at(write, experiment, tmp_path / "sweep")
     assert run(experiment, tmp_path / "sweep").finished
     assert_same_rows(tmp_path / "sweep", alone)
+
+
+@pytest.mark.slow
+def test_a_driver_may_die_at_any_write_into_the_depot(experiment, alone, tmp_path):
+    for write in itertools.count(1):
+        folder = tmp_path / str(write) / "sweep"
+        try:
+            run_killed_at(write, experiment, folder)
+            break
+        except Killed:
+            assert run(experiment, folder).finished
+            assert_same_rows(folder, alone)
+    assert write > 20
 
 
 def test_two_workers_at_one_shard_leave_it_once(experiment, alone, tmp_path, monkeypatch):

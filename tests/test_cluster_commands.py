@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from crashes import Killed, small, swept
@@ -68,7 +69,7 @@ def test_without_extras_no_engine_is_installed():
 def test_without_a_cluster_nothing_of_it_is_imported():
     script = (
         "import sys, grokjax.engine.sweep, grokjax.sweep; "
-        "found = {'ray', 'submitit', 'cloudpickle', 'grokjax.cluster'} & set(sys.modules); "
+        "found = {'ray', 'submitit', 'grokjax.cluster'} & set(sys.modules); "
         "assert not found, found"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -89,7 +90,7 @@ def test_shards_are_large_first_and_then_small():
 def test_a_dry_run_says_what_workers_get(tmp_path):
     experiment = swept(small(), seed=range(4))
     told = describe(experiment, tmp_path / "out", lanes=1, cluster=Cluster("inline", workers=2))
-    assert "on 2 workers: 4 shards" in told or "on 2 workers: 2 shards" in told
+    assert "on 2 workers: 3 shards of at most 0 s" in told
 
 
 def test_commands_look_join_and_stop(tmp_path, monkeypatch, capsys):
@@ -117,3 +118,12 @@ def test_commands_look_join_and_stop(tmp_path, monkeypatch, capsys):
         assert said.startswith("error: ") and said.count("\n") == 1
     assert commands.main(["--help"]) == 0
     assert cluster().cores
+
+
+def test_nothing_in_a_depot_is_unpickled():
+    """A pickle comes from the driver through the engine, or it is not read."""
+    room = Path(grokjax.__file__).parent / "cluster"
+    found = {
+        p.relative_to(room).as_posix() for p in room.rglob("*.py") if "pickle." in p.read_text()
+    }
+    assert {name for name in found if not name.startswith("engines/")} == {"parcel.py"}

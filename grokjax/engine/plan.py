@@ -170,7 +170,7 @@ def make(
     for config in experiment.runs():
         run_id = config.run_id
         found = DonorFiles() if run_id in ended else find_donors(config)
-        groups.setdefault(spec_of(config), []).append(Run(run_id, config, found))
+        groups.setdefault(_spec(config), []).append(Run(run_id, config, found))
     for spec, runs in groups.items():
         if backend == "tpu" and spec.double:
             raise ConfigError(
@@ -211,6 +211,14 @@ def make(
                 "depend on; go on without --lanes, or start over with --overwrite."
             )
     return programs
+
+
+def _spec(run: Experiment) -> Spec:
+    """The program that a run belongs to, worked out once: a start plans more than once."""
+    if "spec" not in vars(run):
+        vars(run)["spec"] = spec_of(run)
+    spec: Spec = vars(run)["spec"]
+    return spec
 
 
 def _evenly(runs: Sequence[Run]) -> list[Run]:
