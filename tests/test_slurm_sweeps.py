@@ -77,7 +77,7 @@ def driver(experiment, folder, cluster):
     thread = threading.Thread(target=drive)
     thread.start()
     try:
-        yield
+        yield thread
     finally:
         thread.join()
     assert found and found[0].finished
@@ -129,28 +129,19 @@ def test_a_lost_machine_changes_nothing(slurm, experiment, alone, tmp_path, jobs
 
 
 def test_a_shard_longer_than_its_jobs_goes_on_in_the_next(slurm, tmp_path):
-    """Jobs of two minutes, which SLURM tells to leave in the first, as exact as it is."""
-    tried = grokjax.run(dataclasses.replace(small(), steps=5_000), lanes=1, progress=False)
-    steps = int(60 * 5_000 / tried.runs["wall_s"].iloc[0]) // 100 * 100  # a minute or more
-    long = swept(dataclasses.replace(small(), steps=steps, log_every=100), seed=range(2))
+    """Jobs of two minutes, which SLURM tells to leave in the first, as exact as it is.
+
+    How many there are depends on the machine; `test_slurm.py` counts those of a shard that sleeps.
+    """
+    long = swept(dataclasses.replace(small(), steps=15_000, log_every=100), seed=range(2))
     grokjax.run(long, tmp_path / "alone", lanes=1, progress=False)
-    with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=2))):
-        in_training(tmp_path / "sweep", 3, seconds=600)
+    attempts = set()
+    with driver(long, tmp_path / "sweep", options(slurm=Slurm(time=2))) as thread:
+        while thread.is_alive():
+            attempts |= set(begun(tmp_path / "sweep"))
+            time.sleep(0.2)
     assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
-
-
-def test_a_sweep_that_was_left_in_the_queue_is_joined_later(slurm, experiment, alone, tmp_path):
-    folder = tmp_path / "sweep"
-    how = {"lanes": 1, "progress": False}
-    left = grokjax.run(experiment, folder, cluster=options(detach=True), **how)
-    assert not left.finished
-    waiting = slurm.call("squeue", "-h", "-r", "-o", "%i").split()
-    assert len(waiting) == 4
-    in_training(folder)
-    with driver(experiment, folder, options()):
-        time.sleep(1)
-        assert set(slurm.call("squeue", "-h", "-r", "-o", "%i").split()) <= set(waiting)
-    assert_same_rows(folder, alone)
+    print(f"{len(attempts)} jobs for 2 shards")
 
 
 FILE = """
