@@ -85,10 +85,12 @@ class Victim:
             began = time.monotonic()
             pid = self._start(number, again)
             first = self._first_change(again, pid)
-            waited(pid)
+            if waited(pid) != 0:
+                raise RuntimeError(self.errors.read_text())
             self.seconds.append((first - began, time.monotonic() - first))
         self.outcome = outcome(whole)
-        assert difference(self.outcome, outcome(again)) is None
+        if wrong := difference(self.outcome, outcome(again)):
+            raise RuntimeError(f"{name}: without a kill: {wrong}")
 
     def _warm(self, start: Start) -> None:
         """Compute for all processes what needs no device."""
