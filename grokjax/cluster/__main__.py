@@ -26,7 +26,7 @@ def _main(arguments: list[str]) -> int:
 
     if not arguments or {"-h", "--help"} & set(arguments):
         print(_help())
-        return 0 if arguments else 2
+        raise SystemExit(0 if arguments else 2)
     if arguments[0] not in COMMANDS:
         raise ConfigError(f"command={arguments[0]!r}: {suggestion(arguments[0], COMMANDS)}")
     if len(arguments) != 2:
