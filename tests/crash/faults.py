@@ -74,6 +74,8 @@ def _named(operation: Operation) -> tuple[str, ...]:
     return () if operation.kind in ("write", "fsync", "syncdir") else (operation.path,)
 
 
+FAILING = [name for name, kind in KINDS.items() if not (kind.deaths or kind.slow)]
+"""Kinds of sweeps: those that are killed stop anyway, and a cluster goes on without a worker."""
 EVERY = ("unlink", "rmdir", *TAKES_ROOM)
 FAULTS = (
     Fault("ENOSPC", errno.ENOSPC, stays=True),
@@ -156,7 +158,7 @@ def main() -> None:
     given = parser.parse_args()
     jax.config.update("jax_num_cpu_devices", 1)
     jax.config.update("jax_disable_most_optimizations", True)
-    for name in given.kinds or [name for name, kind in KINDS.items() if not kind.deaths]:
+    for name in given.kinds or FAILING:
         began = time.process_time()
         with small_ticks(), tempfile.TemporaryDirectory(dir=MEMORY) as place:
             failing = Failing(Recorded(KINDS[name], Path(place), random.Random(0)))
