@@ -226,7 +226,7 @@ def test_stopped_workers_put_what_they_have(experiment, alone, tmp_path, monkeyp
     import threading
 
     stop = threading.Event()
-    engine = Here(1, before=lambda job: job.shard and len(engine.jobs) > 2 and stop.set())
+    engine = Here(1, before=lambda job: job.shard and stop.set())
     results = run(experiment, tmp_path / "sweep", engine, stop=stop)
     assert not results.finished and 0 < len(results.runs) < 4
     assert run(experiment, tmp_path / "sweep").finished
