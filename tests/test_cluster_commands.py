@@ -116,7 +116,7 @@ def test_commands_look_join_and_stop(tmp_path, monkeypatch, capsys):
         assert commands.main(words) == 2
         said = capsys.readouterr().err
         assert said.startswith("error: ") and said.count("\n") == 1
-    with pytest.raises(SystemExit, match="^0$"):
+    with pytest.raises(SystemExit, match=r"^0$"):
         commands.main(["--help"])
     assert cluster().cores
 
