@@ -38,7 +38,7 @@ LANES = 2
 MOST_LOST = 1000
 """Kills that a shard may outlive here: they come faster than a poisoned run would die."""
 SAMPLE_SECONDS = 60.0
-BETWEEN_KILLS = 120.0
+BETWEEN_KILLS = 60.0
 """Mean seconds between two kills."""
 AWAY = (2.0, 12.0)
 """Seconds that the cluster has a node less."""

@@ -21,6 +21,8 @@ LOOPBACK = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
 }
+STARTS = 8
+"""Of a node: a raylet gives its agents 15 s to come up, which is too little on a busy machine."""
 QUICK_CHECKS = {
     "health_check_period_ms": 1000,
     "health_check_timeout_ms": 4000,
@@ -100,13 +102,22 @@ class Nodes:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _patiently(start):
+    """What `start` returns, at the first time that it does not raise."""
+    for _ in range(STARTS - 1):
+        before = set(psutil.Process().children(recursive=True))
+        try:
+            return start()
+        except Exception:
+            for half in set(psutil.Process().children(recursive=True)) - before:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    half.kill()
+    return start()
+
+
 def _serve(checks):
-    import ray._private.services as services
     from ray.cluster_utils import Cluster
 
-    from grokjax.cluster.engines.ray import START_SECONDS, patient
-
-    services.get_node = patient(services.get_node)
     own = os.dup(1)
     os.dup2(2, 1)  # what Ray prints is no answer
     answers = os.fdopen(own, "w")
@@ -115,14 +126,14 @@ def _serve(checks):
         print(json.dumps(value), file=answers, flush=True)
 
     head = {"num_cpus": 0, "include_dashboard": False, "_system_config": checks}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     nodes = {}
     answer(cluster.address)
     for line in sys.stdin:
         word, name, *rest = json.loads(line)
         if word == "add":
-            nodes[name] = cluster.add_node(num_cpus=rest[0], wait=False)
-            cluster._wait_for_node(nodes[name], START_SECONDS)
+            cores = rest[0]
+            nodes[name] = _patiently(lambda cores=cores: cluster.add_node(num_cpus=cores))
             answer(nodes[name].all_processes["raylet"][0].process.pid)
         else:
             cluster.remove_node(nodes.pop(name), allow_graceful=False)

@@ -11,7 +11,6 @@ address alone; a cluster must refuse a client without the token of its nodes.
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
 import threading
@@ -30,8 +29,8 @@ from grokjax.engine import backend
 
 ACCELERATOR = "ray.io/accelerator-type"
 """The label that Ray gives to nodes with accelerators, such as H100."""
-START_SECONDS = 240.0
-"""That Ray's processes may take to come up. Ray gives them 30, too little on a busy machine."""
+STARTS = 4
+"""Of Ray on this machine: its raylet gives others 15 s to come up, too little on a busy one."""
 OBJECTS = 80 << 20
 """Bytes of the object store, about Ray's least: what jobs hand on lies in files."""
 
@@ -133,12 +132,17 @@ def _alone(options: Cluster) -> RayEngine:
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     scratch = Scratch("grokjax-ray")
-    own = {"object_store_memory": OBJECTS, "_temp_dir": str(scratch.path)}
-    try:
-        ray = _connected("local", "local", num_cpus=backend.cores(), include_dashboard=False, **own)
-    except ConfigError:
-        scratch.remove()
-        raise
+    own: dict[str, Any] = {"include_dashboard": False, "object_store_memory": OBJECTS}
+    own |= {"num_cpus": backend.cores(), "_temp_dir": str(scratch.path)}
+    for left in reversed(range(STARTS)):
+        try:
+            ray = _connected("local", "local", **own)
+            break
+        except ConfigError:
+            scratch.end_processes()
+            if not left:
+                scratch.remove()
+                raise
     engine = RayEngine(ray, options, scratch)
     address = ray.nodes()[0]["NodeManagerAddress"]
     who = "this machine alone" if address.startswith("127.") else "ALL addresses of this machine"
@@ -175,7 +179,6 @@ def _connected(cluster: str, address: str, **own: Any) -> Any:
     require(not ray.is_initialized(), "cluster", cluster, "this process uses Ray, start another")
     # Deaths of workers would appear on standard output, and Ray has no switch for that.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
-    ray._private.services.get_node = patient(ray._private.services.get_node)
     handler = signal.getsignal(signal.SIGTERM)
     try:
         with warnings.catch_warnings():
@@ -191,23 +194,6 @@ def _connected(cluster: str, address: str, **own: Any) -> Any:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)  # Ray's own would end us before a commit
     return ray
-
-
-def patient(get_node: Callable[..., Any]) -> Callable[..., Any]:
-    """Ray's question for a node that it has started, which waits until there is an answer."""
-
-    @functools.wraps(get_node)
-    def waiting(*of: Any) -> Any:
-        end = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                return get_node(*of)
-            except RuntimeError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
-
-    return waiting
 
 
 def _sentence(error: BaseException) -> str:
