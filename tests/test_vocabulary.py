@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 import vocabulary
 from conftest import QUICKLY, hparams, to_numpy
-from samples import sampled
+from samples import place, sampled
 from vocabulary import ALWAYS, WORDS
 
 import grokjax
@@ -35,7 +35,8 @@ from grokjax.training.spec import spec_of
 
 LANES, STEPS = 3, 40
 ALONE = ("model", "optimiser", "modifier", "own")
-"""Families whose words change what a step computes, and not only on what."""
+"""Families whose words change what a step computes, and not only on what. A third of them is tried
+alone at a commit."""
 
 
 def stacked(trees):
@@ -97,7 +98,8 @@ def test_a_word_of_the_vocabulary(word):
         _, elsewhere = losses_of(step, *swapped, STEPS // 2)
         assert step._cache_size() == 1
         whole = np.concatenate([before, after], axis=-1)
-        if word.split(":")[0] in ALONE:  # in a program without lanes, and without the copy
+        # In a program without lanes, and without the copy: one more to compile.
+        if word.split(":")[0] in ALONE and place(word) % 3 == 0:
             own = jax.tree.map(lambda x: x[1], (rows, begun))
             _, found = losses_of(alone, lanes[1], *own, STEPS)
             np.testing.assert_allclose(found, whole[:, 1], rtol=1e-7, atol=1e-9)
