@@ -39,7 +39,9 @@ def sampled(items, one_of, always=()):
     items = list(items)
     by_chance = sorted((item for item in items if item not in always), key=place)
     drawn = by_chance[: math.ceil(len(by_chance) / one_of)]
-    return [
-        item if item in always or item in drawn else pytest.param(item, marks=pytest.mark.slow)
-        for item in items
-    ]
+    return [item if item in always or item in drawn else _slow(item) for item in items]
+
+
+def _slow(item):
+    values = item if isinstance(item, tuple) else (item,)
+    return pytest.param(*values, marks=pytest.mark.slow)

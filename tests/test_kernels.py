@@ -5,6 +5,7 @@ in `test_lowering`.
 """
 
 import dataclasses
+import itertools
 from functools import partial
 
 import jax
@@ -14,6 +15,7 @@ import pytest
 from conftest import QUICKLY, to_numpy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from samples import sampled
 from test_layout import loss_and_gradient
 from test_models import built
 
@@ -72,8 +74,7 @@ def normalised(kind, x, gain, shift):
 NORMS = {None: None, "layer": layer_norm, "rms": rms_norm}
 
 
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("activation", "norm"), sampled(itertools.product(ACTIVATIONS, NORMS), 3))
 def test_an_mlp_block_is_the_plain_one(activation, norm):
     """With rows in whole blocks or not, biases or none, factors or none, all in turn."""
     at = list(ACTIVATIONS).index(activation) + list(NORMS).index(norm)
