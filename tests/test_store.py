@@ -290,7 +290,7 @@ def test_a_crash_while_checkpoints_are_removed_leaves_a_finished_sweep(tiny, tmp
     folder, remove = tmp_path / "sweep", shutil.rmtree
 
     def deadly(path, *args, **kwargs):
-        if path.name == "doomed":
+        if path.name == "checkpoints":
             raise Killed
         remove(path, *args, **kwargs)
 

@@ -18,7 +18,7 @@ def finish(
     store: Store,
     tick: int,
     work: Mapping[str, float] | None,
-    merge: Callable[[Store], Record] = Store.merge,
+    merge: Callable[[Store], Record] = lambda store: store.merge(),
 ) -> None:
     """Merge the parts; the manifest commits them, and says how far the ticks went.
 
