@@ -220,12 +220,3 @@ def test_what_is_no_growth_is_refused_and_nothing_changes(base, short):
     with pytest.raises(ConfigError, match="by other thresholds needs no training"):
         grokjax.run(other, short)
     assert snapshot(short) == before
-
-
-def test_a_damaged_state_is_named(base, short, tmp_path):
-    folder = tmp_path / "sweep"
-    shutil.copytree(short, folder)
-    path = next((folder / "final").iterdir())
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ConfigError, match=r"not a readable final state .* or remove it"):
-        grokjax.run(with_budget(base, LONG), folder)
