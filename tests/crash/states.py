@@ -39,7 +39,7 @@ SWEEP = "sweep"
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where files are in memory, if this system has such a place."""
 RECORD = Path(__file__).parents[2] / "results" / "trust" / "crashes.json"
-OWN_TIME = ("created", "work", "starts", "git", "device", "command", "ticks", "parts")
+OWN_TIME = ("created", "work", "starts", "git", "device", "command", "ticks", "parts", "blake2b")
 """What the manifests of two equal sweeps may differ in: when and how they were started."""
 _PART = re.compile(r"\d{8}-\d{8}\.parquet")
 

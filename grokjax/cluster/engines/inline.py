@@ -5,6 +5,7 @@ A worker ends when its driver does: it has a pipe whose other end closes then.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pickle
@@ -80,6 +81,7 @@ class Inline:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _let_go(process)
 
     def close(self) -> None:
         self.cancel([*self._running, *(handle for handle, _, _ in self._waiting)])
@@ -112,6 +114,7 @@ class Inline:
             if status is None:
                 continue
             del self._running[handle]
+            _let_go(process)
             if status == 0:
                 self._ended.append(Ended(handle, None, lost=False))
             elif status == RAISED:
@@ -123,6 +126,12 @@ class Inline:
     def _last_line(self, handle: str) -> str:
         text = (self._logs / f"{handle}.log").read_text(encoding="utf-8", errors="replace")
         return (text.strip().splitlines() or ["no message"])[-1]
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    """Close the pipe of a process that has ended."""
+    with contextlib.suppress(BrokenPipeError):
+        cast(IO[bytes], process.stdin).close()
 
 
 def _cores() -> int:
