@@ -178,7 +178,7 @@ def test_little_is_imported_before_the_command_is_in_its_own_hands():
             f"import {module}, sys; print(*(m for m in sys.modules if m.startswith('grokjax')))"
         )
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-        assert set(done.stdout.split()) == {"grokjax", "grokjax.command", module}
+        assert set(done.stdout.split()) == {"grokjax", "grokjax.command", "grokjax.text", module}
 
 
 ENDINGS = """
