@@ -1,35 +1,20 @@
 """Machines that fail in the middle of a sweep: some of the states that may be found then, and faults.
 
-Which ones changes with the commit. A failure names its seed; GROKJAX_CRASH_SEED repeats it. All of
-them are tried by `crash.states` and `crash.faults`, whose counts lie in results/trust/.
+Which ones changes with the commit, as `samples` says. All of them are tried by `crash.states` and `crash.faults`, whose counts lie in results/trust/.
 """
 
-import os
 import random
-import subprocess
-from pathlib import Path
 
 import pytest
 from crash.disk import Disk, Operation
 from crash.faults import FAILING, Failing
 from crash.kinds import KINDS, small_ticks
 from crash.states import Recorded
+from samples import commit, place
 
-
-def _seed():
-    given = os.environ.get("GROKJAX_CRASH_SEED")
-    if given is not None:
-        return int(given)
-    command = ["git", "rev-parse", "HEAD"]
-    found = subprocess.run(
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return int(found.stdout.strip()[:8] or "0", 16)
-
-
-SEED = _seed()
+SEED = place("crash states")
 CHOSEN = random.Random(SEED).choice(FAILING)
-TOLD = f"GROKJAX_CRASH_SEED={SEED}, {CHOSEN}"
+TOLD = f"GROKJAX_SAMPLE={commit()}, {CHOSEN}"
 STATES, CASES = 8, 4
 """Of the kind of sweep that is chosen."""
 
@@ -37,8 +22,8 @@ STATES, CASES = 8, 4
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     with small_ticks():
-        place = tmp_path_factory.mktemp("recorded")
-        yield Recorded(KINDS[CHOSEN], place, random.Random(SEED))
+        folder = tmp_path_factory.mktemp("recorded")
+        yield Recorded(KINDS[CHOSEN], folder, random.Random(SEED))
 
 
 def test_a_sweep_goes_on_to_the_same_bits_from_whatever_a_failure_leaves(recorded):

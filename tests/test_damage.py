@@ -168,10 +168,10 @@ def test_a_flipped_bit_of_a_checkpoint_is_noticed_wherever_it_is(tmp_path):
     Checkpoints(tmp_path).save(3, note, arrays)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
-    named = whole.index(b"blake2b")  # without the word there would be no checksum, and all else
-    for at in set(range(1, len(whole), len(whole) // 60)) - set(range(named, named + 7)):
+    word = whole.index(b"blake2b")
+    for at in (*range(1, len(whole), len(whole) // 60), word):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
-        with pytest.raises(ConfigError, match="not readable"):
+        with pytest.raises(ConfigError, match="restore"):
             read_note(tmp_path, 3)
     path.write_bytes(whole)
     assert read_note(tmp_path, 3) == note

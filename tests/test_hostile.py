@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import safetensors.numpy
 from conftest import QUICK_PROCESS
+from samples import place
 from sweep_folder import synthetic_results, write
 
 from grokjax import (
@@ -296,19 +297,19 @@ def test_a_mask_is_of_weights_that_have_an_order(three, tmp_path, bad):
 
 def test_drawn_inputs_end_in_a_sentence(made):
     """So many as a few seconds allow, others for every version of the code."""
-    found = hostile.survey(400, hostile.seed_of_the_code(), made, until=CPU_SECONDS)
+    found = hostile.survey(400, place("hostile"), made, until=CPU_SECONDS)
     assert not found["wrong"], json.dumps(found["wrong"][:3], indent=2)
     assert found["inputs"] >= 10
 
 
 @pytest.mark.slow
 def test_a_thousand_drawn_inputs_end_in_a_sentence(tmp_path):
-    found = hostile.survey(1000, hostile.seed_of_the_code(), hostile.made_sweep(tmp_path))
+    found = hostile.survey(1000, place("hostile"), hostile.made_sweep(tmp_path))
     assert not found["wrong"], json.dumps(found["wrong"][:10], indent=2)
     assert found["inputs"] == 1000
 
 
-@hypothesis.seed(hostile.seed_of_the_code())
+@hypothesis.seed(place("hostile"))
 @hypothesis.settings(max_examples=100, database=None, deadline=None)
 @hypothesis.given(hypothesis.strategies.text(max_size=800))
 def test_every_refusal_is_one_short_line(text):

@@ -33,8 +33,9 @@ from grokjax.engine import backend, checkpoint, final_states, results_folder, sw
 from grokjax.engine.compiling import out_of_memory
 from grokjax.engine.hooks import Hooks
 from grokjax.engine.progress import Progress
-from grokjax.engine.standing import CHECKPOINTS, read_standing
+from grokjax.engine.standing import read_standing
 from grokjax.results import manifest, parts, snapshots
+from grokjax.results.reading import CHECKPOINTS
 
 BEAT_SECONDS = 30.0
 """Between two looks at what others have left, and two words on how it goes."""

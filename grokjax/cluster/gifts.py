@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ def put(depot: Depot, donors: DonorFiles) -> Told:
     return {name: _put(depot, one) for name, one in found.items() if one}
 
 
+@functools.lru_cache(maxsize=4096)  # many runs start from one network
 def _put(depot: Depot, snapshot: Snapshot) -> dict[str, Any]:
     with snapshot.path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -25,11 +25,11 @@ from grokjax.cluster.depot import Depot
 from grokjax.config import ConfigError, Experiment
 from grokjax.engine import final_states, finishing
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
-from grokjax.engine.standing import CHECKPOINTS, Standing
+from grokjax.engine.standing import Standing
 from grokjax.results import parts, schema, snapshots
 from grokjax.results.files import make_folder, write_bytes
 from grokjax.results.parts import TABLES, Record
-from grokjax.results.reading import WORK
+from grokjax.results.reading import CHECKPOINTS, WORK
 from grokjax.results.store import Store
 
 MOST_BYTES = 64 * 2**20
@@ -179,8 +179,8 @@ class Committer:
 
     def finish(self, experiment: Experiment, work: Mapping[str, float]) -> None:
         """Merge what is left; the manifest commits it."""
-        merge = partial(Store.merge, choose=_together)
-        finishing.finish(self._folder, experiment, self._store, self.tick, work, merge)
+        record = self._store.merge(_together)
+        finishing.finish(self._folder, experiment, self._store, record, self.tick, work)
 
     def _commit(self, tables: Mapping[str, pa.Table], forgotten: Collection[str] = ()) -> None:
         self._save(self._store.write(self.tick + 1, tables, forgotten), forgotten)

@@ -28,9 +28,10 @@ from grokjax.display import duration
 from grokjax.engine import backend, compiling, donors, plan, results_folder
 from grokjax.engine.measuring import OVER_A_STEP, Meter, OnHost, by_run
 from grokjax.engine.plan import Run
-from grokjax.engine.standing import CHECKPOINTS, read_standing
+from grokjax.engine.standing import read_standing
 from grokjax.results import manifest, schema, snapshots
 from grokjax.results.load import load
+from grokjax.results.reading import CHECKPOINTS
 from grokjax.results.snapshots import Snapshot
 from grokjax.training import loop
 from grokjax.training.spec import Spec, spec_of

@@ -17,7 +17,8 @@ import numpy as np
 from grokjax.config import ConfigError
 from grokjax.results import array_files, parts
 from grokjax.results.files import drop_temporary, make_folder
-from grokjax.results.outside import check_shape, parse_json
+from grokjax.results.outside import check_shape, parse_json, refuse
+from grokjax.results.reading import checkpoints
 from grokjax.results.shapes import Note
 
 NO_LANES = [np.zeros(1)]
@@ -64,16 +65,13 @@ def ticks(folder: Path) -> list[int]:
     Raises:
       ConfigError: they are those of an older grokjax.
     """
-    if not folder.is_dir():
-        return []
-    found = [path for path in folder.iterdir() if path.stem.isdecimal()]
-    if any(path.is_dir() for path in found):
+    if any(path.is_dir() and path.name.isdecimal() for path in folder.glob("*")):
         raise ConfigError(
             f"{folder}: an older grokjax, which wrote other checkpoints, began this sweep, and it "
             "is not finished; go on with that one, choose another --out, or start over with "
             "--overwrite."
         )
-    return sorted((int(path.stem) for path in found if path.suffix == _SUFFIX), reverse=True)
+    return [int(path.stem) for path in checkpoints(folder)]
 
 
 def read_note(folder: Path, tick: int) -> dict[str, Any]:
@@ -99,6 +97,8 @@ def _read(folder: Path, tick: int) -> tuple[dict[str, Any], list[np.ndarray]]:
     """The note and the arrays."""
     path = file_of(folder, tick)
     try:
+        if array_files.CHECKSUM not in array_files.words(path, REMEDY):
+            refuse(path, "", "it has no checksum")
         state, about = array_files.read(path, REMEDY)
         note = parse_json(about.get("note", ""), path)
         check_shape(note, Note, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from grokjax.config import Experiment
@@ -16,21 +16,20 @@ def finish(
     folder: Path,
     experiment: Experiment,
     store: Store,
+    record: Record,
     tick: int,
     work: Mapping[str, float] | None,
-    merge: Callable[[Store], Record] = lambda store: store.merge(),
 ) -> None:
-    """Merge the parts; the manifest commits them, and says how far the ticks went.
+    """Commit the merged parts by the manifest, which says how far the ticks went.
 
     Args:
       folder: of the results.
       experiment: that has been trained.
-      store: of the folder.
+      store: of the folder, which has staged larger parts.
+      record: of these.
       tick: the last.
       work: what this start did; None where that was nothing.
-      merge: stages larger parts.
     """
-    record = merge(store)
     found = manifest.read(folder)
     assert found is not None  # written when the sweep was opened
     if work is not None:

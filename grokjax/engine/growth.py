@@ -26,8 +26,9 @@ from grokjax.config import ConfigError, Experiment
 from grokjax.engine import final_states, results_folder
 from grokjax.engine.checkpoint import Checkpoints
 from grokjax.engine.ending import ending
-from grokjax.engine.standing import CHECKPOINTS, read_standing
+from grokjax.engine.standing import read_standing
 from grokjax.results import manifest, snapshots
+from grokjax.results.reading import CHECKPOINTS
 from grokjax.results.shapes import Manifest
 from grokjax.training.spec import hparams, spec_of
 

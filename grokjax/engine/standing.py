@@ -19,10 +19,8 @@ from grokjax.engine.checkpoint import DamagedCheckpointError
 from grokjax.engine.plan import Program
 from grokjax.results import parts
 from grokjax.results.parts import Record
-from grokjax.results.reading import WORK
+from grokjax.results.reading import CHECKPOINTS
 from grokjax.results.store import Store
-
-CHECKPOINTS = Path(WORK) / "checkpoints"
 
 
 @dataclasses.dataclass(frozen=True)

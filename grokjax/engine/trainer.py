@@ -29,8 +29,9 @@ from grokjax.engine.lanes import Lanes, Occupant, Resting, SegmentRows
 from grokjax.engine.measuring import MeasuredRun
 from grokjax.engine.plan import Program, Run
 from grokjax.engine.progress import Progress, Report
-from grokjax.engine.standing import CHECKPOINTS, Standing
+from grokjax.engine.standing import Standing
 from grokjax.results import schema, snapshots
+from grokjax.results.reading import CHECKPOINTS
 from grokjax.training import orders
 
 
@@ -119,7 +120,8 @@ class Trainer:
     def finish(self) -> None:
         """Merge the parts; the manifest commits them, and says how far the ticks went."""
         work = self.progress.work if self.progress.executed_run_steps else None
-        finishing.finish(self._folder, self._experiment, self._store, self._tick, work)
+        record = self._store.merge()
+        finishing.finish(self._folder, self._experiment, self._store, record, self._tick, work)
 
     def _train_or_fail(self, program: Program, fail_fast: bool) -> None:
         """Train a program's runs with as many lanes as the memory allows."""
@@ -128,7 +130,8 @@ class Trainer:
                 return self._train_program(program)
             except DEVICE_ERRORS as error:
                 smaller = plan.smaller(program) if out_of_memory(error) else None
-                if self._hooks.keeps_shape if smaller else fail_fast:
+                gives_up = self._hooks.keeps_shape if smaller else fail_fast
+                if gives_up:
                     raise
                 if smaller is None:
                     return self._record_failure(program, error)

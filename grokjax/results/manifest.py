@@ -75,9 +75,9 @@ def _checked(found: Any, path: Path) -> Manifest:
         parts.check(told["parts"], path, "parts")
     if not 0 <= told["ticks"] < MOST_TICKS:
         refuse(path, "ticks", f"{told['ticks']} is no number of commits")
-    for name, cut in told["programs"].items():
+    for name, of_program in told["programs"].items():
         # Workers tell more of a cut: what its bits depend on.
-        numbers = {key: n for key, n in cut.items() if isinstance(n, (int, float))}
+        numbers = {key: n for key, n in of_program.items() if isinstance(n, (int, float))}
         if low := [key for key, number in numbers.items() if not number > 0]:
             refuse(path, f"programs.{name}.{low[0]}", "a number above 0 belongs there")
     thresholds(told, path)

@@ -46,7 +46,7 @@ def committed(folder: Path) -> Record | None:
     """The record of the parts that count in a folder; None where none was kept, or none is whole."""
     found = manifest_of(folder)
     # A sweep that finishes is committed by its manifest, which counts one tick more then.
-    newer = [path for path in checkpoints(folder) if int(path.stem) >= found["ticks"]]
+    newer = [p for p in checkpoints(folder / CHECKPOINTS) if int(p.stem) >= found["ticks"]]
     for path in newer:
         try:
             note = parse_json(array_files.words(path, "restore it from a copy").get("note", ""), path)
@@ -58,9 +58,9 @@ def committed(folder: Path) -> Record | None:
     return found.get("parts")
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of an unfinished sweep, the newest first."""
-    files = (folder / CHECKPOINTS).glob("*.safetensors")
+def checkpoints(inside: Path) -> list[Path]:
+    """The checkpoints in a folder of them, the newest first."""
+    files = inside.glob("*.safetensors")
     found = {int(path.stem): path for path in files if path.stem.isdecimal()}
     return [found[tick] for tick in sorted(found, reverse=True)]
 
