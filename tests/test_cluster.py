@@ -265,7 +265,10 @@ def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch):
         return Round(cells, len(results.runs), 0.1, None if cells else "the runs are spent")
 
     monkeypatch.setattr(sweep, "next_round", given)
-    assert run(experiment, tmp_path / "sweep").finished
+    engine = Here()
+    assert run(experiment, tmp_path / "sweep", engine).finished
+    # No round takes for its own what workers have left of an earlier one.
+    assert len({job.attempt for job in engine.jobs}) == len(engine.jobs)
     on_workers = seen.copy()
     seen.clear()
     grokjax.run(experiment, tmp_path / "alone", lanes=2, progress=False)

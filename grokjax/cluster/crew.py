@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from grokjax.cluster.engines import Ended, Engine, Job
@@ -32,15 +31,15 @@ class Crew:
       engine: that places them.
       options: what each is given.
       depot: URL of the depot.
-      token: begins the names of this driver's submissions, and of no other's.
+      names: for what is submitted, which no other driver gives.
       memory: file that the handles are kept in.
     """
 
     def __init__(
-        self, engine: Engine, options: Cluster, depot: str, token: str, memory: Path
+        self, engine: Engine, options: Cluster, depot: str, names: Iterator[str], memory: Path
     ) -> None:
         self._engine, self._options, self._depot, self._memory = engine, options, depot, memory
-        self._names = (f"{token}-{number:05d}" for number in itertools.count(1))
+        self._names = names
         self._jobs: dict[str, Placed] = {}
         self._heard: set[str] = set()
 
@@ -66,7 +65,7 @@ class Crew:
         return there if most is None else min(there, most)
 
     def name(self) -> str:
-        """A name for the next submission."""
+        """A name for the next submission, or shard."""
         return next(self._names)
 
     def submit(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import secrets
 import shutil
@@ -53,6 +54,8 @@ class Driver:
         self._options = Cluster(options) if isinstance(options, str) else options
         self._engine, self._given = engine, engine is not None
         self._token = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{secrets.token_hex(3)}"
+        # Of all rounds: what an earlier one has left in the depot must not be taken for an answer.
+        self._names = (f"{self._token}-{number:05d}" for number in itertools.count(1))
         self._depots: dict[Path, tuple[str, Depot]] = {}
         if engine is None:
             assert self._options.cluster is not None
@@ -178,7 +181,7 @@ class Driver:
         home = folder / HOME
         if self._engine is None:
             self._engine = open_engine(self._options, home)
-        crew = Crew(self._engine, self._options, url, self._token, home / "jobs.json")
+        crew = Crew(self._engine, self._options, url, self._names, home / "jobs.json")
         crew.adopt()
         return crew
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import platform
 import time
 from typing import Any
@@ -63,7 +62,7 @@ class Loop:
       depot: of the sweep.
       cuts: name of a program → cut and signature.
       options: of the sweep.
-      token: begins the names of this driver's shards.
+      token: of this driver.
     """
 
     def __init__(
@@ -77,13 +76,12 @@ class Loop:
         token: str,
     ) -> None:
         self._opened, self._cluster, self._crew = opened, cluster, crew
-        self._depot, self._cuts, self._options, self._token = depot, cuts, options, token
+        self._depot, self._cuts, self._options = depot, cuts, options
         self._folder, self._experiment = opened.folder, opened.experiment
         self._programs = {p.name: recut(p, cuts.get(p.name)) for p in opened.programs}
         self._runs: dict[str, Run] = {
             run.run_id: run for program in opened.programs for run in program.runs
         }
-        self._names = itertools.count(1)
         self._open: dict[str, Open] = {}
         self._word = Word(depot, self._folder, token)
         self._counts = Counts(self._experiment.thresholds)
@@ -183,7 +181,7 @@ class Loop:
         told = {run.run_id: gifts.put(self._depot, run.donors) for run in piece.runs}
         cut = {k: v for k, v in self._cuts[piece.program].items() if k != "signature"}
         shard = Shard(
-            name=f"{self._token}-{next(self._names):05d}",
+            name=self._crew.name(),
             program=piece.program,
             cut=cut,
             signature=self._cuts[piece.program]["signature"],
