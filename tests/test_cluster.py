@@ -2,6 +2,8 @@
 
 import dataclasses
 import itertools
+import threading
+import time
 
 import jax
 import pytest
@@ -9,8 +11,8 @@ from crashes import Killed, assert_same_rows, small, snapshot, swept
 from workers import Here, Lost, cluster, run
 
 import grokjax
-from grokjax.cluster import attempt, loop, signature
-from grokjax.cluster.depot import Depot, Folder
+from grokjax.cluster import attempt, drive, loop, signature, words
+from grokjax.cluster.depot import Depot, Folder, open_depot
 from grokjax.config import ConfigError
 from grokjax.config.cluster import WorkersError
 from grokjax.engine import plan, sweep, trainer
@@ -161,6 +163,95 @@ def test_two_workers_at_one_shard_leave_it_once(experiment, alone, tmp_path, mon
     assert_same_rows(tmp_path / "sweep", alone)
 
 
+class Frozen(Lost):
+    """The worker of an attempt says no more, and nobody hears of its end."""
+
+
+class Freezing(Here):
+    """An engine whose first worker at a shard freezes once it has put a commit."""
+
+    def __init__(self):
+        super().__init__(slots=1, before=self._begins)
+        self.frozen, self.cancelled = [], []
+
+    def _begins(self, job):
+        freezes = job.shard and not self.frozen
+        attempt.Attempt.freezes = freezes
+        if freezes:
+            self.frozen.append(job.attempt)
+
+    def wait(self, seconds):
+        return [end for end in super().wait(seconds) if end.error != "frozen"]
+
+    def cancel(self, handles):
+        self.cancelled += handles
+        super().cancel(handles)
+
+
+def test_a_worker_that_takes_far_too_long_does_not_hold_up_the_sweep(
+    experiment, alone, tmp_path, monkeypatch
+):
+    """Another goes on from its last commit, and it is cancelled when that one is through."""
+    for name in ("SLOW", "LEAST_SECONDS"):
+        monkeypatch.setattr(loop, name, 0.0)
+    monkeypatch.setattr(words, "EVERY_SECONDS", 0.0)
+    committed = attempt.Attempt._committed
+
+    def freezing(self, tick, note):
+        committed(self, tick, note)
+        if self.freezes:
+            raise Frozen("frozen")
+
+    monkeypatch.setattr(attempt.Attempt, "_committed", freezing)
+    engine = Freezing()
+    engine.slots = 2
+    given = cluster(shard_minutes=10.0)
+    assert run(experiment, tmp_path / "sweep", engine, cluster=given).finished
+    assert_same_rows(tmp_path / "sweep", alone)
+    shards = [job.shard for job in engine.jobs if job.shard]
+    assert len(shards) == len(set(shards)) + 1  # one of them was given out twice
+    assert set(engine.frozen) <= set(engine.cancelled)
+
+
+def test_a_driver_elsewhere_is_waited_for_until_it_is_replaced(
+    experiment, alone, tmp_path, monkeypatch
+):
+    stop = threading.Event()
+    engine = Here(1, before=lambda job: job.shard and stop.set())
+    assert not run(experiment, tmp_path / "sweep", engine, stop=stop).finished
+    depot = open_depot(drive.url_of(tmp_path / "sweep"))
+    depot.put_json(words.DRIVER, {"token": "other", "host": "elsewhere", "time": time.time()})
+    before = snapshot(tmp_path)
+    with pytest.raises(ConfigError, match=r"a driver on elsewhere gave word .* --takeover"):
+        run(experiment, tmp_path / "sweep")
+    assert snapshot(tmp_path) == before
+    given = cluster(takeover=True)
+    assert run(experiment, tmp_path / "sweep", cluster=given).finished
+    assert_same_rows(tmp_path / "sweep", alone)
+
+
+def test_donors_and_masks_reach_workers_that_see_no_other_folder(tmp_path):
+    donor = dataclasses.replace(
+        swept(small(), seed=range(2)), snapshots=grokjax.SnapshotSchedule(at=(20,))
+    )
+    grokjax.run(donor, tmp_path / "donor", lanes=2, progress=False)
+    where = str(tmp_path / "donor")
+    experiment = dataclasses.replace(
+        swept(small(), seed=range(2)),
+        start=grokjax.StartFrom(where, step=20, match=("seed",)),
+        mask=grokjax.Mask(where, step=20, keep=0.5, match=("seed",)),
+    )
+    grokjax.run(experiment, tmp_path / "alone", lanes=2, progress=False)
+
+    def unseen(job):
+        if job.shard:
+            (tmp_path / "donor" / "snapshots").rename(tmp_path / "unseen")
+
+    given = cluster(shard_minutes=10.0)
+    assert run(experiment, tmp_path / "sweep", Here(1, before=unseen), cluster=given).finished
+    assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
+
+
 def test_a_run_that_kills_its_workers_fails_and_the_others_finish(tmp_path, monkeypatch):
     advance = Lanes.advance
 
@@ -223,8 +314,6 @@ def test_a_folder_goes_on_with_workers_and_without(experiment, alone, tmp_path):
 
 
 def test_stopped_workers_put_what_they_have(experiment, alone, tmp_path, monkeypatch):
-    import threading
-
     stop = threading.Event()
     engine = Here(1, before=lambda job: job.shard and stop.set())
     results = run(experiment, tmp_path / "sweep", engine, stop=stop)
