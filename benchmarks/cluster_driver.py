@@ -1,22 +1,32 @@
 """What a driver of many shards takes: `python benchmarks/cluster_driver.py [SHARDS RUNS ROWS]`.
 
 A sweep of SHARDS × RUNS runs whose workers are made up: they leave the tables of finished runs,
-ROWS rows a curve, without training. Prints the seconds of planning, of joining a million rows,
-and the memory of the process, its workers included.
+ROWS rows a curve, without training. Prints the CPU seconds of the driver and of its joining, and
+the memory of the process, its workers included. `--workers N` of them are there at once (100).
+
+With `--out FILE` it measures what docs/clusters.md cites, each in a process of its own, and keeps
+it: a dry run of 100,000 runs, the join of 20 million rows, and the memory with 10,000 shards.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime
 import json
+import os
+import platform
 import resource
+import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import grokjax
 from grokjax.cluster import parcel, worker
@@ -31,20 +41,46 @@ from grokjax.engine import plan, sweep
 from grokjax.results import schema
 from grokjax.results.files import write_table
 
+SEEDS = 10
+LARGE_GRID = """
+import grokjax
+
+experiment = grokjax.Experiment(
+    sweep=grokjax.grid(
+        weight_decay=[0.02 * n for n in range(1, 101)],
+        train_fraction=[0.3 + 0.004 * n for n in range(100)],
+        seed=range(10),
+    )
+)
+"""
+"""100,000 runs in 10,000 cells, whose training sets have 18 sizes of programs."""
+AT_ONCE = 16
+"""Workers that end between two looks."""
+JOIN = (200, 10, 10_000)
+"""Shards, runs and rows of the join that is timed."""
+MANY = (10_000, 10, 100)
+"""Shards, runs and rows of the sweep whose driver's memory is watched."""
+
 
 class Made:
-    """An engine whose workers leave tables at once."""
+    """An engine whose workers leave tables at once.
+
+    Args:
+      folder: where they make them.
+      rows: of a curve.
+      workers: at once.
+    """
 
     name = "made"
 
-    def __init__(self, folder: Path, rows: int) -> None:
-        self.folder, self.rows = folder, rows
+    def __init__(self, folder: Path, rows: int, workers: int) -> None:
+        self.folder, self.rows, self.workers = folder, rows, workers
         self.ended: list[Ended] = []
         self.seconds = 0.0
         self.shards = 0
 
     def capacity(self) -> int:
-        return 1000
+        return self.workers
 
     def submit(self, function: Any, jobs: list[Job]) -> list[str]:
         began = time.process_time()
@@ -55,7 +91,7 @@ class Made:
         return [job.attempt for job in jobs]
 
     def wait(self, seconds: float) -> list[Ended]:
-        ended, self.ended = self.ended, []
+        ended, self.ended = self.ended[:AT_ONCE], self.ended[AT_ONCE:]
         return ended
 
     def adopt(self, handles: Any) -> set[str]:
@@ -77,19 +113,26 @@ class Made:
             cut["signature"] = {"kind": "made", "cores": 1, "lanes": 1, "devices": 1}
         open_depot(job.depot).put_json(f"calibrations/{job.attempt}/made.json", told)
 
+    def _curve(self, run_id: str) -> dict[str, np.ndarray]:
+        """Numbers that take as much room as those of a run: float32, falling with some noise."""
+        rng = np.random.default_rng(int(run_id, 16))
+        falls = np.exp(np.linspace(0, -4, self.rows)).astype(np.float32)
+        return {
+            name: falls * (1 + rng.random(self.rows, np.float32) / 16) for name in schema.METRICS
+        }
+
     def _train(self, job: Job) -> None:
         depot = open_depot(job.depot)
         shard = Shard.get(depot, job.shard)
         experiment = parcel.unpacked(job.experiment)
-        rng, step = np.random.default_rng(0), 10 * np.arange(self.rows)
-        metrics = {name: rng.random(self.rows) for name in schema.METRICS}
-        curves = schema.curves_table([(run, step, metrics) for run in shard.runs])
+        step = experiment.log_every * np.arange(self.rows)
+        curves = schema.curves_table([(run, step, self._curve(run)) for run in shard.runs])
         ended = {"status": "done", "stop_reason": "budget", "last_step": int(step[-1])}
         rows = [
             {"run_id": name, **run.row(), **ended}
             for name, run in experiment.expansion.runs.items()
         ]
-        runs = schema.runs_table(rows, schema.runs_schema(experiment))
+        runs = pa.Table.from_pylist(rows, schema=schema.runs_schema(experiment))
         home = self.folder / job.attempt
         paths = [home / table / "00000000-00000000.parquet" for table in ("runs", "curves")]
         for path, table in zip(paths, (runs, curves), strict=True):
@@ -103,25 +146,24 @@ class Made:
         self.shards += 1
 
 
-def main(shards: int, runs: int, rows: int) -> None:
-    """Run it and print what was measured."""
-    spent: dict[str, float] = {"join": 0.0}
+def main(shards: int, runs: int, rows: int, workers: int) -> dict[str, Any]:
+    """Run it; what was measured."""
+    spent = 0.0
 
-    def timed(method: Any) -> Any:
+    def timed(method: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
+            nonlocal spent
             began = time.process_time()
             try:
                 return method(*args, **kwargs)
             finally:
-                spent["join"] += time.process_time() - began
+                spent += time.process_time() - began
 
         return wrapped
 
     for name in ("take", "finish"):
         setattr(Committer, name, timed(getattr(Committer, name)))
     began = time.process_time()
-    seeds = 10
-    decays = [1e-4 * n for n in range(max(1, shards * runs // seeds))]
     experiment = Experiment(
         task=grokjax.ModularArithmetic("add", p=7),
         model=grokjax.Transformer(width=8, heads=2, mlp_width=16),
@@ -129,36 +171,75 @@ def main(shards: int, runs: int, rows: int) -> None:
         log_every=10,
         settle_steps=None,
         keep_final=None,
-        sweep=grokjax.grid(weight_decay=decays, seed=range(seeds)),
+        sweep=grokjax.grid(
+            weight_decay=[1e-4 * n for n in range(max(1, shards * runs // SEEDS))],
+            seed=range(SEEDS),
+        ),
     )
     each = runs * 0.01 * experiment.steps / 60
     cluster = Cluster("inline", cores=1, shard_minutes=each)
     with tempfile.TemporaryDirectory() as where:
-        engine = Made(Path(where) / "made", rows)
+        engine = Made(Path(where) / "made", rows, workers)
         with Driver(cluster, engine) as train:
-
-            def timed_train(*args: Any) -> bool:
-                return train(*args)
-
             options = sweep.RunOptions(
-                None, False, False, lambda p: None, threading.Event(), None, "", train=timed_train
+                None, False, False, lambda p: None, threading.Event(), None, "", train=train
             )
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             sweep.run_in(experiment, Path(where) / "sweep", options)
         total = time.process_time() - began
-        told = {
+        joined = rows * len(experiment.runs())
+        return {
             "shards": engine.shards,
             "runs": len(experiment.runs()),
-            "curve_rows": rows * len(experiment.runs()),
+            "curve_rows": joined,
             "seconds_driver": round(total - engine.seconds, 2),
-            "seconds_joining": round(spent["join"], 2),
-            "rows_a_second_of_joining": round(rows * len(experiment.runs()) / spent["join"]),
+            "seconds_joining": round(spent, 2),
+            "rows_a_second_of_joining": round(joined / spent),
             "mb_before": before // 1024,
             "mb_at_most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "parts": len(list((Path(where) / "sweep" / "curves").iterdir())),
         }
-    print(json.dumps(told))
+
+
+def planning() -> dict[str, Any]:
+    """CPU seconds of a dry run of the large grid, the start of Python and its imports included."""
+    with tempfile.TemporaryDirectory() as where:
+        file = Path(where) / "large.py"
+        file.write_text(LARGE_GRID, encoding="utf-8")
+        command = [sys.executable, "-m", "grokjax.sweep", str(file), "--dry-run"]
+        command += ["--cluster", "slurm", "--workers", "100", "--out", str(Path(where) / "out")]
+        told = subprocess.run(command, check=True, capture_output=True, text=True)
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "says": next(line for line in told.stdout.splitlines() if "runs" in line).split(": ", 1)[1],
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
+        "mb_at_most": used.ru_maxrss // 1024,
+    }
+
+
+def record(path: Path) -> None:
+    """Measure all of it and keep it."""
+    told: dict[str, Any] = {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
+        "python": platform.python_version(),
+        "command": f"python benchmarks/cluster_driver.py --out {path}",
+        "planning": planning(),
+    }
+    for name, sizes in (("join", JOIN), ("many_shards", MANY)):
+        command = [sys.executable, __file__, *map(str, sizes)]
+        made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        told[name] = json.loads(made.stdout)
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in sys.argv[1:] or (1000, 10, 20)))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, metavar="N", help="SHARDS RUNS ROWS")
+    parser.add_argument("--workers", type=int, default=100)
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    if given.out is not None:
+        record(given.out)
+    else:
+        print(json.dumps(main(*(given.sizes or (1000, 10, 20)), given.workers)))

@@ -76,12 +76,12 @@ def join(folder: Path) -> int:
         found = manifest_of(folder)
         columns = read_schema(folder)
         committer = Committer(folder, read_standing(folder, found), columns, found["starts"][-1])
-        joined = set[str]()
+        joined = 0
         for name in shards.listed(depot):
             if done := shards.results(depot, depot.names(f"shards/{name}")):
                 shard = Shard.get(depot, name)
-                joined |= committer.take(depot, [(shard.runs, done[1]["files"])])
-    print(f"{folder}: joined {len(joined)} runs")
+                joined += len(committer.take(depot, [(shard.runs, done[1]["files"])]))
+    print(f"{folder}: joined {joined} runs")
     return 0
 
 

@@ -41,6 +41,8 @@ class Crew:
         self._engine, self._options, self._depot, self._memory = engine, options, depot, memory
         self._names = names
         self._jobs: dict[str, Placed] = {}
+        self._at: dict[str, list[Placed]] = {}
+        """Shard → the jobs at it; there may be ten thousand, and each is asked for at every look."""
         self._heard: set[str] = set()
 
     def adopt(self) -> None:
@@ -52,7 +54,7 @@ class Crew:
             return
         for handle in self._engine.adopt(set(told["jobs"])):
             shard, attempt = told["jobs"][handle]
-            self._jobs[handle] = Placed(handle, shard, attempt)
+            self._add(Placed(handle, shard, attempt))
 
     def room(self) -> int:
         """How many more jobs could run now."""
@@ -78,12 +80,12 @@ class Crew:
         if not jobs:
             return
         for job, handle in zip(jobs, self._engine.submit(function, jobs), strict=True):
-            self._jobs[handle] = Placed(handle, job.shard, job.attempt)
+            self._add(Placed(handle, job.shard, job.attempt))
         self._remember()
 
     def wait(self, seconds: float) -> list[tuple[Placed, Ended]]:
         """The jobs that have ended; waits that long for the first."""
-        ended = [(self._jobs.pop(end.handle, None), end) for end in self._engine.wait(seconds)]
+        ended = [(self._drop(end.handle), end) for end in self._engine.wait(seconds)]
         if ended:
             self._remember()
         return [(placed, end) for placed, end in ended if placed is not None]
@@ -98,23 +100,33 @@ class Crew:
 
     def at(self, shard: str) -> list[Placed]:
         """The jobs at a shard."""
-        return [placed for placed in self._jobs.values() if placed.shard == shard]
+        return list(self._at.get(shard, ()))
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def cancel(self, shards: Collection[str] | None = None) -> None:
         """End the jobs at some shards, or all."""
-        doomed = [
-            handle
-            for handle, placed in self._jobs.items()
-            if shards is None or placed.shard in shards
-        ]
-        if doomed:
-            self._engine.cancel(doomed)
+        asked = [*self._at] if shards is None else shards
+        doomed = [placed.handle for shard in asked for placed in self.at(shard)]
+        if not doomed:
+            return
+        self._engine.cancel(doomed)
         for handle in doomed:
-            del self._jobs[handle]
+            self._drop(handle)
         self._remember()
+
+    def _add(self, placed: Placed) -> None:
+        self._jobs[placed.handle] = placed
+        self._at.setdefault(placed.shard, []).append(placed)
+
+    def _drop(self, handle: str) -> Placed | None:
+        placed = self._jobs.pop(handle, None)
+        if placed is not None:
+            self._at[placed.shard].remove(placed)
+            if not self._at[placed.shard]:
+                del self._at[placed.shard]
+        return placed
 
     def _remember(self) -> None:
         jobs = {handle: [one.shard, one.attempt] for handle, one in self._jobs.items()}

@@ -7,12 +7,11 @@ and the next start drops them; so a folder goes on with workers or without, as i
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -27,14 +26,27 @@ from grokjax.engine import final_states, finishing
 from grokjax.engine.checkpoint import NO_LANES, Checkpoints, nothing_running
 from grokjax.engine.standing import Standing
 from grokjax.results import parts, schema, snapshots
-from grokjax.results.files import make_folder, write_bytes
+from grokjax.results.files import make_folder, to_frame, write_bytes
 from grokjax.results.parts import TABLES, Record
 from grokjax.results.reading import CHECKPOINTS, WORK
 from grokjax.results.store import Store
+from grokjax.results.tables import PANDAS
+
+T = TypeVar("T")
 
 MOST_BYTES = 64 * 2**20
 """Size of a part that is not merged further."""
 SCHEMA = f"{WORK}/cluster/runs.schema"
+LARGE_BYTES = 16 * 2**20
+"""Size of a part that is left as it is in the end: merging it would take as long as joining it."""
+AT_ONCE = 64
+"""Shards in a commit, at most."""
+ROWS_AT_ONCE = 1_000_000
+"""Rows of curves in a commit of more shards than one: some 90 MB of memory."""
+SMALL_BYTES = 2**20
+"""Of a part that is read before other threads have begun."""
+COUNTED = ("run_id", "status", "t_mem", "t_grok", "last_step")
+"""Columns of `runs` that counters are made of."""
 FAN = 16
 """Parts that are merged into one, as it goes."""
 _ARRAYS = re.compile(r"(snapshots|final)/([0-9a-f]{1,64})-\d{10}\.safetensors")
@@ -83,10 +95,9 @@ class Committer:
         self.ended = set(self._store.ended()["run_id"])
         self._told: pa.Schema | None = None
 
-    def table(self, run_ids: Collection[str] | None = None) -> pd.DataFrame:
-        """What counters need to know of runs that have ended: some, or all."""
-        found = self._store.ended(("run_id", "status", "t_mem", "t_grok", "last_step"))
-        return found if run_ids is None else found[found["run_id"].isin(list(run_ids))]
+    def table(self) -> pd.DataFrame:
+        """What counters need to know of the runs that have ended."""
+        return self._store.ended(COUNTED)
 
     def begin(self, standing: Standing) -> None:
         """Drop what runs have left that are to be trained from the start."""
@@ -110,8 +121,10 @@ class Committer:
         self._commit({}, run_ids)
         self.ended -= set(run_ids)
 
-    def take(self, depot: Depot, done: Iterable[tuple[Collection[str], bundles.Files]]) -> set[str]:
-        """Add what shards have left, in one commit; the runs that are new.
+    def take(
+        self, depot: Depot, done: Iterable[tuple[Collection[str], bundles.Files]]
+    ) -> pd.DataFrame:
+        """Add what shards have left, in one commit; what counters need to know of the new runs.
 
         Args:
           depot: that it lies in.
@@ -127,8 +140,9 @@ class Committer:
             if found:
                 tables[name] = pa.concat_tables(found)
         self._commit(tables)
-        new = set(tables["runs"]["run_id"].to_pylist()) if "runs" in tables else set[str]()
-        self.ended |= new
+        runs = tables.get("runs", self._runs_schema.empty_table())
+        new = to_frame(runs.select(COUNTED), PANDAS["runs"])
+        self.ended |= set(new["run_id"])
         self._grow()
         return new
 
@@ -147,13 +161,12 @@ class Committer:
         ids = pa.array(sorted(wanted), pa.string())
         for name in TABLES:
             found = [
-                pq.read_table(io.BytesIO(content), page_checksum_verification=True)
+                _rows(content, ids)
                 for path, content in sorted(contents.items())
                 if path.startswith(f"{name}/")
             ]
             if found:
                 table = pa.concat_tables(found, promote_options="default")
-                table = table.filter(pc.is_in(table["run_id"], ids))
                 tables[name] = self._conformed(table) if name == "runs" else table
         return tables
 
@@ -162,14 +175,16 @@ class Committer:
         if self._told is None:  # with what pandas wants to know of the columns
             first = table.slice(0, 1).to_pylist()
             self._told = schema.runs_table(first, self._runs_schema).schema
-        told = self._told
+        held = dict(zip(table.column_names, table.columns, strict=True))
         columns = [
-            table[field.name].cast(field.type)
-            if field.name in table.column_names
-            else pa.nulls(len(table), field.type)
-            for field in told
+            pa.nulls(len(table), field.type)
+            if field.name not in held
+            else held[field.name]
+            if held[field.name].type == field.type
+            else held[field.name].cast(field.type)
+            for field in self._told
         ]
-        return pa.Table.from_arrays(columns, schema=told)
+        return pa.Table.from_arrays(columns, schema=self._told)
 
     def _grow(self) -> None:
         """Make larger parts of the last ones, so that there are never many."""
@@ -193,6 +208,15 @@ class Committer:
         snapshots.forget(self._folder, set(forgotten))
 
 
+def _rows(content: bytes, run_ids: pa.Array) -> pa.Table:
+    """The rows of some runs in a part."""
+    # What `pq.read_table` plans for folders of files takes longer than reading a few rows.
+    part = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    table = part.read(use_threads=len(content) > SMALL_BYTES)
+    wanted = pc.is_in(table["run_id"], run_ids)
+    return table if pc.all(wanted).as_py() else table.filter(wanted)
+
+
 def _neighbours(files: list[Path], tick: int) -> list[list[Path]]:
     """The last parts that together have a number of ticks which is a power of the fan."""
     width = FAN
@@ -206,14 +230,32 @@ def _neighbours(files: list[Path], tick: int) -> list[list[Path]]:
 
 
 def _together(files: list[Path]) -> list[list[Path]]:
-    """Neighbours as long as they are not too large together."""
+    """Neighbours as long as they are not too large together; large ones stay alone."""
     groups: list[list[Path]] = []
     room = 0
     for file in files:
         size = file.stat().st_size
-        if not groups or size > room:
+        if not groups or size > room or size > LARGE_BYTES:
             groups.append([])
-            room = MOST_BYTES
+            room = 0 if size > LARGE_BYTES else MOST_BYTES
         groups[-1].append(file)
         room -= size
     return groups
+
+
+def in_commits(done: Iterable[T], rows: Callable[[T], int]) -> list[list[T]]:
+    """Shards that are done, those together that are joined in one commit.
+
+    Args:
+      done: what is known of each.
+      rows: of curves of one.
+    """
+    commits: list[list[T]] = []
+    held = 0
+    for one in done:
+        held += rows(one)
+        if not commits or held > ROWS_AT_ONCE or len(commits[-1]) == AT_ONCE:
+            commits.append([])
+            held = rows(one)
+        commits[-1].append(one)
+    return commits

@@ -14,7 +14,7 @@ from grokjax.cluster.crew import Crew, Placed
 from grokjax.cluster.cut import LEAST_SECONDS, Piece, Work
 from grokjax.cluster.depot import Depot
 from grokjax.cluster.engines import Ended
-from grokjax.cluster.join import Committer, write_schema
+from grokjax.cluster.join import Committer, in_commits, write_schema
 from grokjax.cluster.shards import STOP, Shard
 from grokjax.cluster.words import Word, heard
 from grokjax.config.cluster import Cluster, WorkersError
@@ -30,8 +30,6 @@ PUSH_SECONDS = 60.0
 """Between two commits that a worker puts into the depot, at least."""
 LEAVE_SECONDS = 60.0
 """That workers have to put their last commits when the sweep is stopped."""
-AT_ONCE = 64
-"""Shards that are joined in one commit."""
 SLOW = 2.0
 """A shard that takes so many times what it should is given to a second worker."""
 MOST_ERRORS = 2
@@ -50,6 +48,10 @@ class Open:
     """Whether a worker has ended, so that there may be results."""
     awaited: float | None = None
     """Until when results of a worker that said no more are waited for."""
+
+
+Done = tuple[Open, str, dict[str, Any]]
+"""A shard, the attempt at it that counts, and the listing of its results."""
 
 
 class Loop:
@@ -216,7 +218,7 @@ class Loop:
 
     def _join(self) -> None:
         """Join the results of shards at which a job has ended, and think about those without."""
-        done: list[tuple[Open, str, dict[str, Any]]] = []
+        done: list[Done] = []
         for name, one in self._open.items():
             if not (one.look or one.awaited):
                 continue
@@ -225,10 +227,14 @@ class Loop:
                 done.append((one, *found))
             else:
                 self._judge(one, names)
-        for first in range(0, len(done), AT_ONCE):
-            self._take(done[first : first + AT_ONCE])
+        for some in in_commits(done, lambda one: self._rows(one[0].shard)):
+            self._take(some)
         while self._too_large:
             self._halve(self._too_large.pop())
+
+    def _rows(self, shard: Shard) -> int:
+        """Rows of its curves, at most."""
+        return sum(self._runs[run_id].log_points for run_id in shard.runs)
 
     def _judge(self, one: Open, names: list[str]) -> None:
         """A shard has no results, though a job at it has ended."""
@@ -247,11 +253,11 @@ class Loop:
             one.awaited = None
             one.errors.append("a worker has ended and left nothing in the depot")
 
-    def _take(self, done: list[tuple[Open, str, dict[str, Any]]]) -> None:
+    def _take(self, done: list[Done]) -> None:
         """Join some shards in one commit; one that is damaged is trained again."""
         try:
             told = [(one.shard.runs, found["files"]) for one, _, found in done]
-            new = self._committer.take(self._depot, told)
+            rows = self._committer.take(self._depot, told)
         except DamagedError:
             if len(done) > 1:
                 for each in done:
@@ -266,7 +272,6 @@ class Loop:
         for name in names:
             del self._open[name]
             self._drop(name)
-        rows = self._committer.table(new)
         self._counts.joined([self._runs[run_id] for run_id in rows["run_id"]], rows, names)
 
     def _drop(self, name: str) -> None:

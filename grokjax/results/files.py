@@ -128,6 +128,19 @@ def read_table(path: Path, **options: Any) -> pa.Table:
         return pq.read_table(path, **options)
 
 
+def row_groups(path: Path) -> Iterator[pa.Table]:
+    """The rows of a table, one of its row groups in memory at a time.
+
+    Raises:
+      ConfigError: as `read_table` does.
+    """
+    metadata = read_metadata(path)
+    with _named_when_damaged(path), pq.ParquetFile(path, page_checksum_verification=True) as part:
+        for at in range(metadata.num_row_groups):
+            check_fits(path, metadata.row_group(at).total_byte_size)
+            yield part.read_row_group(at)
+
+
 def read_metadata(path: Path) -> pq.FileMetaData:
     """Rows and schema of a table, from the end of its file.
 

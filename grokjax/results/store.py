@@ -28,6 +28,7 @@ from grokjax.results.files import (
     make_folder,
     parquet_options,
     read_table,
+    row_groups,
     sync_folder,
     write_atomically,
     write_table,
@@ -111,7 +112,7 @@ class Store:
         return record
 
     def merge(self, choose: Callable[[list[Path]], list[list[Path]]] = lambda all: [all]) -> Record:
-        """Stage larger parts of smaller ones, of which one is in memory at a time.
+        """Stage larger parts of smaller ones, of which few rows are in memory at a time.
 
         Args:
           choose: neighbours among the parts of a table, in their order, that become one part each.
@@ -245,8 +246,8 @@ def _is_one_of(run_ids: Collection[str]) -> pc.Expression:
 def _batched(paths: list[Path], rows: int = 250_000) -> Iterator[pa.Table]:
     """Tables of at least `rows` rows, so that merging makes few and large row groups."""
     waiting: list[pa.Table] = []
-    for path in paths:
-        waiting.append(read_table(path).replace_schema_metadata(None))
+    for group in (group for path in paths for group in row_groups(path)):
+        waiting.append(group.replace_schema_metadata(None))
         if sum(table.num_rows for table in waiting) >= rows:
             yield pa.concat_tables(waiting, promote_options="default")
             waiting = []
