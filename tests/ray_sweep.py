@@ -21,7 +21,7 @@ def often():
     from grokjax.cluster import attempt
     from grokjax.engine import plan
 
-    attempt.LOSS_SECONDS = 0.0
+    attempt.LOSS_SECONDS, attempt.BEAT_SECONDS = 0.0, 1.0
     plan.SEGMENT_SECONDS = plan.TICK_SECONDS = 0.1
 
 
@@ -50,11 +50,12 @@ def calibrate(job):
 def main(cluster, out, seeds):
     import ray_sweep
 
-    from grokjax.cluster import loop, worker
+    from grokjax.cluster import crew, loop, words, worker
 
     # By these names workers find them.
     worker.train, worker.calibrate = ray_sweep.train, ray_sweep.calibrate
-    loop.PUSH_SECONDS, loop.POLL_SECONDS, loop.LISTEN_SECONDS = 0.0, 0.3, 1.0
+    loop.PUSH_SECONDS, loop.POLL_SECONDS, words.EVERY_SECONDS = 0.0, 0.3, 1.0
+    crew.SILENT_SECONDS = 30.0
     began = time.monotonic()
 
     def report(progress):

@@ -11,7 +11,7 @@ from crashes import Killed, assert_same_rows, small, snapshot, swept
 from workers import Here, Lost, cluster, run
 
 import grokjax
-from grokjax.cluster import attempt, drive, loop, signature, words
+from grokjax.cluster import attempt, crew, drive, loop, signature, words
 from grokjax.cluster.depot import Depot, Folder, open_depot
 from grokjax.config import ConfigError
 from grokjax.config.cluster import WorkersError
@@ -170,14 +170,21 @@ class Frozen(Lost):
 class Freezing(Here):
     """An engine whose first worker at a shard freezes once it has put a commit."""
 
-    def __init__(self):
-        super().__init__(slots=1, before=self._begins)
-        self.frozen, self.cancelled = [], []
+    def __init__(self, slots, monkeypatch):
+        super().__init__(slots, before=self._begins)
+        self.frozen, self.cancelled, self._freezes = [], [], False
+        committed = attempt.Attempt._committed
+
+        def freezing(attempt, tick, note):
+            committed(attempt, tick, note)
+            if self._freezes:
+                raise Frozen("frozen")
+
+        monkeypatch.setattr(attempt.Attempt, "_committed", freezing)
 
     def _begins(self, job):
-        freezes = job.shard and not self.frozen
-        attempt.Attempt.freezes = freezes
-        if freezes:
+        self._freezes = bool(job.shard) and not self.frozen
+        if self._freezes:
             self.frozen.append(job.attempt)
 
     def wait(self, seconds):
@@ -195,21 +202,22 @@ def test_a_worker_that_takes_far_too_long_does_not_hold_up_the_sweep(
     for name in ("SLOW", "LEAST_SECONDS"):
         monkeypatch.setattr(loop, name, 0.0)
     monkeypatch.setattr(words, "EVERY_SECONDS", 0.0)
-    committed = attempt.Attempt._committed
-
-    def freezing(self, tick, note):
-        committed(self, tick, note)
-        if self.freezes:
-            raise Frozen("frozen")
-
-    monkeypatch.setattr(attempt.Attempt, "_committed", freezing)
-    engine = Freezing()
-    engine.slots = 2
+    engine = Freezing(2, monkeypatch)
     given = cluster(shard_minutes=10.0)
     assert run(experiment, tmp_path / "sweep", engine, cluster=given).finished
     assert_same_rows(tmp_path / "sweep", alone)
     shards = [job.shard for job in engine.jobs if job.shard]
     assert len(shards) == len(set(shards)) + 1  # one of them was given out twice
+    assert set(engine.frozen) <= set(engine.cancelled)
+
+
+def test_a_machine_that_is_cut_off_takes_nobodys_place(experiment, alone, tmp_path, monkeypatch):
+    """Its worker says no more and is never said to have ended; the only machine left trains on."""
+    monkeypatch.setattr(crew, "SILENT_SECONDS", 0.0)
+    monkeypatch.setattr(words, "EVERY_SECONDS", 0.0)
+    engine = Freezing(1, monkeypatch)
+    assert run(experiment, tmp_path / "sweep", engine).finished
+    assert_same_rows(tmp_path / "sweep", alone)
     assert set(engine.frozen) <= set(engine.cancelled)
 
 

@@ -140,11 +140,11 @@ def test_a_job_that_waits_in_the_queue_is_not_slow(tmp_path):
     crew.submit(slurm_jobs.count, [("shard", "t-00001", b"5"), ("other", "t-00002", b"5")])
     (waiting,), (other,) = crew.at("shard"), crew.at("other")
     assert waiting.began is None
-    crew.heard(["t-00001-0a", "t-00009-0b"])
+    crew.heard({"t-00001-0a": 0.0, "t-00009-0b": 0.0})
     first = waiting.began
-    crew.heard(["t-00001-0a"])
+    crew.heard({"t-00001-0a": 7.0})
     assert waiting.began == first and other.began is None
-    crew.heard(["t-00001-0a", "t-00001-0c"])  # requeued, it begins again
+    crew.heard({"t-00001-0a": 7.0, "t-00001-0c": 0.0})  # requeued, it begins again
     assert waiting.began > first
 
 

@@ -54,7 +54,8 @@ def status(folder: Path) -> int:
     cut = shards.listed(depot)
     print(f"{folder}: {load(folder).how_much_is_in}")
     print(f"driver: {driver}; depot: {url}; {len(cut)} shards cut and not joined")
-    for shard, said in sorted(words.heard(depot, depot.names("shards"), cut).items()):
+    heard = words.furthest(words.heard(depot, depot.names("shards"), cut))
+    for shard, said in sorted(heard.items()):
         steps = f"{si(said['run_steps'])} of {si(said['total_run_steps'])} run-steps"
         age = f"{now - said['time']:.0f} s ago on {said['host']}"
         print(f"  {shard}: {said['finished']} of {said['runs']} runs, {steps}, {age}")

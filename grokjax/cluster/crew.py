@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from grokjax.cluster.engines import Ended, Engine, Job
 from grokjax.config.cluster import Cluster
 from grokjax.results.files import write_json
+
+SILENT_SECONDS = 600.0
+"""Since its last word, after which a worker is taken for frozen, or for cut off. Workers give word
+twice a minute, but not while they compile."""
 
 
 @dataclasses.dataclass
@@ -22,6 +26,13 @@ class Placed:
     attempt: str
     began: float | None = None
     """When it was heard to have begun, by `time.monotonic`: jobs may wait in a queue for days."""
+    heard: float | None = None
+    """When it last gave word that is new, by the same clock."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether it has said nothing for too long. It may speak again, and end as others do."""
+        return self.heard is not None and time.monotonic() - self.heard > SILENT_SECONDS
 
 
 class Crew:
@@ -42,8 +53,10 @@ class Crew:
         self._names = names
         self._jobs: dict[str, Placed] = {}
         self._at: dict[str, list[Placed]] = {}
-        """Shard → the jobs at it; there may be ten thousand, and each is asked for at every look."""
-        self._heard: set[str] = set()
+        """Shard → the jobs at it; of ten thousand shards each is asked for at every look."""
+        self._heard: dict[str, float] = {}
+        """Attempt → the time of its last word, by its own clock."""
+        self._left: set[str] = set()
 
     def adopt(self) -> None:
         """Take over the jobs that an earlier driver has left at the same kind of engine."""
@@ -57,8 +70,8 @@ class Crew:
             self._add(Placed(handle, shard, attempt))
 
     def room(self) -> int:
-        """How many more jobs could run now."""
-        return self.workers() - len(self._jobs)
+        """How many more jobs could run now: what is silent may sit on a machine that is no more."""
+        return self.workers() - sum(not placed.silent for placed in self._jobs.values())
 
     def workers(self) -> int:
         """How many could run at once."""
@@ -90,17 +103,36 @@ class Crew:
             self._remember()
         return [(placed, end) for placed, end in ended if placed is not None]
 
-    def heard(self, attempts: Iterable[str]) -> None:
-        """Note which attempts have begun; of those of one submission the last one counts."""
+    def heard(self, said: Mapping[str, float], left: Collection[str] = ()) -> None:
+        """Note who has given word; of the attempts of one submission the last one counts.
+
+        Args:
+          said: attempt → the time of its last word, by its own clock; 0 if it has only begun.
+          left: attempts that were asked to leave; a queue may begin another in their place.
+        """
         placed = {one.attempt: one for one in self._jobs.values()}
-        for attempt in set(attempts) - self._heard:
-            self._heard.add(attempt)
+        for attempt in set(left) - self._left:
             if one := placed.get(attempt.rpartition("-")[0]):
-                one.began = time.monotonic()
+                one.heard = None
+        self._left |= set(left)
+        now = time.monotonic()
+        for attempt, told in said.items():
+            before = self._heard.get(attempt)
+            if before is not None and told <= before:
+                continue
+            self._heard[attempt] = told
+            if one := placed.get(attempt.rpartition("-")[0]):
+                one.heard = now
+                if before is None:
+                    one.began = now
 
     def at(self, shard: str) -> list[Placed]:
-        """The jobs at a shard."""
-        return list(self._at.get(shard, ()))
+        """The jobs at a shard, without those that say no more."""
+        return [placed for placed in self._at.get(shard, ()) if not placed.silent]
+
+    def shards(self) -> Collection[str]:
+        """The shards that jobs are at, those that say no more among them."""
+        return self._at.keys()
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -108,7 +140,7 @@ class Crew:
     def cancel(self, shards: Collection[str] | None = None) -> None:
         """End the jobs at some shards, or all."""
         asked = [*self._at] if shards is None else shards
-        doomed = [placed.handle for shard in asked for placed in self.at(shard)]
+        doomed = [placed.handle for shard in asked for placed in self._at.get(shard, ())]
         if not doomed:
             return
         self._engine.cancel(doomed)

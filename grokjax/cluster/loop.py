@@ -16,7 +16,7 @@ from grokjax.cluster.depot import Depot
 from grokjax.cluster.engines import Ended
 from grokjax.cluster.join import Committer, in_commits, write_schema
 from grokjax.cluster.shards import STOP, Shard
-from grokjax.cluster.words import Word, heard
+from grokjax.cluster.words import Word, furthest, heard
 from grokjax.config.cluster import Cluster, WorkersError
 from grokjax.engine import plan, results_folder
 from grokjax.engine.after_the_fact import settings_of
@@ -320,11 +320,12 @@ class Loop:
         self._word.give()
         if self._depot.look(STOP) is not None:
             self._options.stop.set()
-        at_work = {name for name in self._open if self._crew.at(name)}
         names = self._depot.names("shards")
-        self._crew.heard(name.split("/")[2] for name in names if name.endswith("/begin.json"))
-        said = heard(self._depot, names, at_work)
-        self._counts.heard(said)
+        said = heard(self._depot, names, self._crew.shards())
+        begun = dict.fromkeys(shards.marked(names, "begin.json"), 0.0)
+        spoken = {attempt: told["time"] for (_, attempt), told in said.items()}
+        self._crew.heard(begun | spoken, shards.marked(names, "left.json"))
+        self._counts.heard(furthest(said))
         there = len(self._crew)
         self._say("training" if said else f"waiting for {there or 'any'} workers to begin")
 

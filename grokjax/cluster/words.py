@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +70,26 @@ def check_alone(depot: Depot, folder: Path) -> None:
 
 def heard(
     depot: Depot, names: Iterable[str], at_work: Collection[str]
-) -> dict[str, dict[str, Any]]:
-    """What workers say: shard → counters of the attempt that is furthest.
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """What workers say: shard and attempt → its counters.
 
     Args:
       depot: to hear it in.
       names: of what is there of shards.
       at_work: names of shards that somebody is at.
     """
-    said: dict[str, dict[str, Any]] = {}
+    said: dict[tuple[str, str], dict[str, Any]] = {}
     for path in names:
-        shard = path.split("/")[1]
-        if not path.endswith("/status.json") or shard not in at_work:
-            continue
-        told = depot.look(path)
-        if told and told["run_steps"] >= said.get(shard, told)["run_steps"]:
-            said[shard] = told
+        _, shard, *inside = path.split("/")
+        if inside[1:] == ["status.json"] and shard in at_work and (told := depot.look(path)):
+            said[shard, inside[0]] = told
     return said
+
+
+def furthest(said: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Shard → counters of the attempt that is furthest."""
+    found: dict[str, dict[str, Any]] = {}
+    for (shard, _), told in said.items():
+        if told["run_steps"] >= found.get(shard, told)["run_steps"]:
+            found[shard] = told
+    return found
