@@ -162,7 +162,9 @@ def outcome(folder: Path) -> dict[str, object]:
 def difference(expected: dict[str, object], found: dict[str, object]) -> str | None:
     """What differs between two outcomes, in words."""
     if strays := sorted(found.keys() ^ expected.keys()):
-        return f"files of one only: {strays}"
+        tables = [one["runs/PART"] for one in (expected, found) if "runs/PART" in one]
+        errors = sorted({error for table in tables for error in table["error"].dropna()})
+        return f"files of one only: {strays}; errors of runs: {errors}"
     for name, value in expected.items():
         same = value.equals(found[name]) if name.endswith("PART") else value == found[name]
         if not same and isinstance(value, dict):

@@ -43,7 +43,11 @@ def use(patch: pytest.MonkeyPatch, folder: Path) -> None:
             program, outputs = pickle.loads(path.read_bytes())
             outputs = jax.tree.structure(outputs)
             return serialize_executable.deserialize_and_load(program, inputs, outputs)
-        made = _compiled(spec, _traced_over(*later.arguments, **later.options), sharding, options)
+        traced = _traced_over(*later.arguments, **later.options)
+        # What comes from JAX's own cache cannot be stored again: it loads without its functions.
+        jax.config.update("jax_enable_compilation_cache", False)
+        made = _compiled(spec, traced, sharding, options)
+        jax.config.update("jax_enable_compilation_cache", True)
         program, _, outputs = serialize_executable.serialize(made)
         like = jax.tree.unflatten(outputs, range(outputs.num_leaves))
         own = path.with_name(f"{path.name}.{os.getpid()}")
