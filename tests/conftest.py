@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from samples import place
 
 import grokjax
 from grokjax import tasks
@@ -36,6 +37,16 @@ QUICK_PROCESS = {
 
 
 MOST_MAPS = 20_000
+ONE_OF = 3
+"""Of the tests that are drawn."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the tests marked `drawn`, which take some seconds each, a third runs at a commit."""
+    for item in items:
+        if item.get_closest_marker("drawn") and place(item.nodeid) % ONE_OF:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -41,6 +41,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.drawn
 def test_plain_jax_trains_the_same_network(small):
     workload, losses = small
     with jax.numpy_rank_promotion("allow"):  # as users write it
@@ -95,6 +96,7 @@ def test_what_peers_do_not_know_is_refused_in_a_sentence(name, changes):
         peers.check(grokjax.Experiment(**changes))
 
 
+@pytest.mark.drawn
 def test_a_file_is_timed_and_the_record_is_complete(tmp_path, capsys, monkeypatch):
     (tmp_path / "mine.py").write_text(FILE)
     monkeypatch.setattr("grokjax.bench.timing.ROUND_SECONDS", 0.01)

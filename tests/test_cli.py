@@ -240,6 +240,7 @@ def test_a_dry_run_compiles_nothing_unless_it_is_to_be_timed(capsys, workplace, 
         assert sweep.main(["good.py", *flags]) == 2
 
 
+@pytest.mark.drawn
 def test_a_dry_run_of_a_begun_sweep_keeps_its_cut(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(closing, "show", lambda _: True)
@@ -252,6 +253,7 @@ def test_a_dry_run_of_a_begun_sweep_keeps_its_cut(capsys, tmp_path, monkeypatch)
         assert "(as when the sweep was begun)" in printed and "0 to do, 2 done" in printed
 
 
+@pytest.mark.drawn
 def test_overrides_reach_the_runs(tmp_path, monkeypatch, capsys, quick_figures):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.py").write_text(HEADER + GOOD)

@@ -44,6 +44,7 @@ def axes_of(data, results):
     return x, y
 
 
+@pytest.mark.drawn
 @OFTEN
 @given(drawn=sweeps(), data=st.data(), metric=METRICS)
 def test_tables_laws_warnings_and_page_of_any_sweep(drawn, data, metric):
@@ -57,6 +58,7 @@ def test_tables_laws_warnings_and_page_of_any_sweep(drawn, data, metric):
     assert len(page) > 10_000
 
 
+@pytest.mark.drawn
 @RARELY
 @given(drawn=sweeps(), data=st.data(), metric=METRICS)
 def test_figures_of_any_sweep(drawn, data, metric):
@@ -129,6 +131,7 @@ def folder(tmp_path_factory):
     return synthetic_results(folder, [0.1, 0.3, 1.0, 3.0], [0.3, 0.5, 0.7], seeds=2)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("module", "name", "said", "lacking"),
     [

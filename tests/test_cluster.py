@@ -260,6 +260,7 @@ def test_donors_and_masks_reach_workers_that_see_no_other_folder(tmp_path):
     assert_same_rows(tmp_path / "sweep", tmp_path / "alone")
 
 
+@pytest.mark.drawn
 def test_a_run_that_kills_its_workers_fails_and_the_others_finish(tmp_path, monkeypatch):
     advance = Lanes.advance
 
@@ -277,6 +278,7 @@ def test_a_run_that_kills_its_workers_fails_and_the_others_finish(tmp_path, monk
     assert results.curves["run_id"].nunique() == 2
 
 
+@pytest.mark.drawn
 def test_a_program_that_does_not_fit_is_cut_anew_for_all_its_runs(
     experiment, tmp_path, monkeypatch
 ):
@@ -348,6 +350,7 @@ def test_another_number_of_cores_is_refused(experiment, tmp_path):
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.drawn
 def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch):
     """The tables of a round decide about the next; here what is decided is given."""
     experiment = dataclasses.replace(

@@ -93,6 +93,7 @@ def test_a_dry_run_says_what_workers_get(tmp_path):
     assert "on 2 workers: 3 shards of at most 0 s" in told
 
 
+@pytest.mark.drawn
 def test_commands_look_join_and_stop(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "sweep"
     experiment = swept(small(), seed=range(4))

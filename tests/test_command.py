@@ -57,6 +57,7 @@ def results(tmp_path):
     return tmp_path
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -101,6 +102,7 @@ def test_a_full_device_is_one_sentence_and_stops_nothing(folder, arguments):
     assert "two.py" not in arguments or (folder / "results" / "two" / "report.html").exists()
 
 
+@pytest.mark.drawn
 @full
 def test_without_any_output_there_is_still_a_status(folder):
     for redirection in (">&- 2>&-", ">/dev/full 2>/dev/full"):
@@ -153,6 +155,7 @@ def test_ctrl_c_is_status_130_and_one_sentence(results, script):
     assert interrupted(results, script, "grokjax.phase", "sweep") == (130, "stopped by Ctrl-C\n")
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("script", [IN_A_FIGURE, IN_AN_IMPORT])
 def test_ctrl_c_in_a_sweep_outside_of_training(folder, script):
     status, said = interrupted(folder, script, "grokjax.sweep", "two.py")

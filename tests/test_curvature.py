@@ -107,6 +107,7 @@ def test_random_directions_have_the_shapes_and_the_independence_that_they_should
     np.testing.assert_allclose(total["a"], [7])
 
 
+@pytest.mark.drawn
 def test_products_with_the_hessian_of_a_network_are_differences_of_its_gradient(
     tiny, without_kernels
 ):

@@ -89,6 +89,7 @@ def batches(experiment, steps):
     return [np.asarray(index)[kept] for index, kept in zip(found.index, real, strict=True)]
 
 
+@pytest.mark.drawn
 def test_an_epoch_sees_every_row_once_and_the_next_in_another_order():
     experiment = dataclasses.replace(BASE, batch_size=5)  # 15 training rows
     train = set(rows(experiment)[0].tolist())
@@ -199,6 +200,7 @@ def test_noise_that_makes_no_sense_is_refused():
         plan.make(beyond)
 
 
+@pytest.mark.drawn
 def test_order_is_one_of_all_rows_whatever_the_split():
     for kind in ("random", "rows", "columns", "balanced"):
         spec = spec_of(dataclasses.replace(BASE, task=TABLE, split=kind))

@@ -40,6 +40,7 @@ def pairs(operations, **more):
     return dataclasses.replace(RUNS, start=start, sweep=grid(axes), **more)
 
 
+@pytest.mark.drawn
 def test_every_operation_starts_from_every_other_and_dies_on_the_way(
     operations, tmp_path, small_ticks
 ):

@@ -167,5 +167,6 @@ def test_curves_have_a_row_at_every_log_point_from_zero_to_the_budget(tiny):
         assert run["last_step"] == run["steps"]
 
 
+@pytest.mark.drawn
 def test_lanes_asked_for_are_used_and_recorded(tiny):
     assert set(swept(tiny, 3, seed=range(4)).runs["lanes"]) == {3}

@@ -238,6 +238,7 @@ experiment = Experiment(
 """
 
 
+@pytest.mark.drawn
 def test_a_figure_of_the_users_own_is_drawn_with_the_others(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(registry, "KINDS", dict(registry.KINDS))
     monkeypatch.chdir(tmp_path)

@@ -89,6 +89,7 @@ def test_columns_of_text_a_split_and_groups(tmp_path):
         Table.read(test=path)
 
 
+@pytest.mark.drawn
 def test_what_numbers_stand_for_is_kept_and_so_is_what_stands_on_both_sides(tmp_path):
     train = [f"{a} + {b} = {(a + b) % 4}" for a in range(4) for b in range(4)]
     (tmp_path / "train.txt").write_text("\n".join(train[:12] + train[:2]))

@@ -126,6 +126,7 @@ def form_agrees(logits, word):
     return agrees(logits, form(word), lambda: outputs(word))
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("word", FORMS)
 def test_every_form_agrees_in_pytorch_or_is_refused(word):
     pytest.importorskip("torch")

@@ -151,6 +151,7 @@ OF_SETTINGS = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", sorted(SETTINGS))
 def test_clipping_grokfast_and_schedules_agree_with_pytorch(name):
     with jax.enable_x64(True):

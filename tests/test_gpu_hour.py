@@ -91,6 +91,7 @@ def test_without_a_gpu_a_step_refuses_in_a_sentence(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.drawn
 def test_equal_sweeps_have_equal_bits(tmp_path, steps, monkeypatch):
     (tmp_path / "tiny.py").write_text(TINY.replace("STEPS", "100"))
     job, caches = steps.Job(tmp_path, steps.Budget(60), tmp_path / "tiny.py", None, True), []
@@ -126,6 +127,7 @@ def stopped(words):
     return process.returncode
 
 
+@pytest.mark.drawn
 def test_a_map_that_was_stopped_goes_on_and_records_both_calls(tmp_path, call):
     words = call("map", 200_000)
     assert [stopped(words), stopped(words)] == [3, 3]

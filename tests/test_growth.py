@@ -177,6 +177,7 @@ def test_runs_whose_states_were_not_kept_begin_again(base, tmp_path, keep):
     assert_same_rows(folder, whole)
 
 
+@pytest.mark.drawn
 def test_instruments_go_on_as_well(base, tmp_path):
     measured = dataclasses.replace(base, instruments=(largest(),), snapshots=None)
     axes = {"seed": [0, 1], "train_fraction": [0.5]}

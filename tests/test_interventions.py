@@ -53,6 +53,7 @@ def donors(tmp_path_factory):
     return folder
 
 
+@pytest.mark.drawn
 def test_a_snapshot_is_the_network_of_its_step(donors):
     results = grokjax.load(donors)
     run = results.runs[results.runs["seed"] == 1].iloc[0]
@@ -93,6 +94,7 @@ def test_what_is_not_there_is_named(donors):
         results.snapshot("abc", 0)
 
 
+@pytest.mark.drawn
 def test_a_change_is_a_snapshot_that_goes_on_with_other_numbers(donors):
     """Decay and rate switched at step 20, and the same from the snapshot of step 20."""
     new = {"weight_decay": 2.0, "learning_rate": 5e-3}
@@ -136,6 +138,7 @@ def parameters(results, run_id, step):
     return {jax.tree_util.keystr(path): leaf for path, leaf in paths}
 
 
+@pytest.mark.drawn
 def test_masks_keep_what_they_say_and_nothing_else_ever_moves(donors, tmp_path):
     rules = ["magnitude", "random", "random_by_layer"]
     experiment = varied(
@@ -179,6 +182,7 @@ def test_a_rate_of_nought_freezes_a_group(tmp_path):
         assert moves == [not frozen_first, not frozen_last], path
 
 
+@pytest.mark.drawn
 def test_stopped_and_resumed_keeps_the_same_snapshots(tmp_path, monkeypatch):
     from grokjax.engine import plan
 
@@ -209,6 +213,7 @@ def test_stopped_and_resumed_keeps_the_same_snapshots(tmp_path, monkeypatch):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
 
 
+@pytest.mark.drawn
 def test_the_end_is_stored_of_runs_that_settle_diverge_or_use_up_their_budget(
     tmp_path, monkeypatch
 ):
@@ -283,6 +288,7 @@ def test_a_donor_of_another_network_is_refused(donors, tmp_path, changes, words)
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.drawn
 def test_a_grid_can_grow_by_another_optimiser(tmp_path):
     folder = tmp_path / "sweep"
     first = varied(sweep=grid(optimizer=[BASE.optimizer]), settle_steps=None)

@@ -188,6 +188,7 @@ def plain_attention(case, scale, read):
 CAUSAL = ((True, False, False), (True, True, False), (True, True, True))
 
 
+@pytest.mark.drawn
 @settings(deadline=None, max_examples=3, derandomize=True)
 @example(Slots((5, 1), 1, None, CAUSAL), 2)
 @example(Slots((7, 7), 1, 1, CAUSAL[2:]), 1)

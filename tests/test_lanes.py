@@ -178,6 +178,7 @@ for seed, metrics in first.items():
 """
 
 
+@pytest.mark.drawn
 def test_four_devices_equal_one_and_never_speak_to_each_other():
     """On four: no collectives, the same bits on another device, one device's numbers."""
     subprocess.run([sys.executable, "-c", FOUR_DEVICES], check=True, env=os.environ | QUICK_PROCESS)
@@ -191,6 +192,7 @@ def test_a_sweep_on_more_devices_than_there_are_is_refused(tiny):
         plan.make(experiment, devices=1, recorded=recorded)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_float64_loss_leaves_the_network_as_it_is(tiny, dtype):
     experiment = dataclasses.replace(tiny, dtype=dtype, loss_dtype="float64")
@@ -204,6 +206,7 @@ def test_a_float64_loss_leaves_the_network_as_it_is(tiny, dtype):
     assert metrics.columns()["grad_norm"].dtype == np.dtype(dtype)
 
 
+@pytest.mark.drawn
 def test_precision_is_recorded_and_is_an_axis(tiny):
     results = grokjax.run(
         dataclasses.replace(

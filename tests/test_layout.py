@@ -171,6 +171,7 @@ def test_nodes_are_what_rows_have_in_common(rows, layers, causal, at_a_time):
             assert (level.index[level.example[nodes], column] == nodes).all()
 
 
+@pytest.mark.drawn
 def test_any_table_of_tokens_is_computed_right(tiny):
     """Positions with many tokens beside positions with few, and rows that occur twice."""
     rng = np.random.default_rng(0)
@@ -209,6 +210,7 @@ def test_most_of_a_classic_network_is_computed_once(tiny):
     assert one_position < counted < 1.05 * one_position < 0.3 * every_position
 
 
+@pytest.mark.drawn
 def test_gradients_can_be_differentiated_once_more(tiny):
     """Curvature needs it: a directional derivative of the gradient against a difference."""
     spec, params, _ = built(tiny)

@@ -92,6 +92,7 @@ def by_quadrature(loss, n_beta, localization):
     return n_beta * np.sum(losses * density) / density.sum()
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (1, 2), (1, 3)])
 def test_normal_crossings_have_what_their_density_says(a, b):
     loss = crossing(a, b)

@@ -101,7 +101,7 @@ TELLING = ("model: mlp", "model: transformer", "model: transformer uniform", "lo
 
 # Without the loop between log points, which repeats the update that stands alone.
 @pytest.mark.parametrize("log_every", [1, pytest.param(10, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("word", sampled(WORDS, 3, ALWAYS))
+@pytest.mark.parametrize("word", sampled(WORDS, 6, ALWAYS))
 def test_a_word_is_lowered_for_accelerators(word, log_every):
     check(lowered(in_dtypes(WORDS[word], "float32", log_every=log_every), "cuda", "tpu"))
 
@@ -127,6 +127,7 @@ ATTENTION_KERNELS = {"attention_forward", "attention_backward"}
 LOSS_KERNEL = {"cross_entropy_gradient"}
 
 
+@pytest.mark.drawn
 def test_kernels_are_given_to_gpus_and_nobody_else():
     model = dataclasses.replace(NETWORK.model, layers=2)
     single = in_dtypes(NETWORK, "float32", model=model)
@@ -182,6 +183,7 @@ VARIED = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", VARIED)
 def test_what_else_makes_a_program_is_lowered_too(name):
     lanes, changes, fields = VARIED[name]

@@ -80,6 +80,7 @@ def test_gini(numbers, expected):
     assert fourier.gini(jnp.asarray(numbers, jnp.float32)) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("scale, loss, excluded", [(1, 1.030031, None), (2, 0.0721994, 0.391978),
                                                    (5, 2.17923e-5, 2.71064e-3),
                                                    (10, 8.2594e-11, 1.2603e-6)])  # fmt: skip
@@ -120,6 +121,7 @@ def test_characters_and_frequencies_agree_on_a_cyclic_group():
     assert by_characters["keys"] == by_fourier["keys"]["logits"] == 5
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("op", ["sub", "mul", "div"])
 def test_other_operations_have_the_structure_of_addition(op):
     task = ModularArithmetic(op, p=23)
@@ -152,6 +154,7 @@ def test_conventions_of_ranks_are_told_apart():
     assert found["stable"] == pytest.approx(2.5)
 
 
+@pytest.mark.drawn
 def test_circularity():
     a = np.arange(59)
     assert geometry.circularity(jnp.asarray(np.cos(2 * np.pi * 4 * a / 59)[:, None])) == (
@@ -162,6 +165,7 @@ def test_circularity():
     )
 
 
+@pytest.mark.drawn
 def test_parallelograms():
     mod = geometry.admissible(ModularArithmetic("add", p=10))
     assert len(mod) == 125
@@ -177,6 +181,7 @@ def test_parallelograms():
     assert share(jnp.asarray(circle, jnp.float32), mod53, 0.02) == pytest.approx(0.0042, abs=2e-3)
 
 
+@pytest.mark.drawn
 def test_cka():
     key = jax.random.key(1)
     x = jax.random.normal(key, (113, 20))
@@ -193,6 +198,7 @@ def test_cka():
     assert abs(probes.cka(of([1, 2]), of([3, 4]))) < 0.04
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("d, expected, within", [(1, 0.975, 0.1), (2, 1.99, 0.15), (5, 4.53, 0.5)])
 def test_dimension_of_cubes(d, expected, within):
     points = jax.random.uniform(jax.random.key(d), (1000, d))
@@ -200,6 +206,7 @@ def test_dimension_of_cubes(d, expected, within):
     assert dimension == pytest.approx(expected, abs=within) and ties <= 20
 
 
+@pytest.mark.drawn
 def test_a_regular_polygon_has_ties_and_no_dimension():
     angle = 2 * np.pi * np.arange(113) / 113
     points = jnp.asarray(np.stack([np.cos(angle), np.sin(angle)], axis=1), jnp.float32)
@@ -231,6 +238,7 @@ def gromov_observed(**options):
     return observed_with(task, params=params, model=model, **options)
 
 
+@pytest.mark.drawn
 def test_the_network_of_gromov():
     _, _, units = gromov()
     observed = gromov_observed()
@@ -282,6 +290,7 @@ def test_numerics_of_a_network_that_has_collapsed():
     assert found["margin"]["train"] == pytest.approx(margin, rel=1e-5)
 
 
+@pytest.mark.drawn
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0.2, 5))
 def test_what_does_not_change_structure_measures(seed, scale):
@@ -331,6 +340,7 @@ def test_a_clock_is_told_from_a_pizza_by_hand():
     assert geometry._irrelevance(observed_with(task, noise)) > 0.9
 
 
+@pytest.mark.drawn
 def test_a_turned_residual_stream_measures_the_same():
     """Without norms the directions of the residual stream are a matter of convention."""
     seed = place("a turned residual stream") % 10**6
@@ -361,6 +371,7 @@ def test_a_turned_residual_stream_measures_the_same():
     assert probes.cka(one.looks.readout, other.looks.readout) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.drawn
 def test_padding_is_no_training_row():
     """Rows of weight zero may be any row, and count nowhere."""
     logits = cosine_logits(3, p=23, keys=(2, 5))

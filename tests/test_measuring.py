@@ -102,6 +102,7 @@ def in_order(measures):
     return measures.sort_values(KEY, ignore_index=True)
 
 
+@pytest.mark.drawn
 def test_asking_for_measures_changes_no_bit(base, trained, tmp_path):
     plain = grokjax.run(
         dataclasses.replace(base, instruments=()), tmp_path / "plain", progress=False
@@ -131,6 +132,7 @@ def test_the_wide_reader_has_a_column_a_number(trained):
     np.testing.assert_allclose(norm, curve.reindex(norm.index), rtol=1e-6)
 
 
+@pytest.mark.drawn
 def test_a_stop_and_another_budget_leave_the_same_measures(base, trained, tmp_path, small_ticks):
     stop = threading.Event()
 
@@ -148,6 +150,7 @@ def test_a_stop_and_another_budget_leave_the_same_measures(base, trained, tmp_pa
     pd.testing.assert_frame_equal(in_order(grown.measures), in_order(at_once.measures))
 
 
+@pytest.mark.drawn
 def test_what_is_measured_after_the_fact_is_what_was_measured_on_the_way(base, copied, trained):
     moved = trained.measures[trained.measures["instrument"] != "fourier"]
     wanted = (Fourier(), Hessian(order=4, probes=2))
@@ -242,6 +245,7 @@ def neighbours(base, trained):
 OPTIONS = {"with_optimizer": True, "with_end": True}
 
 
+@pytest.mark.drawn
 def test_every_instrument_measures_each_network_by_itself(base, trained):
     networks = neighbours(base, trained)
     instruments = fitting(base)
@@ -268,6 +272,7 @@ def test_alone_a_network_has_the_numbers_that_it_has_in_a_batch(base, trained):
         assert together[0][kind] == pytest.approx(parts, rel=1e-3, abs=1e-5), kind
 
 
+@pytest.mark.drawn
 def test_every_instrument_lowers_for_accelerators_with_sums_in_one_order(base):
     for experiment in (base, GROUP):
         (run, *_) = experiment.runs()
@@ -283,6 +288,7 @@ def test_every_instrument_lowers_for_accelerators_with_sums_in_one_order(base):
             assert not found.speaking and not found.unordered
 
 
+@pytest.mark.drawn
 def test_instruments_of_groups(tmp_path):
     results = grokjax.run(GROUP, tmp_path / "g", progress=False)
     wide = results.measures_wide()
@@ -301,6 +307,7 @@ def moved(observed):
     return {"distance": ((flat[0] - flat[1]) ** 2).sum() ** 0.5, "next": (update**2).sum() ** 0.5}
 
 
+@pytest.mark.drawn
 def test_a_users_instrument_of_the_table(base):
     results = grokjax.run(
         dataclasses.replace(base, instruments=(moved(), Trajectory()), sweep=grid(seed=[0])),
@@ -340,6 +347,7 @@ def test_weights_of_another_program(base, trained, tmp_path):
     assert norm == pytest.approx(last["norms", "all.norm"], rel=1e-5)
 
 
+@pytest.mark.drawn
 def test_similarity_of_seeds_and_layers(trained):
     a, b = trained.runs["run_id"].iloc[:2]
     networks = {"one": trained.network(a), "same": trained.network(a), "other": trained.network(b)}

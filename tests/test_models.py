@@ -142,6 +142,7 @@ def test_perceptrons_equal_the_numpy_reference(tiny, name, inputs):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "text", [pytest.param("a b", marks=SLOW), "a b =", pytest.param("a op b =", marks=SLOW)]
 )
@@ -186,6 +187,7 @@ def fast_init(spec):
     return jax.jit(functools.partial(training.init, spec))
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("family", "role", "deviation"),
     [

@@ -45,6 +45,7 @@ def swept(tmp_path_factory):
     return grokjax.run(SWEPT, tmp_path_factory.mktemp("moments") / "r", lanes=2, progress=False)
 
 
+@pytest.mark.drawn
 def test_it_is_the_change_at_the_step_that_the_moment_comes_to(swept, tmp_path):
     found = swept.runs.set_index("run_id")
     assert (found["t_mem"] > 0).all() and (found["t_mem"] < 60).all()
@@ -67,6 +68,7 @@ def test_it_is_the_change_at_the_step_that_the_moment_comes_to(swept, tmp_path):
     assert norms[0] == 2 and norms[60] == 6  # delays matter
 
 
+@pytest.mark.drawn
 def test_a_killed_sweep_of_them_goes_on_to_the_same_bits(swept, tmp_path, small_ticks):
     with pytest.MonkeyPatch.context() as patch:
         crash_before_nth_write(patch, 2, False, [(Checkpoints, "save")])

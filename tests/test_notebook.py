@@ -32,6 +32,7 @@ def outputs(executed, word):
     return [output for output in cell.outputs if "data" in output]
 
 
+@pytest.mark.drawn
 def test_a_bar_is_updated_in_its_place_and_results_show_themselves(executed):
     bar, shown = outputs(executed, 'grokjax.run(experiment, "a_day")')
     assert "8 finished" in bar["data"]["text/html"]

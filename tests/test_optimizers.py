@@ -77,6 +77,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("warmup", [0, 1, 30])
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_adamw(settings, warmup):

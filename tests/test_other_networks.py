@@ -50,6 +50,7 @@ def started(tiny, model):
     )
 
 
+@pytest.mark.drawn
 def test_gpt2_divides_what_is_added_by_the_root_of_how_often(tiny):
     params = started(tiny, WIDE.replaced(init="gpt2", biases=True))
     alone = params["attention_0"]["query"]["weight"], params["mlp_1"]["in"]["weight"]
@@ -122,6 +123,7 @@ MADE_ZERO = {
 """Place of dropout → parameters without which the network is what it is without the place."""
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("attention", ["softmax", "uniform"])
 def test_dropout_is_where_it_is_said_to_be(tiny, attention):
     plain = tiny.model.replaced(biases=True, attention=attention)

@@ -72,6 +72,7 @@ def curves(experiment, *columns):
     return results.curves[list(columns or ("train_loss", "test_loss", "weight_norm"))].to_numpy()
 
 
+@pytest.mark.drawn
 def test_an_optax_transformation_is_the_optimiser_that_it_is_made_of():
     same = dataclasses.replace(BASE, optimizer=adam(learning_rate=2e-2, weight_decay=0.1))
     np.testing.assert_array_equal(curves(same), curves(BASE))
@@ -116,6 +117,7 @@ def test_a_plain_function_and_a_class_stand_for_their_word():
     assert dataclasses.replace(BASE, model=batch_normed).model.kind == "test_own.batch_normed"
 
 
+@pytest.mark.drawn
 def test_instruments_change_no_bit_and_survive_a_stop(tmp_path, small_ticks):
     experiment = dataclasses.replace(BASE, sweep=grid(seed=range(2)))
     measured = dataclasses.replace(experiment, instruments=(norms, trained_accuracy))
@@ -256,6 +258,7 @@ def test_what_its_function_gives_is_looked_at_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.drawn
 def test_a_subclass_says_its_meaning_by_a_method(tmp_path):
     text = textwrap.dedent(source.whole_text(type(recurrent())))
     assert "def recurrent(dataset)" in text

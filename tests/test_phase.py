@@ -74,6 +74,7 @@ def test_an_unknown_column_is_named(name):
         cells(table, [name, "train_fraction"])
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("weight_decays", "fractions", "expected"),
     [

@@ -13,6 +13,7 @@ from grokjax.analysis import progress, spikes, trajectory
 from grokjax.figures import instruments, maps
 
 
+@pytest.mark.drawn
 def test_a_random_walk_has_large_components_too():
     """An isotropic walk of many steps: 6/π² of the centred variance in the first component."""
     steps = 2000
@@ -78,6 +79,7 @@ def measured(tmp_path_factory):
     return grokjax.run(experiment, tmp_path_factory.mktemp("p") / "r", progress=False)
 
 
+@pytest.mark.drawn
 def test_the_gallery_of_measures(measured):
     run_id = measured.runs["run_id"].iloc[0]
     assert repr(measured.plot("measures")).endswith("measures of 8 runs")
@@ -129,6 +131,7 @@ def test_verdicts_are_printed_of_a_recorded_map(capsys, monkeypatch):
     assert "predicted 50 and 90 % intervals hold 49% and 90%" in said
 
 
+@pytest.mark.drawn
 def test_the_page_shows_what_was_measured(measured, tmp_path):
     from grokjax import closing, phase
 

@@ -79,6 +79,7 @@ def test_a_sweep_with_donors_dies_between_part_and_checkpoint(small_ticks, given
         assert kept[0] == kept[1]
 
 
+@pytest.mark.drawn
 def test_a_refined_sweep_with_donors_dies_between_part_and_checkpoint(small_ticks, given, tmp_path):
     experiment = dataclasses.replace(
         small(),
@@ -166,6 +167,7 @@ def leave(folder, *made):
 LEFT = [".work/", ".work/lock", ".work/checkpoints/", ".sweep.json.tmp", "runs/", "curves/"]
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("n", range(len(LEFT) + 1))
 def test_what_a_start_leaves_before_its_manifest_locks_nobody_out(tiny, tmp_path, n, overwrite):

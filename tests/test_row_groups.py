@@ -118,6 +118,7 @@ def test_what_is_measured_is_what_numpy_makes_of_the_outputs(seed, by):
         np.testing.assert_allclose(found[f"{by}: {int(name)}.{what}"], value, rtol=2e-6)
 
 
+@pytest.mark.drawn
 def test_rows_in_neither_set_are_numbers_of_their_own():
     """Of a given split; an answer is right by an output of the identity."""
     table = tasks.build(BOTH)
@@ -157,6 +158,7 @@ def trained(tmp_path_factory):
     return grokjax.run(BASE, tmp_path_factory.mktemp("groups") / "r", progress=False)
 
 
+@pytest.mark.drawn
 def test_groups_add_up_to_the_curves(trained):
     table, wide = tasks.build(BOTH), trained.measures_wide()
     curves = trained.curves.set_index(["run_id", "step"])

@@ -33,6 +33,7 @@ def wide(tiny):
     return dataclasses.replace(tiny, sweep=grid(**AXES))
 
 
+@pytest.mark.drawn
 def test_a_sweep_that_runs_says_how_much_is_in_and_marks_what_waits(
     wide, small_ticks, tmp_path, capsys, quick_figures
 ):
@@ -70,6 +71,7 @@ def test_before_the_first_run_has_ended_there_are_curves(wide, small_ticks, tmp_
     assert len(json.loads(capsys.readouterr().out)["running"]) == len(running)
 
 
+@pytest.mark.drawn
 def test_watching_ends_with_the_sweep(
     wide, small_ticks, tmp_path, capsys, monkeypatch, quick_figures
 ):
@@ -88,6 +90,7 @@ def test_watching_ends_with_the_sweep(
     assert phase.main([str(folder), "--watch", "0"]) == 2
 
 
+@pytest.mark.drawn
 def test_other_thresholds_are_those_that_a_sweep_by_them_would_have(
     wide, tmp_path, capsys, quick_figures
 ):
@@ -109,6 +112,7 @@ def test_other_thresholds_are_those_that_a_sweep_by_them_would_have(
     assert phase.main([str(tmp_path / "sweep"), "--thresholds.grokked", "3"]) == 2
 
 
+@pytest.mark.drawn
 def test_results_without_a_folder_hold_one_as_long_as_they_are_there(tiny):
     kept = dataclasses.replace(tiny, snapshots=grokjax.SnapshotSchedule(at=(0,)))
     results = grokjax.run(kept, progress=False)

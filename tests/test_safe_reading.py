@@ -193,6 +193,7 @@ def test_donors_that_results_name_lie_beside_them(tmp_path):
 ESCAPES = "\x1b]0;title\x07\x1b[31mred\x9b2J\u202e"
 
 
+@pytest.mark.drawn
 def test_no_word_of_a_folder_or_table_is_obeyed_by_a_terminal(tmp_path, monkeypatch, quick_figures):
     folder = synthetic_results(tmp_path / "sweep", [0.1, 1.0], [0.3, 0.5], seeds=2)
     (part,) = (folder / "runs").iterdir()

@@ -57,6 +57,7 @@ def clipped(tmp_path_factory):
     return grokjax.run(CLIPPED, tmp_path_factory.mktemp("clipped") / "r", lanes=2, progress=False)
 
 
+@pytest.mark.drawn
 def test_the_share_of_clipped_updates_is_between_log_points_and_by_limit(clipped):
     wide = clipped.measures_wide(["clipping"]).merge(clipped.runs, on="run_id")
     parts = ["clipping.clip_norm", "clipping.clip_norm.2", "clipping.clip_value"]
@@ -69,6 +70,7 @@ def test_the_share_of_clipped_updates_is_between_log_points_and_by_limit(clipped
     assert np.allclose(later[parts] * 10, (later[parts] * 10).round())
 
 
+@pytest.mark.drawn
 def test_the_share_is_that_of_the_gradients_which_the_curves_show(tmp_path):
     """With a row of the curves for every update these say which of them were too long."""
     every = dataclasses.replace(
@@ -80,6 +82,7 @@ def test_the_share_is_that_of_the_gradients_which_the_curves_show(tmp_path):
     np.testing.assert_array_equal(results.measures["value"], [0, *was_long[:-1]])
 
 
+@pytest.mark.drawn
 def test_a_killed_sweep_that_clips_goes_on_to_the_same_bits(clipped, tmp_path, small_ticks):
     for n in (2, 4):
         folder = tmp_path / f"{n}"

@@ -104,6 +104,7 @@ def test_sharpness_of_a_slope_is_its_length():
     np.testing.assert_allclose(adaptive, 0.1 * np.hypot(6, 4), rtol=1e-5)
 
 
+@pytest.mark.drawn
 def test_sharpness_of_a_minimum_is_that_of_its_largest_curvature():
     curvatures = jnp.array([5.0, 1.0, 0.1, 0.0])
     loss = lambda w: jnp.sum(curvatures * jnp.square(w - 1)) / 2  # noqa: E731
@@ -188,6 +189,7 @@ def test_losses_that_commute_have_no_defect_where_the_published_form_reads_far_a
     assert max(published) > 10
 
 
+@pytest.mark.drawn
 def test_the_median_over_pairs_of_batches_stands_beside_the_norms_of_gradients():
     x, y = jax.random.normal(KEY, (12, 4)), jnp.linspace(-1, 1, 12)
     params = jnp.arange(4.0)

@@ -137,6 +137,7 @@ def sets(observed):
     return {"trained": observed.trained_on.sum(), "tested": observed.tested_on.sum()}
 
 
+@pytest.mark.drawn
 def test_without_a_test_set_there_are_curves_of_training_and_nothing_is_said_of_grokking(tmp_path):
     experiment = dataclasses.replace(
         BASE, dtype="float32", steps=200, settle_steps=20, instruments=(sets,),

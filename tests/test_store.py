@@ -84,6 +84,7 @@ def test_a_finished_sweep_returns_at_once_and_changes_nothing(tiny, tmp_path, mo
     assert snapshot(tmp_path / "sweep") == before
 
 
+@pytest.mark.drawn
 def test_a_grid_that_grows_trains_the_new_cells_only(tiny, tmp_path):
     folder = tmp_path / "sweep"
     grokjax.run(swept(tiny, seed=[0, 1]), folder, lanes=2)
@@ -139,6 +140,7 @@ def test_another_base_is_refused_with_the_difference(tiny, tmp_path):
     assert snapshot(folder) == before
 
 
+@pytest.mark.drawn
 def test_overwrite_starts_over(tiny, tmp_path):
     folder = tmp_path / "sweep"
     grokjax.run(swept(tiny, seed=[0]), folder)
@@ -171,6 +173,7 @@ def test_a_second_process_is_refused_and_a_dead_one_leaves_no_lock(tiny, tmp_pat
     assert len(grokjax.run(tiny, dead).runs) == 1
 
 
+@pytest.mark.drawn
 def test_an_error_fails_its_program_only_and_can_be_retried(tiny, tmp_path, monkeypatch):
     folder, experiment = tmp_path / "sweep", swept(tiny, seed=[0, 1], train_fraction=[0.3, 0.5])
     healthy = lanes_module.Lanes.collect
@@ -262,6 +265,7 @@ def test_provenance_is_in_every_file_and_every_start_in_the_manifest(tiny, tmp_p
         assert {"git", "versions", "device", "matmul_precision"} <= set(noted)
 
 
+@pytest.mark.drawn
 def test_the_same_command_resumes_whatever_lanes_it_asks_for(tiny, small_ticks, tmp_path):
     experiment = swept(tiny, seed=[0, 1], train_fraction=[0.3, 0.9])
     with pytest.MonkeyPatch.context() as patch:

@@ -69,6 +69,7 @@ def test_a_bucket_holds_its_run_and_wastes_little(sizes):
     assert row_bucket(low, n_rows) == row_bucket(min(high, n_rows - 1), n_rows)
 
 
+@pytest.mark.drawn
 def test_rows_of_metrics_describe_the_network_of_their_step(tiny):
     experiment = in_float64(tiny)
     spec, hp, table = spec_of(experiment), hparams(experiment), tasks.build(experiment.task)
@@ -97,6 +98,7 @@ def test_rows_of_metrics_describe_the_network_of_their_step(tiny):
             assert columns[f"{part}_accuracy"][point] == pytest.approx(accuracy, rel=1e-12)
 
 
+@pytest.mark.drawn
 def test_padding_changes_nothing_but_rounding(tiny):
     experiment = in_float64(tiny)
     hp = hparams(experiment)
@@ -111,6 +113,7 @@ def test_padding_changes_nothing_but_rounding(tiny):
         np.testing.assert_allclose(values, curves[1][name], rtol=1e-9, err_msg=name)
 
 
+@pytest.mark.drawn
 def test_learning_rate_warms_up_linearly(tiny):
     optimizer = dataclasses.replace(tiny.optimizer, warmup_steps=40, weight_decay=0.0)
     norms = {}

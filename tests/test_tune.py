@@ -87,6 +87,7 @@ def test_a_short_sweep_is_not_timed(programs, monkeypatch):
     assert tuned(programs) == programs
 
 
+@pytest.mark.drawn
 def test_a_measured_shape_is_the_one_asked_for(programs):
     program = dataclasses.replace(programs[0], lanes=2)
     found = tune.measure(program)

@@ -80,6 +80,7 @@ def swept(request, tmp_path_factory):
     return experiment, grokjax.run(experiment, folder, progress=False)
 
 
+@pytest.mark.drawn
 def test_the_network_and_the_split_have_the_scores_of_the_curves(swept):
     _, results = swept
     for run_id, step in results.snapshots.itertuples(index=False):
@@ -106,6 +107,7 @@ def test_a_run_is_rebuilt_from_its_results_and_from_its_experiment(swept):
         assert run_of(results, run_id) == run_of(results, run_id, experiment) == run
 
 
+@pytest.mark.drawn
 def test_some_rows_have_the_logits_that_they_have_among_all(swept):
     experiment, results = swept
     network = results.network(results.runs["run_id"][0], 80)
@@ -161,6 +163,7 @@ def test_the_command_writes_what_save_writes(swept, tmp_path, capsys):
     assert "end it in .safetensors or .npz" in capsys.readouterr().err
 
 
+@pytest.mark.drawn
 def test_what_results_do_not_tell_is_asked_for(tmp_path):
     inputs = [[a, b] for a in range(5) for b in range(5)]
     experiment = grokjax.Experiment(
