@@ -12,6 +12,8 @@ from grokjax.config import ConfigError, Experiment
 from grokjax.config.refusals import shown
 from grokjax.config.source import NAME
 
+MOST_CHARACTERS = 10_000_000
+"""Of an experiment file, whose text is kept with the results."""
 _NUMBERS = itertools.count(1)
 
 
@@ -25,10 +27,14 @@ def read(path: Path) -> tuple[Experiment, str]:
       ConfigError: there is no such file, it fails, or it defines no experiment.
     """
     try:
-        source = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:  # which may be a device without an end
+            source = file.read(MOST_CHARACTERS + 1)
     except (OSError, ValueError) as error:  # not UTF-8, or a name with a null character
         reason = getattr(error, "strerror", None) or "not a text file"
         raise ConfigError(f"FILE={str(path)!r}: {reason}, give an experiment file.") from None
+    if len(source) > MOST_CHARACTERS:
+        most = f"longer than {MOST_CHARACTERS:,} characters"
+        raise ConfigError(f"FILE={str(path)!r}: {most}, give an experiment file.")
     module = types.ModuleType(f"<experiment {next(_NUMBERS)}>")  # no import statement can say it
     module.__file__ = str(path)
     vars(module)["__source__"] = source  # as it is now: the file may change while it is trained

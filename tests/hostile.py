@@ -142,7 +142,7 @@ STATEMENTS = [
 ODD_NAMES = [
     "", " ", ".", "..", "-", "--", "~", "a b", "a\nb", "\x1b[31m", "x" * 300, "x/" * 1500, "é", "🙂", "\udcff",
     "\udcff.py", "con", "*", "?", "$HOME", "`id`", "nowhere", "nowhere.py", "nowhere/deep/er", "/nowhere", "/dev/null",
-    "/dev/full", "/proc/self/mem", "good.py/x", "good.py", "file", "folder", "folder/", "link", "loop", "closed", "../x",
+    "/dev/full", "/dev/zero", "/proc/self/mem", "good.py/x", "good.py", "file", "folder", "folder/", "link", "loop", "closed", "../x",
     "../../../../x", "./././x", "results", "wandb:", "wandb:a/b/c/d", "made", "x.csv", "x.npz", "x.safetensors", "a\0b", "—out",
 ]  # fmt: skip
 ODD_WORDS = [

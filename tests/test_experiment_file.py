@@ -3,6 +3,7 @@
 import pickle
 import sys
 import typing
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,7 @@ SEED = Pair(1).second
 """,
     "type hints": """
 import typing
+from pathlib import Path
 class Later: pass
 class Choice:
     seed: "Later"
@@ -130,3 +132,9 @@ def test_the_line_of_an_error_is_the_file_s(tmp_path):
     path.write_bytes(b"x = 1\0")
     with pytest.raises(ConfigError, match=r"file\.py.*null bytes"):
         experiment_file.read(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without an end")
+def test_a_file_without_an_end_is_refused():
+    with pytest.raises(ConfigError, match="longer than 10,000,000 characters, give an experiment"):
+        experiment_file.read(Path("/dev/zero"))
