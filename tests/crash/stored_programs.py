@@ -6,6 +6,7 @@ Tracing is most of what a start of a tiny sweep costs; a thousand of them should
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import pickle
 import re
@@ -26,8 +27,9 @@ class _Later:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self.arguments, self.options = arguments, options
-        self.inputs = (arguments[1], {})
-        what = [*arguments[:2], options.get("lanes"), options["spec"]]
+        given = inspect.signature(_traced_over).bind(*arguments, **options).arguments
+        self.inputs = (given["arguments"], {})
+        what = [given[name] for name in ("function", "arguments", "lanes", "spec")]
         words = re.sub(" at 0x[0-9a-f]+", "", repr(what))
         self.key = hashlib.blake2b(words.encode(), digest_size=16).hexdigest()
 
