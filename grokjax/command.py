@@ -126,10 +126,16 @@ def say(sentence: str) -> None:
 
 
 def attempted(what: str, work: Callable[[], T], instead: T) -> T:
-    """What `work` returns; where it raises, a sentence is printed and `instead` is returned."""
+    """What `work` returns; where it raises, a sentence is printed and `instead` is returned.
+
+    Raises:
+      OSError: the storage takes or gives no more, which is no fault of this work.
+    """
     try:
         return work()
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            raise
         # The one place that catches everything: behind it lie hours of training, and a fault in
         # one figure must cost neither their status nor the other figures.
         from grokjax.config import ConfigError

@@ -4,8 +4,8 @@
 
 draws so many, and writes how many ended how. Every input is a folder of files and the words of a
 command line. It is run in this process, with `--dry-run` where it would train, and has to end with
-status 0 or 2, in ten seconds, without a traceback; a refusal is one line of at most 300 characters
-on standard error, and has changed no file.
+status 0 or 2, in ten seconds of a processor, without a traceback; a refusal is one line of at most
+300 characters on standard error, and has changed no file.
 """
 
 from __future__ import annotations
@@ -545,7 +545,7 @@ def end(one: Input, made: Path) -> Ending:
         runs = sorted(grokjax.load(made).runs["run_id"])
         words = [runs[0] if word == RUN else word for word in one.words]
         main = importlib.import_module(COMMANDS[one.command]).main
-        started, status = time.perf_counter(), None
+        started, status = time.process_time(), None
         try:
             with (
                 contextlib.redirect_stdout(out), contextlib.redirect_stderr(err),
@@ -567,7 +567,7 @@ def end(one: Input, made: Path) -> Ending:
             for name in sys.modules.keys() - before.keys():
                 if name.startswith("<experiment"):
                     del sys.modules[name]
-        seconds, said = time.perf_counter() - started, err.getvalue()
+        seconds, said = time.process_time() - started, err.getvalue()
         if seconds > SECONDS:
             complaints.append(f"took {seconds:.0f} s")
         if not complaints and status not in ((0, 1, 2) if one.command == "phase" else (0, 2)):

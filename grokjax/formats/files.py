@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from grokjax.command import REMEDIES
 from grokjax.config import ConfigError
 from grokjax.config.coercion import require
 from grokjax.results import array_files
@@ -52,7 +53,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
     """Write arrays and metadata, as the suffix of the path says.
 
     Raises:
-      ConfigError: the suffix is no format, or the file cannot be written.
+      ConfigError: the suffix is no format, or no file of this name can be written.
+      OSError: the storage takes no more.
     """
     require(path.suffix in SUFFIXES, "path", str(path), f"end it in {' or '.join(SUFFIXES)}")
     try:
@@ -63,6 +65,8 @@ def write(path: Path, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, s
         else:
             array_files.write(path, arrays, metadata)
     except OSError as error:
+        if error.errno in REMEDIES:
+            raise
         raise ConfigError(f"path={str(path)!r}: {error.strerror}, give another one.") from None
 
 
