@@ -42,7 +42,7 @@ class Crew:
         self._names = names
         self._jobs: dict[str, Placed] = {}
         self._at: dict[str, list[Placed]] = {}
-        """Shard → the jobs at it; there may be ten thousand, and each is asked for at every look."""
+        """Shard → the jobs at it; every look asks for each of perhaps ten thousand."""
         self._heard: set[str] = set()
 
     def adopt(self) -> None:
