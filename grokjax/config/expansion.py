@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from grokjax.config.axes import Sweep
 from grokjax.config.coercion import ConfigError
-from grokjax.config.fields import is_config, leaves_at, resolve_path
+from grokjax.config.fields import field_types, is_config, leaves_at, resolve_path
 from grokjax.config.identity import OF_THE_SWEEP, SECTIONS, plain
 from grokjax.config.replacing import replace_paths
 
@@ -26,6 +28,9 @@ class Expansion:
     """Dotted path → the values that it takes, for the fields that the sweep names."""
     cells: Mapping[str, Mapping[str, Any]]
     """Run id → the first cell that makes the run."""
+    swept: Mapping[str, tuple[Any, ...]]
+    """Field that the sweep names, or inside which it names one → every object that runs have there;
+    all others are alike in all runs."""
 
 
 def expand(
@@ -45,12 +50,33 @@ def expand(
     runs: dict[str, Experiment] = {}
     cells: dict[str, Mapping[str, Any]] = {}
     siblings: dict[Any, tuple[Experiment, bool]] = {}
-    for cell in experiment.sweep.cells:
-        run = _resolved(base, _by_path(cell, paths), siblings)
-        vars(run)["run_id"] = name(run)  # as the property would, but by this rule
-        runs.setdefault(run.run_id, run)
-        cells.setdefault(run.run_id, cell)
-    return Expansion(runs, _axes(runs.values(), set(paths.values())), cells)
+    with nothing_collected():
+        for cell in experiment.sweep.cells:
+            run = _resolved(base, _by_path(cell, paths), siblings)
+            vars(run)["run_id"] = name(run)  # as the property would, but by this rule
+            runs.setdefault(run.run_id, run)
+            cells.setdefault(run.run_id, cell)
+    heads = {path.split(".")[0] for path in paths.values()}
+    order = [head for head in field_types(type(base)) if head in heads]
+    found = {}
+    for run in runs.values():
+        for head in order:
+            value = getattr(run, head)
+            found[head, id(value)] = head, value
+    swept = {head: tuple(v for name, v in found.values() if name == head) for head in order}
+    return Expansion(runs, _axes(found.values(), set(paths.values())), cells, swept)
+
+
+@contextlib.contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Without garbage collection: it would look at all runs again and again while they are made."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _resolved(
@@ -78,9 +104,10 @@ def _resolved(
         sibling, follows = known
         return sibling._with({"seed": seed, **({"split_seed": seed} if follows else {})})
     run = replace_paths(base, values)
+    resolved = run.resolved()
     if key is not None:
-        siblings[key] = run.resolved(), run.split_seed is None
-    return run.resolved()
+        siblings[key] = resolved, run.split_seed is None
+    return resolved
 
 
 def check_sweep(experiment: Experiment) -> None:
@@ -122,18 +149,17 @@ def _by_path(cell: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any
     return values
 
 
-def _axes(runs: Iterable[Experiment], named: set[str]) -> dict[str, list[Any]]:
-    """The values that runs have at some paths and, where a path is a part, below it."""
-    heads = {path.split(".")[0] for path in named}
-    told: dict[Any, list[tuple[str, Any]]] = {}  # what a field says, by its value
+def _axes(found: Iterable[tuple[str, Any]], named: set[str]) -> dict[str, list[Any]]:
+    """The values that runs have at some paths and, where a path is a part, below it.
+
+    Args:
+      found: fields and what is there, in the order in which runs have it.
+      named: paths.
+    """
     axes: dict[str, dict[Any, None]] = {}
-    for run in runs:
-        for head in (head for head in run.values() if head in heads):
-            value = getattr(run, head)
-            if (head, value) not in told:
-                told[head, value] = _below(head, value, named)
-            for path, one in told[head, value]:
-                axes.setdefault(path, {})[one] = None
+    for head, value in dict.fromkeys(found):
+        for path, one in _below(head, value, named):
+            axes.setdefault(path, {})[one] = None
     # What all values of a part have in common is no axis.
     return {path: list(values) for path, values in axes.items() if len(values) > 1 or path in named}
 

@@ -209,7 +209,8 @@ class Experiment(Config):
         return max(1, round(size * self.n_train)) if isinstance(size, float) else size
 
     def resolved(self) -> Experiment:
-        return super().resolved()._with({"batch_size": self.batch_rows})
+        resolved, rows = super().resolved(), self.batch_rows
+        return resolved if rows is self.batch_size else resolved._with({"batch_size": rows})
 
     def stages(self) -> list[Experiment]:
         """The experiment before the first change, between two of them, and after the last."""
@@ -281,7 +282,7 @@ class Experiment(Config):
     @functools.cached_property
     def run_id(self) -> str:
         """Hash of what the run says beyond the defaults: the same run in any grid has one id."""
-        told = {p: v for p, v in identity(self).items() if p.split(".")[0] not in OF_THE_SWEEP}
+        told = identity(self, OF_THE_SWEEP)
         if self.batch_rows is not None:
             told["batch_size"] = self.batch_rows
         for at, change in enumerate(self.changes):

@@ -139,9 +139,12 @@ class Config(metaclass=Checked):
 
     def resolved(self) -> typing.Self:
         """The same with every derived value written out, those of its parts too."""
+        cls: Any = type(self)
+        has = vars(self)
         derived = self.derived().items()
         changes = {name: value for name, value in derived if getattr(self, name) is None}
-        for name, value in self.values().items():
+        for name in _part_fields(cls):
+            value = has[name]
             if is_config(value) and type(value).derived is not Config.derived:
                 changes[name] = _resolved_part(value)
         return self._with(changes)
@@ -150,7 +153,7 @@ class Config(metaclass=Checked):
         """A copy with values that need no check."""
         cls: Any = type(self)
         new, has = object.__new__(cls), vars(self)
-        vars(new).update({name: has[name] for name in field_types(cls)}, **values)
+        vars(new).update([(name, has[name]) for name in field_types(cls)], **values)
         return new
 
     def replaced(self, **changes: Any) -> typing.Self:
@@ -220,6 +223,22 @@ def _plain_fields(cls: Any) -> tuple[str, ...]:
 
 
 @functools.cache
+def _part_fields(cls: Any) -> tuple[str, ...]:
+    """Names of the fields of a class that may hold a part or a list of parts."""
+    types_ = field_types(cls)
+    return tuple(name for name in _plain_fields(cls) if not _is_plain(types_[name]))
+
+
+def _is_plain(annotation: Any) -> bool:
+    """Whether an annotation is of numbers, flags and words alone."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return True
+    members = typing.get_args(annotation)
+    plain = (int, float, str, bool, type(None), Ellipsis)
+    return all(map(_is_plain, members)) if members else annotation in plain
+
+
+@functools.cache
 def check_class(cls: type[Config]) -> None:
     """Refuse a class from elsewhere that cannot be told from others, or is no dataclass."""
     if source.is_ours(cls):
@@ -278,7 +297,10 @@ def leaf_types(config: Config, prefix: str = "") -> dict[str, Any]:
 def parts(config: Config) -> dict[str, Config]:
     """Dotted path → every part directly below `config`, those in lists included."""
     found: dict[str, Config] = {}
-    for name, value in config.values().items():
+    cls: Any = type(config)
+    has = vars(config)
+    for name in _part_fields(cls):
+        value = has[name]
         if is_config(value):
             found[name] = value
         elif is_parts(value):

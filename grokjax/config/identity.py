@@ -37,26 +37,31 @@ FORMER_IDS = 3
 """The last schema version whose run ids were hashes of all fields."""
 
 
+_PLAINLY = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+
+
 def digest(value: Mapping[str, Any]) -> str:
     """A short stable name for a mapping of plain values."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_PLAINLY.encode(value).encode()).hexdigest()[:16]
 
 
-def identity(config: Config) -> dict[str, Any]:
+def identity(config: Config, without: Collection[str] = ()) -> dict[str, Any]:
     """Dotted path → value of every field that is not at its default, parts and lists included.
 
     A part has its kind under its own path, and where it is a user's own word the checksum of its
     source under `PATH_source`. The four that every run has do so at their default too; any other
     part at its default says nothing, so that a new field may hold a part.
+
+    Args:
+      config: an experiment or a part.
+      without: fields of it that are left out.
     """
     cls: Any = type(config)
-    known, derived = defaults(cls), config.derived()
+    derived, has = config.derived(), vars(config)
     told: dict[str, Any] = {}
-    for name, value in config.values().items():
-        default = known.get(name, MISSING)
-        at_default = name not in SECTIONS and (value is default or value == default)
-        if at_default or name in _locations(cls):
+    for name, default in _telling(cls):
+        value = has[name]
+        if value is default or value == default or name in without:
             continue
         if is_config(value):
             told.update(_of_part(name, value))
@@ -88,8 +93,11 @@ def checksums(config: Config) -> dict[str, str]:
 
 
 @functools.cache
-def _locations(cls: Any) -> frozenset[str]:
-    return frozenset(f.name for f in dataclasses.fields(cls) if f.metadata.get("location"))
+def _telling(cls: Any) -> tuple[tuple[str, Any], ...]:
+    """Fields that an identity may have, each with the value at which it has not."""
+    silent = {"data", "location"}
+    fields = [f for f in dataclasses.fields(cls) if not any(map(f.metadata.get, silent))]
+    return tuple((f.name, MISSING if f.name in SECTIONS else f.default) for f in fields)
 
 
 @functools.cache
@@ -99,11 +107,9 @@ def defaults(cls: Any) -> Mapping[str, Any]:
     return {f.name: f.default for f in fields if f.default is not MISSING}
 
 
-def sources(configs: Iterable[Config]) -> dict[str, str]:
-    """Kind → source of every user's own word among the parts of some configurations."""
-    # Runs of a sweep have most parts in common, which are looked into once.
-    values = {id(v): v for config in configs for v in vars(config).values()}
-    few = [v for v in values.values() if isinstance(v, Config) or is_parts(v)]
+def sources(values: Iterable[Any]) -> dict[str, str]:
+    """Kind → source of every user's own word among some values of fields, and their parts."""
+    few = [v for v in values if isinstance(v, Config) or is_parts(v)]
     flat = [part for v in few for part in (v if is_parts(v) else (v,))]
     words: set[Any] = {type(p) for one in flat for p in (one, *every_part(one).values())}
     own = [word for word in words if source.checksum(word) is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ import jax
 from grokjax import tasks
 from grokjax.config import Config, ConfigError, Experiment, source
 from grokjax.config.coercion import require
+from grokjax.config.expansion import nothing_collected
 from grokjax.config.identity import defaults, digest, identity
 from grokjax.engine import cost, donors, room
 from grokjax.engine.donors import DonorFiles
@@ -167,10 +169,14 @@ def make(
     if lanes is not None and lanes < 1:
         raise ConfigError(f"lanes={lanes}: give 1 lane or more.")
     groups: dict[Spec, list[Run]] = {}
-    for config in experiment.runs():
-        run_id = config.run_id
-        found = DonorFiles() if run_id in ended else find_donors(config)
-        groups.setdefault(_spec(config), []).append(Run(run_id, config, found))
+    by_object: dict[int, list[Run]] = {}  # a spec takes long to hash, and most runs have the same
+    with nothing_collected():
+        for config in experiment.runs():
+            run_id, spec = config.run_id, _spec(config)
+            found = DonorFiles() if run_id in ended else find_donors(config)
+            if id(spec) not in by_object:
+                by_object[id(spec)] = groups.setdefault(spec, [])
+            by_object[id(spec)].append(Run(run_id, config, found))
     for spec, runs in groups.items():
         if backend == "tpu" and spec.double:
             raise ConfigError(
@@ -219,8 +225,14 @@ def make(
 def _spec(run: Experiment) -> Spec:
     """The program that a run belongs to, worked out once: a start plans more than once."""
     if "spec" not in vars(run):
-        vars(run)["spec"] = spec_of(run)
+        vars(run)["spec"] = _one_object(spec_of(run))
     spec: Spec = vars(run)["spec"]
+    return spec
+
+
+@functools.lru_cache(maxsize=4096)
+def _one_object(spec: Spec) -> Spec:
+    """The same object for all runs of a program."""
     return spec
 
 

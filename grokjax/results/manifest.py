@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -109,25 +109,27 @@ def write(folder: Path, manifest: Manifest) -> None:
 def base_of(experiment: Experiment) -> dict[str, Any]:
     """Dotted path → value of the base configuration, thresholds included."""
     own = ("sweep", "refine", "keep_final")
-    found = plain(leaves(experiment) | checksums(experiment))
-    return {path: value for path, value in found.items() if path.split(".")[0] not in own}
+    found = leaves(experiment) | checksums(experiment)
+    return plain({path: value for path, value in found.items() if path.split(".")[0] not in own})
 
 
 def describe(experiment: Experiment, name: str) -> Described:
     """The part of a manifest that says what is run."""
+    swept = experiment.expansion.swept.values()
+    values = [*vars(experiment).values(), *(value for of_field in swept for value in of_field)]
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
         "base": base_of(experiment),
         "axes": plain(experiment.axes()),
         "thresholds": plain(leaves(experiment.thresholds)),
-        "sources": sources([experiment, *experiment.runs()]),
-        "vocabularies": _vocabularies([experiment, *experiment.runs()]),
+        "sources": sources(values),
+        "vocabularies": _vocabularies(values),
     }
 
 
-def _vocabularies(experiments: list[Experiment]) -> dict[str, dict[str, list[str]]]:
-    tables = {run.task.sha256: run.task for run in experiments if isinstance(run.task, Table)}
+def _vocabularies(values: Iterable[Any]) -> dict[str, dict[str, list[str]]]:
+    tables = {value.sha256: value for value in values if isinstance(value, Table)}
     named = {sha: (table.vocabulary, table.class_names) for sha, table in tables.items()}
     return {
         sha: {"vocabulary": list(tokens), "class_names": list(classes)}

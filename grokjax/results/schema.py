@@ -14,7 +14,7 @@ import pyarrow as pa
 from grokjax.config import Experiment, Thresholds
 from grokjax.config.identity import column
 from grokjax.config.identity import FORMER_IDS, OF_THE_SWEEP, checksums
-from grokjax.config.fields import leaf_types
+from grokjax.config.fields import is_config, is_parts, leaf_types
 
 SCHEMA_VERSION = 4
 READABLE = (1, 2, 3, 4)
@@ -106,8 +106,14 @@ def _config_columns(experiment: Experiment) -> dict[str, pa.DataType]:
 
 def _one_of_a_kind(experiment: Experiment) -> list[Experiment]:
     """Runs of the sweep that differ in what fields they have."""
-    kinds: dict[frozenset[str], Experiment] = {}
+    # Fields follow from parts, and of parts runs have few between them.
+    swept = experiment.expansion.swept.items()
+    varied = [name for name, values in swept if any(is_config(v) or is_parts(v) for v in values)]
+    alike: dict[tuple[int, ...], Experiment] = {}
     for run in experiment.runs():
+        alike.setdefault(tuple(id(getattr(run, name)) for name in varied), run)
+    kinds: dict[frozenset[str], Experiment] = {}
+    for run in alike.values():
         kinds.setdefault(frozenset(leaf_types(run)), run)
     return list(kinds.values())
 

@@ -292,6 +292,8 @@ def spec_of(run: Experiment) -> Spec:
 
 def moments_of(run: Experiment) -> tuple[tuple[str, float] | None, ...]:
     """For every change of a run the accuracy and the value that it waits for, if it does."""
+    if not run.changes:
+        return ()
     both = {
         "t_mem": ("train_accuracy", run.thresholds.memorised),
         "t_grok": ("test_accuracy", run.thresholds.grokked),

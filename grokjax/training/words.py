@@ -39,9 +39,12 @@ class Words:
     mask: Mask | None
 
 
+_WORDS = tuple(field.name for field in dataclasses.fields(Words))
+
+
 def words_of(experiment: Experiment) -> Words:
     """The parts of an experiment that have traced numbers, as a pytree."""
-    words = Words(**{f.name: getattr(experiment, f.name) for f in dataclasses.fields(Words)})
+    words = Words(**{name: getattr(experiment, name) for name in _WORDS})
     for word in (
         words.model,
         words.optimizer,
