@@ -5,7 +5,8 @@ ROWS rows a curve, without training. Prints the CPU seconds of the driver and of
 the memory of the process, its workers included. `--workers N` of them are there at once (100).
 
 With `--out FILE` it measures what docs/clusters.md cites, each in a process of its own, and keeps
-it: a dry run of 100,000 runs, the join of 20 million rows, and the memory with 10,000 shards.
+it: a dry run of 100,000 runs, the join of 20 million rows, and the memory with 10,000 shards;
+`--only join` measures one of these anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +57,12 @@ experiment = grokjax.Experiment(
 """100,000 runs in 10,000 cells, whose training sets have 18 sizes of programs."""
 AT_ONCE = 16
 """Workers that end between two looks."""
-JOIN = (200, 10, 10_000)
-"""Shards, runs and rows of the join that is timed."""
-MANY = (10_000, 10, 100)
-"""Shards, runs and rows of the sweep whose driver's memory is watched."""
+SWEEPS = {"join": (200, 10, 10_000, 16), "many_shards": (10_000, 10, 100, 100)}
+"""Shards, runs, rows and workers of the sweep whose join is timed, and of that whose driver's
+memory is watched. Shards become smaller in the end, so that there are more of them."""
+
+
+MEASURED = ("planning", *SWEEPS)
 
 
 class Made:
@@ -213,28 +216,41 @@ def planning() -> dict[str, Any]:
         file.write_text(LARGE_GRID, encoding="utf-8")
         command = [sys.executable, "-m", "grokjax.sweep", str(file), "--dry-run"]
         command += ["--cluster", "slurm", "--workers", "100", "--out", str(Path(where) / "out")]
-        told = subprocess.run(command, check=True, capture_output=True, text=True)
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            told = process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)  # which tells of this process alone
+            process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(process.returncode)
     return {
-        "says": next(line for line in told.stdout.splitlines() if "runs" in line).split(": ", 1)[1],
+        "says": next(line for line in told.splitlines() if "runs" in line).split(": ", 1)[1],
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "mb_at_most": used.ru_maxrss // 1024,
     }
 
 
-def record(path: Path) -> None:
-    """Measure all of it and keep it."""
-    told: dict[str, Any] = {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "machine": f"{os.cpu_count()} cores of {platform.machine()}, shared with other work",
-        "python": platform.python_version(),
-        "command": f"python benchmarks/cluster_driver.py --out {path}",
-        "planning": planning(),
-    }
-    for name, sizes in (("join", JOIN), ("many_shards", MANY)):
-        command = [sys.executable, __file__, *map(str, sizes)]
-        made = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        told[name] = json.loads(made.stdout)
+def in_a_process(shards: int, runs: int, rows: int, workers: int) -> dict[str, Any]:
+    """What `main` measures in a process of its own, whose memory nobody else has filled."""
+    sizes = map(str, (shards, runs, rows, "--workers", workers))
+    made = subprocess.run(
+        [sys.executable, __file__, *sizes], check=True, stdout=subprocess.PIPE, text=True
+    )
+    told: dict[str, Any] = json.loads(made.stdout)
+    return told
+
+
+def record(path: Path, names: Sequence[str]) -> None:
+    """Measure some of it and keep it beside what is known of the rest."""
+    told = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    told["machine"] = f"{os.cpu_count()} cores of {platform.machine()}, shared with other work"
+    told["python"] = platform.python_version()
+    told["command"] = "python benchmarks/cluster_driver.py --out results/trust/driver.json"
+    for name in names:
+        load = os.getloadavg()[0]
+        measured = planning() if name == "planning" else in_a_process(*SWEEPS[name])
+        date = datetime.datetime.now(datetime.UTC).date().isoformat()
+        told[name] = {"date": date, "load": round(load, 1), **measured}
         path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
@@ -243,8 +259,9 @@ if __name__ == "__main__":
     parser.add_argument("sizes", nargs="*", type=int, metavar="N", help="SHARDS RUNS ROWS")
     parser.add_argument("--workers", type=int, default=100)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--only", nargs="+", choices=MEASURED, default=MEASURED)
     given = parser.parse_args()
     if given.out is not None:
-        record(given.out)
+        record(given.out, given.only)
     else:
         print(json.dumps(main(*(given.sizes or (1000, 10, 20)), given.workers)))
