@@ -211,6 +211,24 @@ def test_a_worker_that_takes_far_too_long_does_not_hold_up_the_sweep(
     assert set(engine.frozen) <= set(engine.cancelled)
 
 
+def test_pushes_are_as_rare_as_a_slow_depot_needs(experiment, alone, tmp_path, monkeypatch):
+    """The first one comes when it is due; the next ones would be more than the depot takes."""
+    put, pushes = Depot.put_json, []
+
+    def noted(self, name, value):
+        pushes.append(name)
+        put(self, name, value)
+
+    monkeypatch.setattr(Depot, "put_json", noted)
+    for rate in (None, 1e-6):
+        pushes.clear()
+        given = cluster(shard_minutes=10.0, depot_mb_per_s=rate)
+        assert run(experiment, tmp_path / str(rate), Here(1), cluster=given).finished
+        ticks = sum("/tick-" in name for name in pushes)
+        assert (ticks == 1) if rate else (ticks > 1)
+        assert_same_rows(tmp_path / str(rate), alone)
+
+
 def test_a_machine_that_is_cut_off_takes_nobodys_place(experiment, alone, tmp_path, monkeypatch):
     """Its worker says no more and is never said to have ended; the only machine left trains on."""
     monkeypatch.setattr(crew, "SILENT_SECONDS", 0.0)

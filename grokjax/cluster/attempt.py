@@ -82,6 +82,7 @@ class Attempt:
         self._name, self._folder = name, folder / "sweep"
         self._given = folder / "donors"
         self._pushed, self._push_seconds, self._beat = time.monotonic(), 0.0, -math.inf
+        self._push_bytes = 0
         self._states: list[str] = []
 
     def train(self, experiment: Experiment) -> None:
@@ -171,10 +172,12 @@ class Attempt:
     def _committed(self, tick: int, note: dict[str, Any]) -> None:
         """Put a commit into the depot, if the last one is old enough."""
         since = time.monotonic() - self._pushed
-        interval = max(self._shard.push_seconds, math.sqrt(2 * self._push_seconds * LOSS_SECONDS))
+        worth = math.sqrt(2 * self._push_seconds * LOSS_SECONDS)
+        rate = self._shard.push_bytes_per_second
+        interval = max(self._shard.push_seconds, worth, self._push_bytes / rate if rate else 0.0)
         if since < interval and not self._stop.is_set():
             return
-        began = time.monotonic()
+        began, before = time.monotonic(), self._sender.sent
         tables = [
             self._folder / table / part for table in parts.TABLES for part in note["parts"][table]
         ]
@@ -189,6 +192,7 @@ class Attempt:
         self._states = self._states[-2:]
         self._pushed = time.monotonic()
         self._push_seconds = self._pushed - began
+        self._push_bytes = self._sender.sent - before
 
     def _beside(self) -> list[Path]:
         """The files beside tables and checkpoints."""

@@ -38,6 +38,8 @@ class Sender:
         self._depot, self._home, self._folder = depot, home, folder
         self._objects = {one["sha256"]: one["object"] for one in known.values()}
         self._hashes: dict[tuple[str, int, int], str] = {}
+        self.sent = 0
+        """Bytes that were put."""
 
     def send(self, name: str, paths: Iterable[Path]) -> Files:
         """Put those of some files that are new, in one object; where all of them are."""
@@ -50,7 +52,9 @@ class Sender:
             inside = path.relative_to(self._folder).as_posix()
             files[inside] = {"sha256": sha256, "object": self._objects[sha256]}
         if fresh:
-            self._depot.put(f"{self._home}/{name}.tar", _tar(fresh))
+            content = _tar(fresh)
+            self._depot.put(f"{self._home}/{name}.tar", content)
+            self.sent += len(content)
         return files
 
     def forget(self, name: str) -> None:

@@ -182,6 +182,7 @@ class Loop:
         """A piece as a shard that is written."""
         told = {run.run_id: gifts.put(self._depot, run.donors) for run in piece.runs}
         cut = {k: v for k, v in self._cuts[piece.program].items() if k != "signature"}
+        rate = self._cluster.depot_mb_per_s
         shard = Shard(
             name=self._crew.name(),
             program=piece.program,
@@ -193,6 +194,7 @@ class Loop:
             push_seconds=PUSH_SECONDS,
             max_lost=self._cluster.max_lost,
             fail_fast=self._options.fail_fast,
+            push_bytes_per_second=rate and rate * 1e6 / max(1, self._crew.workers()),
         )
         shard.put(self._depot)
         self._open[shard.name] = Open(shard, look=False)

@@ -45,6 +45,8 @@ class Shard:
     """Between two pushes at least."""
     max_lost: int
     fail_fast: bool
+    push_bytes_per_second: float | None = None
+    """That its worker pushes on average, at most."""
 
     def put(self, depot: Depot) -> None:
         """Write it."""

@@ -69,6 +69,9 @@ class Cluster:
     depot: str | None = None
     """Folder or URL (s3://…) for what workers leave, which all machines see; a folder in the
     results when left out."""
+    depot_mb_per_s: float | None = None
+    """Megabytes a second that all workers together put into the depot on the way, on average, at
+    most; as often as deaths make worth it when left out."""
     detach: bool = False
     """Submit to the queue and leave; the same command goes on later."""
     takeover: bool = False
@@ -97,6 +100,8 @@ class Cluster:
         require(self.gpus <= 1, "gpus", self.gpus, "a worker trains on one, give 1")
         minutes, remedy = self.shard_minutes, "give a time above 0"
         require(0 < minutes < float("inf"), "shard_minutes", minutes, remedy)
+        rate = self.depot_mb_per_s
+        require(rate is None or rate > 0, "depot_mb_per_s", rate, "give a rate above 0")
         if self.cluster is not None:
             self._check_uses(engine_name(self.cluster))
 
