@@ -4,6 +4,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from grokjax import Cluster, overrides
 from grokjax.cluster import __main__ as commands
 from grokjax.cluster.cut import Work
 from grokjax.cluster.engines import check_installed
+from grokjax.cluster.engines.ray import RayEngine
 from grokjax.cluster.join import Committer
 from grokjax.config import ConfigError
 from grokjax.dry_run import describe
@@ -58,6 +60,14 @@ def test_an_engine_that_is_not_installed_is_refused(monkeypatch, word, extra):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=re.escape(f"pip install 'grokjax[{extra}]'")):
         check_installed(word)
+
+
+def test_an_autoscaler_sees_how_many_workers_are_wanted():
+    """It begins nodes for what waits: a cluster without any would otherwise stay without."""
+    node = {"Alive": True, "Labels": {}, "Resources": {"CPU": 3.0}}
+    for nodes, workers, jobs in (([], None, 1), ([], 5, 5), ([node], None, 3), ([node], 5, 5)):
+        cluster = types.SimpleNamespace(nodes=lambda nodes=nodes: nodes)
+        assert RayEngine(cluster, Cluster("auto", workers=workers)).capacity() == jobs
 
 
 def test_without_extras_no_engine_is_installed():

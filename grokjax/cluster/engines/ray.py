@@ -47,10 +47,15 @@ class RayEngine:
         self._kind = options.kind
         self._cores = options.cores or 1
         self._gpus = options.gpus
+        # What waits in Ray's queue is what an autoscaler, if there is one, begins nodes for.
+        self._wanted = 0 if scratch else options.workers or 1
 
     def capacity(self) -> int:
-        nodes = (node for node in self._ray.nodes() if node["Alive"])
-        return sum(self._room(node) for node in nodes)
+        return max(self.room(), self._wanted)
+
+    def room(self) -> int:
+        """Jobs that the nodes which are there hold when they are empty."""
+        return sum(self._room(node) for node in self._ray.nodes() if node["Alive"])
 
     def _room(self, node: dict[str, Any]) -> int:
         """Jobs that a node holds when it is empty."""
@@ -165,7 +170,7 @@ def _joined(options: Cluster, cluster: str) -> RayEngine:
             "as you; start its nodes with RAY_AUTH_MODE=token, or add --insecure."
         )
     nodes = sorted({n["NodeManagerAddress"] for n in ray.nodes() if n["Alive"]})
-    room = f"room for {engine.capacity()} workers"
+    room = f"room for {engine.room()} workers"
     where = f"listens on {', '.join(nodes[:3])}{' …' * (len(nodes) > 3)}"
     guard = access.guard(is_open)
     say(f"Ray {ray.__version__} at {head}: {room}, {where} {guard}; keep a firewall before it")
