@@ -66,8 +66,8 @@ def tables() -> str:
     own += [_field(name) for name in ("label_noise_kind", "batch_size", "batches")]
     own += [_field(name) for name in ("seed", "split_seed", "dtype", "loss_dtype")]
     parts.append(
-        "## Fields of the experiment itself\n\n" + ", ".join(own) + ". Settings in bold are numbers "
-        "of the compiled program: runs that differ in them alone share a compilation."
+        "## Fields of the experiment itself\n\n" + ", ".join(own) + ".\n\nSettings in bold are "
+        "numbers of the compiled program: runs that differ in them alone share a compilation."
     )
     return "\n\n".join(parts) + "\n"
 
