@@ -1,4 +1,4 @@
-"""Examples in docstrings become blocks of code on the site; a griffe extension of `mkdocs.yml`."""
+"""What docstrings become on the site: a griffe extension, which `mkdocs.yml` names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ EXAMPLE = re.compile(
 
 
 class Fenced(griffe.Extension):
-    """A fence around every example, from its first `>>>` to the blank line after its output."""
+    """A fence around every example, from its first `>>>` to the blank line after its output.
+
+    Constants of a module are not shown: they belong to those who read its source.
+    """
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Change the docstring of an object that griffe has read."""
+        """Change the docstring of an object that griffe has read; without one it is not shown."""
+        if obj.is_attribute and obj.name.isupper() and obj.parent and obj.parent.is_module:
+            obj.docstring = None  # a constant of the module's own
         if obj.docstring and ">>> " in obj.docstring.value:
             obj.docstring.value = EXAMPLE.sub(_fenced, inspect.cleandoc(obj.docstring.value))
 

@@ -25,6 +25,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # `tools`, wherever mkdocs was started from
+from tools.notebook import cells_of  # noqa: E402 - only now it can be found
+
 PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -196,12 +199,5 @@ def _help(command: str) -> str:
 
 def _notebook_page() -> str:
     """The notebook as text: its cells of Markdown, and of code in blocks."""
-    parts = []
-    for part in (ROOT / "docs" / "a_day.py").read_text(encoding="utf-8").split("# %%")[1:]:
-        head, _, body = part.partition("\n")
-        if "[markdown]" in head:
-            text = [line.removeprefix("# ").removeprefix("#") for line in body.split("\n")]
-            parts.append("\n".join(text).strip())
-        else:
-            parts.append(f"```python\n{body.strip()}\n```")
-    return "\n\n".join(parts) + "\n"
+    cells = cells_of((ROOT / "docs" / "a_day.py").read_text(encoding="utf-8"))
+    return "\n\n".join(text if is_text else f"```python\n{text}\n```" for is_text, text in cells)
