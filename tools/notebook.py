@@ -8,24 +8,29 @@ executes the notebook.
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
-from nbformat import v4
+
+def cells_of(script: str) -> Iterator[tuple[bool, str]]:
+    """Each cell of a script: whether it is text, and what stands in it."""
+    for part in script.split("# %%")[1:]:
+        head, _, body = part.partition("\n")
+        if is_text := "[markdown]" in head:
+            body = re.sub("^# ?", "", body, flags=re.MULTILINE)
+        yield is_text, body.strip()
 
 
 def notebook(script: str) -> Any:
     """The notebook of a script's cells, without outputs."""
+    from nbformat import v4
+
     cells = []
-    for at, part in enumerate(script.split("# %%")[1:]):
-        head, _, body = part.partition("\n")
-        if "[markdown]" in head:
-            text = "\n".join(line.removeprefix("# ").removeprefix("#") for line in body.split("\n"))
-            cell = v4.new_markdown_cell(text.strip())
-        else:
-            cell = v4.new_code_cell(body.strip())
+    for at, (is_text, body) in enumerate(cells_of(script)):
+        cell = v4.new_markdown_cell(body) if is_text else v4.new_code_cell(body)
         cell["id"] = f"cell-{at}"  # the same again gives the same file
         cells.append(cell)
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -33,5 +38,7 @@ def notebook(script: str) -> Any:
 
 
 if __name__ == "__main__":
+    import nbformat
+
     source, target = map(Path, sys.argv[1:])
     nbformat.write(notebook(source.read_text(encoding="utf-8")), target)

@@ -60,13 +60,14 @@ def tables() -> str:
     for heading, bases in FAMILIES.items():
         rows = [_row(cls, base) for base in bases for cls in entries(base)]
         common = [_row(base, Config) for base in bases if not base.kind and _fields(base)]
-        parts.append(_table(heading, [("all of them", *row[1:]) for row in common] + rows))
+        table = _table(heading, [("all of them", *row[1:]) for row in common] + rows)
+        parts.append(f"## {heading}\n\n{table}")
     own = [_field(name) for name in ("train_fraction", "split", "label_noise")]
     own += [_field(name) for name in ("label_noise_kind", "batch_size", "batches")]
     own += [_field(name) for name in ("seed", "split_seed", "dtype", "loss_dtype")]
     parts.append(
-        "**Fields of the experiment itself**: " + ", ".join(own) + ". Settings in bold are numbers "
-        "of the compiled program: runs that differ in them alone share a compilation."
+        "## Fields of the experiment itself\n\n" + ", ".join(own) + ".\n\nSettings in bold are "
+        "numbers of the compiled program: runs that differ in them alone share a compilation."
     )
     return "\n\n".join(parts) + "\n"
 
