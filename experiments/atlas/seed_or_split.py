@@ -41,8 +41,9 @@ claim = Claim(
     topic="seeds",
     sentence="When a network groks is decided by the split of the table, more than by its "
     "initial weights or by chance.",
-    source="A popular account, told where one fixed split stands for all (the largest published maps have one); "
-    "results/README.md, seed_vs_split, found 7 % for weights, 2 % for the split in a transformer.",
+    source="A popular account, told where one fixed split stands for all (the largest published "
+    "maps have one); results/README.md, seed_vs_split, found 7 % for weights, 2 % for the split in "
+    "a transformer.",
     setting="Subtraction mod 23 from 65 % of the table, an MLP (32, 64), AdamW at 0.01 with decay "
     "1, full batches, eight starts crossed with eight splits; components of variance of log "
     "t_grok with a bootstrap over both.",

@@ -37,7 +37,7 @@ def write(claim: Claim, table: pd.DataFrame, path: Path) -> None:
 
 
 def draw(claim: Claim, table: pd.DataFrame, ax: Axes) -> None:
-    """Draw the column that the claim shows, by cell; censored times point upwards at their bound."""
+    """Draw the column that the claim shows, by cell; censored times point up at their bound."""
     axes = ["experiment"] * (table["experiment"].nunique() > 1)
     axes += [
         axis for axis in claim.cells if axis in table and table[axis].nunique(dropna=False) > 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,6 @@ def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame
     """The record of a decision, without what it has cost."""
     import grokjax
     from grokjax.atlas import table as tables
-    from grokjax.results.manifest import git_state
 
     counts = tables.cells(claim, table)
     return {
@@ -51,11 +51,25 @@ def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame
         "run_steps": int(table["last_step"].sum()),
         "grokjax": grokjax.__version__,
         "schema": SCHEMA_VERSION,
-        "git": git_state(Path.cwd()),
+        "git": checkout(name),
         "claim_file": files.hash_of(name),
         "decided": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "claim": claim.told(),
     }
+
+
+def checkout(name: str) -> dict[str, Any] | None:
+    """The commit, and whether the package or the claim differ from it; None outside of git."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "grokjax", str(files.path_of(name)))
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def numbers(decision: Decision) -> dict[str, Any]:
