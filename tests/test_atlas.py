@@ -129,6 +129,7 @@ def test_a_decision_goes_by_the_table(name, every):
 def test_an_effect_knows_what_it_does_not_know():
     def cell(times, seeds=6):
         made = {"t_grok": pd.array(times, dtype="Int64"), "t_mem": 50, "last_step": 1000}
+        made["t_grok_interpolated"] = np.array([np.nan if t is pd.NA else t for t in times])
         return pd.DataFrame({**made, "seed": range(seeds), "steps": 1000, "status": "done"})
 
     soon, never = cell([100, 110, 120, 130, 140, 150]), cell([pd.NA] * 6)
@@ -139,6 +140,8 @@ def test_an_effect_knows_what_it_does_not_know():
     both = effects.ratio(never, never)
     assert (both.low, both.high) == (0, np.inf)
     assert effects.judge(both, low=2) == claims.NOT_DECIDED
+    unknown = effects.exponent(pd.concat([never.assign(x=1.0), never.assign(x=2.0)]), "x")
+    assert effects.judge(unknown, -2, 0) == claims.NOT_DECIDED
     diverged = never.assign(status="diverged", last_step=10)
     assert effects.ratio(diverged, soon) == late  # it will not grok any more, and is not early
     assert effects.told(late).startswith("> 8.33 [") and effects.told(late).endswith(", …]")

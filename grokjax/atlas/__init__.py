@@ -4,8 +4,7 @@ A claim is a file, `experiments/atlas/NAME.py`, that was written before its runs
 source, what would confirm it and what would refute it, the experiments, and the function that makes
 a verdict of their results. `python -m grokjax.atlas` lists what has been decided.
 
-Nothing slow is imported here; claim files import `grokjax.atlas.effects` inside of nothing that
-only lists them.
+Nothing slow is imported here: what computes imports NumPy and pandas when it is called.
 """
 
 from grokjax.atlas.claim import CONFIRMED, CONTRADICTED, HERE_ONLY, NOT_DECIDED, Claim, Decision

@@ -168,10 +168,17 @@ def exponent(table: pd.DataFrame, axis: str, within: Sequence[str] = ()) -> Effe
       table: of the claim.
       axis: column that t_grok is a power of.
       within: columns whose levels have a constant each.
+
+    Returns:
+      It; nothing is known of it where too few runs have grokked.
     """
     from grokjax.analysis import laws
+    from grokjax.analysis.errors import NotEnoughRunsError
 
-    fitted = laws.fit(table, axis, "power", within=list(within)).parameters.loc["b"]
+    try:
+        fitted = laws.fit(table, axis, "power", within=list(within)).parameters.loc["b"]
+    except NotEnoughRunsError:
+        return Effect(math.nan, -OPEN, OPEN)
     return Effect(*(float(fitted[name]) for name in ("value", "low", "high")))
 
 
