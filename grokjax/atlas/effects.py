@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -176,10 +176,11 @@ def exponent(table: pd.DataFrame, axis: str, within: Sequence[str] = ()) -> Effe
     from grokjax.analysis.errors import NotEnoughRunsError
 
     try:
-        fitted = laws.fit(table, axis, "power", within=list(within)).parameters.loc["b"]
+        fitted: Any = laws.fit(table, axis, "power", within=list(within)).parameters
     except NotEnoughRunsError:
         return Effect(math.nan, -OPEN, OPEN)
-    return Effect(*(float(fitted[name]) for name in ("value", "low", "high")))
+    value, low, high = (float(fitted.at["b", name]) for name in ("value", "low", "high"))
+    return Effect(value, low, high)
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -10,8 +10,9 @@ import pandas as pd
 
 from grokjax.atlas.claim import Claim
 from grokjax.config import ConfigError, Thresholds
-from grokjax.results.files import regular, write_text
+from grokjax.results.files import write_text
 from grokjax.results.load import Results
+from grokjax.results.outside import regular
 from grokjax.results.schema import onset_columns
 
 ALWAYS = (
