@@ -25,7 +25,10 @@ _LATE = {
 }
 """Public name that is no part of an experiment → its module. The others are in `grokjax.config`."""
 
-_ROOMS = ("analysis", "cluster", "exchange", "figures", "measure", "measures", "phase", "weights")
+_ROOMS = (
+    *("analysis", "atlas", "cluster", "exchange", "figures"),
+    *("measure", "measures", "phase", "weights"),
+)
 """Modules that are imported when they are first asked for."""
 
 

@@ -20,6 +20,7 @@ COMMANDS = {
         "grokjax.cluster.__main__",
         "look at a sweep on workers, join what is done, stop it",
     ),
+    "atlas": ("grokjax.atlas.__main__", "published claims on grokking, and what was decided here"),
     "bench": ("grokjax.bench.__main__", "time the training step, or estimate it for a device"),
 }
 """Name → the module whose `main` takes the words after it, and what the command does."""

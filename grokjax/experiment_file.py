@@ -20,11 +20,27 @@ _NUMBERS = itertools.count(1)
 def read(path: Path) -> tuple[Experiment, str]:
     """The `experiment` that the file defines, and the file's text.
 
+    Raises:
+      ConfigError: there is no such file, it fails, or it defines no experiment.
+    """
+    module, source = execute(path)
+    experiment = vars(module).get("experiment")
+    if not isinstance(experiment, Experiment):
+        given = shown(experiment)
+        raise ConfigError(
+            f"experiment={given}: {path} must define `experiment = grokjax.Experiment(...)`."
+        )
+    return experiment, source
+
+
+def execute(path: Path) -> tuple[types.ModuleType, str]:
+    """The module that a file is, once it has run, and the file's text.
+
     The file runs as a module of its own, which stays in `sys.modules`: dataclasses, type hints
     and pickles look their module up by its name. Every reading makes another one.
 
     Raises:
-      ConfigError: there is no such file, it fails, or it defines no experiment.
+      ConfigError: there is no such file, or it fails.
     """
     try:
         with path.open(encoding="utf-8-sig") as file:  # which may be a device without an end
@@ -51,13 +67,7 @@ def read(path: Path) -> tuple[Experiment, str]:
         raise ConfigError(f"{where(error, path)}: {explain(error)}") from None
     finally:
         sys.stdout, sys.stderr = streams  # whatever the file has made of them
-    experiment = vars(module).get("experiment")
-    if not isinstance(experiment, Experiment):
-        given = shown(experiment)
-        raise ConfigError(
-            f"experiment={given}: {path} must define `experiment = grokjax.Experiment(...)`."
-        )
-    return experiment, source
+    return module, source
 
 
 def where(error: BaseException, path: Path) -> str:

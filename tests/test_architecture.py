@@ -33,6 +33,7 @@ FLOORS = {
     "grokjax.closing": 5,
     "grokjax.weights": 5,
     "grokjax.engine": 6,
+    "grokjax.atlas": 8,
     "grokjax.bench": 7,
     "grokjax.cluster": 7,
     "grokjax.dry_run": 8,

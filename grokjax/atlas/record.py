@@ -1,0 +1,114 @@
+"""`verdict.json`: what was decided, from what, and whether that still stands."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokjax.atlas import files
+from grokjax.atlas.claim import Claim, Decision
+from grokjax.results.files import write_json
+from grokjax.results.outside import read_json
+from grokjax.results.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEPT = ("surprise", "checks")
+"""What a person or another command has added, which a new decision leaves alone."""
+
+
+def folder(name: str) -> Path:
+    """Where the results of a claim lie."""
+    return files.RESULTS / name
+
+
+def read(name: str) -> dict[str, Any] | None:
+    """The record of a claim's verdict; None where it has not been decided."""
+    path = folder(name) / files.VERDICT
+    return dict(read_json(path)) if path.exists() else None
+
+
+def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame) -> dict[str, Any]:
+    """The record of a decision, without what it has cost."""
+    import grokjax
+    from grokjax.atlas import table as tables
+
+    counts = tables.cells(claim, table)
+    return {
+        "verdict": decision.verdict,
+        "under": decision.under,
+        **numbers(decision),
+        "unit": claim.unit,
+        "because": decision.because,
+        "runs": len(table),
+        "cells": len(counts),
+        "seeds_a_cell": [int(counts["n"].min()), int(counts["n"].max())],
+        "run_steps": int(table["last_step"].sum()),
+        "grokjax": grokjax.__version__,
+        "schema": SCHEMA_VERSION,
+        "git": checkout(name),
+        "claim_file": files.hash_of(name),
+        "decided": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "claim": claim.told(),
+    }
+
+
+def checkout(name: str) -> dict[str, Any] | None:
+    """The commit, and whether the package or the claim differ from it; None outside of git."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--", "grokjax", str(files.path_of(name)))
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def numbers(decision: Decision) -> dict[str, Any]:
+    """Effect and interval; a limit that is open is null, as JSON has no infinity."""
+    effect = decision.effect
+    limits = [value if math.isfinite(value) else None for value in (effect.low, effect.high)]
+    return {
+        "effect": effect.value if math.isfinite(effect.value) else None,
+        "interval": limits,
+        "effect_is": "at least" * effect.at_least + "at most" * effect.at_most or "measured",
+    }
+
+
+def write(name: str, told: dict[str, Any]) -> None:
+    """Store a record; what was added to the one before stays."""
+    old = read(name) or {}
+    kept = {key: old[key] for key in KEPT if key in old and key not in told}
+    write_json(folder(name) / files.VERDICT, json.loads(json.dumps({**told, **kept})))
+
+
+def stale(name: str, told: dict[str, Any] | None) -> str:
+    """Why a verdict does not stand for the claim as it is now; empty where it does."""
+    if told is None:
+        return "not run"
+    if told.get("schema") != SCHEMA_VERSION:
+        return f"schema {told.get('schema')}, now {SCHEMA_VERSION}"
+    if told.get("claim_file") != files.hash_of(name):
+        return "the claim's file has changed"
+    return ""
+
+
+def effect_text(told: dict[str, Any]) -> str:
+    """Effect and interval as a text."""
+    low, high = ("…" if value is None else f"{value:.3g}" for value in told["interval"])
+    sign = {"at least": "> ", "at most": "< "}.get(told["effect_is"], "")
+    value = "unknown" if told["effect"] is None else f"{sign}{told['effect']:.3g}"
+    return f"{value} [{low}, {high}]"
+
+
+def verdict_text(told: dict[str, Any]) -> str:
+    """The verdict, with its condition."""
+    return f"{told['verdict']} {told['under']}".strip()
