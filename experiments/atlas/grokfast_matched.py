@@ -31,10 +31,15 @@ def mean_time(runs):
     return float(times.mean())
 
 
+def first(runs, n):
+    """Whether a run is of the first seeds, whichever they begin with."""
+    return runs["seed"] < runs["seed"].min() + n
+
+
 def best_rate(runs):
     """The rate with the shortest mean time on the first eight seeds, censored times at their "
     "bound."""
-    some = runs[runs["seed"] < 8]
+    some = runs[first(runs, 8)]
     return min(RATES, key=lambda rate: mean_time(some[some["learning_rate"] == rate]))
 
 
@@ -42,7 +47,7 @@ def decide(table):
     held_out, chosen = {}, {}
     for name, runs in table.groupby("experiment"):
         chosen[name] = best_rate(runs)
-        held_out[name] = runs[(runs["seed"] >= 8) & (runs["learning_rate"] == chosen[name])]
+        held_out[name] = runs[~first(runs, 8) & (runs["learning_rate"] == chosen[name])]
     effect = ratio(held_out["baseline"], held_out["grokfast"])
     same = {name: runs[runs["learning_rate"] == 1e-2] for name, runs in table.groupby("experiment")}
     untuned = ratio(same["baseline"], same["grokfast"])

@@ -23,10 +23,15 @@ def trained(optimizer, rates, decays):
     )
 
 
+def first(runs, n):
+    """Whether a run is of the first seeds, whichever they begin with."""
+    return runs["seed"] < runs["seed"].min() + n
+
+
 def best_cell(runs):
     """The rate and decay with the shortest mean time on the first four seeds, censored at the "
     "bound."""
-    some = runs[runs["seed"] < 4]
+    some = runs[first(runs, 4)]
     times = {
         cell: censored_times(of, "t_grok")[0].mean()
         for cell, of in some.groupby(["learning_rate", "weight_decay"])
@@ -39,7 +44,7 @@ def decide(table):
     for name, runs in table.groupby("experiment"):
         rate, decay = chosen[name] = best_cell(runs)
         mine = (runs["learning_rate"] == rate) & (runs["weight_decay"] == decay)
-        held_out[name] = runs[mine & (runs["seed"] >= 4)]
+        held_out[name] = runs[mine & ~first(runs, 4)]
     effect = ratio(held_out["adamw"], held_out["muon"])
     cells = ", ".join(f"{name} at ({rate:g}, {decay:g})" for name, (rate, decay) in chosen.items())
     return Decision(
