@@ -14,13 +14,15 @@ during an import is caught as well.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import io
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn, TextIO, TypeVar
 
@@ -72,6 +74,27 @@ def run(main: Callable[[list[str]], int]) -> NoReturn:
         if out.lost is not None and not isinstance(out.lost, BrokenPipeError):
             say(f"standard output: {out.lost.strerror}, what was printed since then is lost")
     sys.exit(status)
+
+
+@contextlib.contextmanager
+def stop_after_a_commit() -> Iterator[tuple[threading.Event, list[int]]]:
+    """SIGINT and SIGTERM set an event instead of ending the process; it, and the signals that came.
+
+    What trains or measures looks at the event after each commit. 128 and the first signal is then
+    the exit status.
+    """
+    stop, caught = threading.Event(), list[int]()
+
+    def request_stop(number: int, frame: object) -> None:
+        caught.append(number)
+        stop.set()
+
+    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop, caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def guarded(work: Callable[[], int]) -> int:

@@ -16,7 +16,6 @@ import ast
 import json
 import re
 import shlex
-import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -143,14 +142,7 @@ def _measure_snapshots(
     instruments: Asked,
     words: str,
 ) -> int:
-    caught, stop = list[int](), threading.Event()
-
-    def request_stop(number: int, frame: object) -> None:
-        caught.append(number)
-        stop.set()
-
-    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with command.stop_after_a_commit() as (stop, caught):
         results = snapshots(
             given.results,
             instruments,
@@ -159,9 +151,6 @@ def _measure_snapshots(
             stop=stop,
             steps=given.steps,
         )
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     if caught:
         command.say(
             f"stopped after a commit; the same command goes on: python -m grokjax.measure {words}"

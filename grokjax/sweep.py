@@ -11,9 +11,7 @@ import dataclasses
 import io
 import json
 import shlex
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,31 +106,23 @@ def _train(experiment: Experiment, folder: Path, options: Options, source: str, 
     import grokjax
     from grokjax import display
 
-    stop, caught = threading.Event(), list[int]()
-
-    def request_stop(number: int, frame: object) -> None:
-        caught.append(number)
-        stop.set()
-
-    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with display.choose(options.quiet, options.json) as show:
-            results = grokjax.run(
-                experiment,
-                folder,
-                lanes=options.lanes,
-                overwrite=options.overwrite,
-                retry_failed=options.retry_failed,
-                fail_fast=options.fail_fast,
-                report=show,
-                stop=stop,
-                source=source,
-                command=words,
-                cluster=options.placed,
-            )
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    with (
+        command.stop_after_a_commit() as (stop, caught),
+        display.choose(options.quiet, options.json) as show,
+    ):
+        results = grokjax.run(
+            experiment,
+            folder,
+            lanes=options.lanes,
+            overwrite=options.overwrite,
+            retry_failed=options.retry_failed,
+            fail_fast=options.fail_fast,
+            report=show,
+            stop=stop,
+            source=source,
+            command=words,
+            cluster=options.placed,
+        )
     if options.detach and not results.finished and not caught:
         command.say(f"submitted to the queue; the same command goes on: {words}")
         return 0

@@ -7,11 +7,13 @@ Exit status: 0 done, 2 bad usage or configuration or a run that failed, 74 the s
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from grokjax import command
+
+if TYPE_CHECKING:
+    from grokjax.atlas.claim import Claim
 
 ABOUT = {
     "list": "the claims, their verdicts and effects, and what is stale (the default)",
@@ -100,7 +102,7 @@ def _show(name: str) -> None:
 
 
 def _run(given: argparse.Namespace) -> int:
-    from grokjax.atlas import files, record, variant
+    from grokjax.atlas import files, variant
 
     claims = {name: files.read(name) for name in given.names}
     for name, claim in claims.items():
@@ -115,21 +117,14 @@ def _run(given: argparse.Namespace) -> int:
                 )
     if given.dry_run:
         return 0
-    return _train(given, claims, record)
+    return _train(given, claims)
 
 
-def _train(given: argparse.Namespace, claims: dict[str, Any], record: Any) -> int:
+def _train(given: argparse.Namespace, claims: Mapping[str, Claim]) -> int:
     from grokjax import display
-    from grokjax.atlas import running
+    from grokjax.atlas import record, running
 
-    stop, caught = threading.Event(), list[int]()
-
-    def request_stop(number: int, frame: object) -> None:
-        caught.append(number)
-        stop.set()
-
-    previous = {s: signal.signal(s, request_stop) for s in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with command.stop_after_a_commit() as (stop, caught):
         for name, claim in claims.items():
             with display.choose(given.quiet, False) as show:
                 told = running.run(name, claim, given.check or "", report=show, stop=stop)
@@ -137,9 +132,6 @@ def _train(given: argparse.Namespace, claims: dict[str, Any], record: Any) -> in
                 command.say("stopped after a commit; the same command goes on")
                 return 128 + caught[0]
             print(f"{name}: {record.verdict_text(told)}, {record.effect_text(told)}", flush=True)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
     return 0
 
 

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokjax.atlas import files
+from grokjax.atlas import effects, files
 from grokjax.atlas.claim import Claim, Decision
 from grokjax.results.files import write_json
 from grokjax.results.outside import read_json
@@ -103,10 +103,9 @@ def stale(name: str, told: dict[str, Any] | None) -> str:
 
 def effect_text(told: dict[str, Any]) -> str:
     """Effect and interval as a text."""
-    low, high = ("…" if value is None else f"{value:.3g}" for value in told["interval"])
-    sign = {"at least": "> ", "at most": "< "}.get(told["effect_is"], "")
-    value = "unknown" if told["effect"] is None else f"{sign}{told['effect']:.3g}"
-    return f"{value} [{low}, {high}]"
+    value, low, high = (math.inf if n is None else n for n in (told["effect"], *told["interval"]))
+    at_least, at_most = (told["effect_is"] == bound for bound in ("at least", "at most"))
+    return effects.told(effects.Effect(value, low, high, at_least, at_most))
 
 
 def verdict_text(told: dict[str, Any]) -> str:

@@ -14,7 +14,9 @@ import errno
 import io
 import os
 import random
+import shlex
 import shutil
+import sys
 import tempfile
 import time
 import traceback
@@ -177,7 +179,8 @@ def main() -> None:
             found = {"cases": len(cases), "tried": len(tried), "of them": counts, "wrong": bad}
             found["cpu_seconds"] = round(time.process_time() - began)
         print(f"{name}: {found}", flush=True)
-        command_line = "PYTHONPATH=tests:. python -m crash.faults"
+        given_words = ["python", "-m", "crash.faults", *sys.argv[1:]]
+        command_line = f"PYTHONPATH=tests:. {shlex.join(given_words)}"
         about = {"command": command_line, "status": STATUSES[1], "seed": given.seed}
         write_record(RECORD, {name: found}, about)
 
