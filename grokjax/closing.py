@@ -201,9 +201,8 @@ def write(summary: Summary, metric: str, folder: Path) -> list[Path]:
     groups = attempted("the choice of curves", partial(gallery.curve_groups, summary), groups)
     of_groups = [str(run_id) for runs in groups.values() for run_id in runs["run_id"]]
     wanted = list(dict.fromkeys([*report.curve_runs(summary), *of_groups]))
-    needed = [name for kind in registry.KINDS.values() for name in kind.columns]
-    columns = dict.fromkeys(["step", *report.CURVES, *needed])
-    curves = summary.results.curves_of(wanted, list(columns))
+    columns = registry.curve_columns(summary.results, report.CURVES)
+    curves = summary.results.curves_of(wanted, columns)
 
     def save(name: str, draw: Callable[[], Figure | Drawn]) -> list[Path]:
         with pyplots.apart():

@@ -15,7 +15,7 @@ import grokjax
 from grokjax import closing, phase, report, summary_text, sweep
 from grokjax.analysis import summary as summaries
 from grokjax.analysis.summary import summarise
-from grokjax.figures import gallery, maps, style
+from grokjax.figures import gallery, maps, registry, style
 
 # A failure is told at once: shrinking it takes minutes.
 OFTEN = settings(
@@ -163,6 +163,21 @@ def test_what_raises_is_a_sentence_and_all_else_appears(
     assert {path.stem for path in tmp_path.rglob("*.*")} & every == every - lacking
     assert all(f"{name}." in printed.out for name in every - lacking)
     assert "grokked/runs" in printed.out
+
+
+def test_a_figure_whose_column_these_curves_lack_is_a_sentence(
+    folder, tmp_path, monkeypatch, capsys
+):
+    """As `grad_norm` in the curves of another program."""
+    monkeypatch.setattr(registry, "KINDS", dict(registry.KINDS))
+    monkeypatch.setattr(style, "save", saved_quickly)
+    registry.figure("gradients", columns=("grad_norm",))(lambda shown: shown.curves["grad_norm"])
+    assert phase.main([str(folder), "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
+    assert line.startswith("the figure gradients is left out: KeyError: 'grad_norm'")
+    assert "phases." in printed.out
+    assert "report.html" in printed.out
 
 
 def test_a_report_that_raises_costs_no_training(tmp_path, monkeypatch, capsys):

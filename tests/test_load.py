@@ -45,7 +45,12 @@ def test_joined_folders_have_the_runs_of_both(folders):
     assert both.axes["seed"] == [0, 1, 2, 3, 4, 5]
     chosen = [one.runs["run_id"][0], other.runs["run_id"][0]]
     assert set(both.curves_of(chosen, ["step", "test_loss"])["run_id"]) == set(chosen)
+    with pytest.raises(
+        ConfigError, match=r"columns='tset_loss': choose of those of curves, .*test_loss"
+    ):
+        both.curves_of(chosen, ["step", "tset_loss"])
     assert both.n_curve_rows == len(both.curves)
+    assert both.curve_columns == one.curve_columns
 
 
 def test_a_run_that_two_folders_have_counts_once(folders):

@@ -19,7 +19,14 @@ from grokjax.config.synonyms import suggestion
 from grokjax.figures import curves, instruments, maps, pyplots, row_groups, style, trends
 from grokjax.figures.axes import label, level_text
 from grokjax.figures.drawn import Drawn, figure_of
-from grokjax.figures.registry import KINDS, Drawings, Shown, figure_family, is_map
+from grokjax.figures.registry import (
+    KINDS,
+    Drawings,
+    Shown,
+    curve_columns,
+    figure_family,
+    is_map,
+)
 
 HEADLINE = (
     "fourier.circulant",
@@ -61,8 +68,8 @@ def draw(summary: Summary, name: str | None = None, metric: str = "t_grok") -> D
     if name and name.startswith("map_") and summary.is_map:
         return _value_map(summary, name.removeprefix("map_"))
     shown = [run_id for runs in curve_groups(summary).values() for run_id in runs["run_id"]]
-    needed = dict.fromkeys(c for kind in KINDS.values() for c in kind.columns)
-    of_sweep = Shown(summary, metric, summary.results.curves_of(shown, ["step", *needed]))
+    rows = summary.results.curves_of(shown, curve_columns(summary.results))
+    of_sweep = Shown(summary, metric, rows)
     drawings: Drawings = {}
     for kind in KINDS.values():
         drawings |= kind.choose(of_sweep)

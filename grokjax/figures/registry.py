@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from grokjax.config import ConfigError
 from grokjax.config.coercion import require
 from grokjax.config.source import NAME, is_ours
 from grokjax.figures.drawn import Drawn
+from grokjax.results.load import Results
 
 Drawings = dict[str, Callable[[], Figure | Drawn]]
 """Name of a file → what draws the figure."""
@@ -48,6 +49,16 @@ class Kind:
 
 KINDS: dict[str, Kind] = {}
 """Name → kind, in the order in which they are drawn."""
+
+
+def curve_columns(results: Results, more: Sequence[str] = ()) -> list[str]:
+    """The columns of curves that figures ask for, and `more`, of those that there are.
+
+    A figure whose columns these curves lack fails alone, where it looks for them.
+    """
+    asked = ["step", *more, *(name for kind in KINDS.values() for name in kind.columns)]
+    there = results.curve_columns or asked
+    return [name for name in dict.fromkeys(asked) if name in there]
 
 
 def is_map(summary: Summary) -> bool:

@@ -143,6 +143,14 @@ class Results:
             return len(self.curves)
         return sum(read_metadata(part).num_rows for part in self.parts_of("curves"))
 
+    @property
+    def curve_columns(self) -> list[str]:
+        """The columns that all of the curves have, from the headers of their files."""
+        if "curves" in vars(self):
+            return list(self.curves.columns)
+        parts = [read_metadata(p).schema.to_arrow_schema().names for p in self.parts_of("curves")]
+        return [name for name in parts[0] if all(name in names for names in parts)] if parts else []
+
     def curves_of(
         self, run_ids: str | Collection[str], columns: Sequence[str] | None = None
     ) -> pd.DataFrame:
@@ -150,10 +158,16 @@ class Results:
 
         Args:
           run_ids: an id, or several.
-          columns: beside `run_id`; None: all.
+          columns: beside `run_id`, of `curve_columns`; None: all.
+
+        Raises:
+          ConfigError: the curves have no such column.
         """
         run_ids = [run_ids] if isinstance(run_ids, str) else run_ids
         names = None if columns is None else ["run_id", *columns]
+        known = self.curve_columns if names else []
+        if gone := [name for name in names or () if known and name not in known]:
+            raise ConfigError(f"columns={gone[0]!r}: choose of those of curves, {', '.join(known)}.")
         if "curves" in vars(self):  # read already, and perhaps the folder is gone
             rows = self.curves[self.curves["run_id"].isin(run_ids)]
             return rows if names is None else rows[names]
