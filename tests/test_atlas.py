@@ -235,7 +235,7 @@ def test_the_command_runs_lists_checks_and_notices_what_is_stale(checkout, capsy
     assert len(pd.read_csv(of / files.TABLE)) == 3
     assert (of / files.FIGURE).stat().st_size < 60_000
     listed = printed(capsys, "list")
-    assert "confirmed" in listed and "0 not run or stale" in listed
+    assert "confirmed" in listed and "0 not run, 0 stale" in listed
 
     printed(capsys, "run", "tiny", "--check", "seeds", "--quiet")
     (check,) = record.read("tiny")["checks"]
@@ -258,6 +258,37 @@ def test_the_command_runs_lists_checks_and_notices_what_is_stale(checkout, capsy
     (of / files.VERDICT).write_text(json.dumps({**told, "schema": 3}))
     assert f"schema 3, now {SCHEMA_VERSION}" in printed(capsys)
     assert "low=0.99" not in printed(capsys, "show", "tiny")
+
+
+def test_a_commit_to_what_trains_makes_a_verdict_stale_until_it_is_run_again(checkout, capsys):
+    def commit(path, text):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        for words in (["init", "-q"], ["add", "grokjax", "experiments"], ["commit", "-qm", "."]):
+            subprocess.run([*git, *words], check=True)
+        record.commits_since.cache_clear()
+
+    trains = checkout / "grokjax" / "training" / "step.py"
+    commit(trains, "")
+    printed(capsys, "run", "tiny", "--quiet")
+    commit(checkout / "grokjax" / "figures" / "maps.py", "# a figure")
+    assert "0 stale" in printed(capsys)
+    commit(trains, "# a comment")
+    assert "commits to what trains since: 1" in printed(capsys)
+    printed(capsys, "run", "tiny", "--quiet")  # it finds its sweeps, which are of the old commit
+    printed(capsys, "decide", "tiny")
+    assert "1 stale" in printed(capsys)
+    shutil.rmtree(files.RESULTS / "tiny" / files.SWEEPS)
+    printed(capsys, "decide", "tiny")
+    assert "1 stale" in printed(capsys)
+    printed(capsys, "run", "tiny", "--quiet")
+    assert "0 stale" in printed(capsys)
+    told = record.read("tiny")
+    record.write("tiny", told | {"git": {"sha": "0" * 40, "dirty": False}})
+    assert "0000000, a commit that is not here" in printed(capsys)
+    record.write("tiny", told | {"git": told["git"] | {"dirty": True}})
+    assert "not committed" in printed(capsys)
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,9 @@ def _list(names: list[str]) -> None:
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         print("  ".join(cells).rstrip())
-    stale = sum(bool(row[-1]) for row in rows[1:])
-    print(f"{len(rows) - 1} claims, {stale} not run or stale")
+    missing = sum(row[-1] == record.NOT_RUN for row in rows[1:])
+    stale = sum(bool(row[-1]) for row in rows[1:]) - missing
+    print(f"{len(rows) - 1} claims, {missing} not run, {stale} stale; `run NAME` trains one again")
 
 
 def _show(name: str) -> None:

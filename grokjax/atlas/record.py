@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import math
 import subprocess
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 
 KEPT = ("surprise", "checks")
 """What a person or another command has added, which a new decision leaves alone."""
+NOT_RUN = "not run"
+DECIDING = tuple(
+    f"grokjax/{package}"
+    for package in ("analysis", "config", "engine", "measures", "models", "tasks", "training")
+)
+"""What numbers depend on: a commit to any of it makes a verdict stale, changed or not."""
 
 
 def folder(name: str) -> Path:
@@ -34,7 +41,7 @@ def read(name: str) -> dict[str, Any] | None:
 
 
 def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame) -> dict[str, Any]:
-    """The record of a decision, without what it has cost."""
+    """The record of a decision, without what it has cost and which commit has trained it."""
     import grokjax
     from grokjax.atlas import table as tables
 
@@ -51,7 +58,6 @@ def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame
         "run_steps": int(table["last_step"].sum()),
         "grokjax": grokjax.__version__,
         "schema": SCHEMA_VERSION,
-        "git": checkout(name),
         "claim_file": files.hash_of(name),
         "decided": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "claim": claim.told(),
@@ -60,16 +66,15 @@ def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame
 
 def checkout(name: str) -> dict[str, Any] | None:
     """The commit, and whether the package or the claim differ from it; None outside of git."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
     try:
-        changed = git("status", "--porcelain", "--", "grokjax", str(files.path_of(name)))
-        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(changed)}
+        changed = _git("status", "--porcelain", "--", "grokjax", str(files.path_of(name)))
+        return {"sha": _git("rev-parse", "HEAD").strip(), "dirty": bool(changed.strip())}
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
 
 
 def numbers(decision: Decision) -> dict[str, Any]:
@@ -93,12 +98,31 @@ def write(name: str, told: dict[str, Any]) -> None:
 def stale(name: str, told: dict[str, Any] | None) -> str:
     """Why a verdict does not stand for the claim as it is now; empty where it does."""
     if told is None:
-        return "not run"
+        return NOT_RUN
     if told.get("schema") != SCHEMA_VERSION:
         return f"schema {told.get('schema')}, now {SCHEMA_VERSION}"
     if told.get("claim_file") != files.hash_of(name):
         return "the claim's file has changed"
-    return ""
+    git = told.get("git")
+    if not git:
+        return ""
+    if git["dirty"]:
+        return f"trained by code that was not committed, after {git['sha'][:7]}"
+    return commits_since(git["sha"])
+
+
+@functools.cache
+def commits_since(sha: str) -> str:
+    """What has changed since a commit in what trains and measures; empty: nothing, or no git."""
+    try:
+        _git("rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    try:
+        n = len(_git("rev-list", f"{sha}..HEAD", "--", *DECIDING).split())
+    except subprocess.CalledProcessError:
+        return f"trained by {sha[:7]}, a commit that is not here"
+    return f"trained by {sha[:7]}, commits to what trains since: {n}" if n else ""
 
 
 def effect_text(told: dict[str, Any]) -> str:

@@ -15,8 +15,11 @@ import grokjax
 from grokjax.atlas import figure, files, record, table, variant
 from grokjax.atlas.claim import Claim
 from grokjax.config import ConfigError
-from grokjax.results.files import write_json
+from grokjax.results.files import make_folder, write_json
 from grokjax.results.load import Results, load
+
+ORIGIN = "origin.json"
+"""In a folder of sweeps: the commit that began them, and the CPU-seconds of all starts."""
 
 
 def run(name: str, claim: Claim, check: str = "", **options: Any) -> dict[str, Any] | None:
@@ -41,7 +44,7 @@ def run(name: str, claim: Claim, check: str = "", **options: Any) -> dict[str, A
     words = f"python -m grokjax.atlas run {name}" + f" --check {check}" * bool(check)
     trained = {}
     for key, experiment in chosen.experiments.items():
-        with _counted(sweeps):
+        with _counted(name, sweeps):
             trained[key] = grokjax.run(
                 experiment, sweeps / key, command=words, retry_failed=True, **options
             )
@@ -71,7 +74,7 @@ def decide(name: str, claim: Claim) -> dict[str, Any]:
         return _decided(name, claim, trained, cost_of(sweeps, trained))
     old = record.read(name) or {}
     rows = table.read(record.folder(name) / files.TABLE)
-    return _stored(name, claim, rows, old.get("cost", {}))
+    return _stored(name, claim, rows, {"cost": old.get("cost", {}), "git": old.get("git")})
 
 
 def _decided(
@@ -81,11 +84,14 @@ def _decided(
     # What is decided from is what is stored: anyone can repeat it.
     rows = table.read(record.folder(name) / files.TABLE)
     figure.write(claim, rows, record.folder(name) / files.FIGURE)
-    return _stored(name, claim, rows, cost)
+    # Results that were there already are of the commit that has trained them, not of this one.
+    return _stored(
+        name, claim, rows, {"cost": cost, "git": _origin(variant.folder_of(name))["git"]}
+    )
 
 
-def _stored(name: str, claim: Claim, rows: pd.DataFrame, cost: dict[str, float]) -> dict[str, Any]:
-    told = record.of_decision(name, claim, claim.decide(rows), rows) | {"cost": cost}
+def _stored(name: str, claim: Claim, rows: pd.DataFrame, origin: dict[str, Any]) -> dict[str, Any]:
+    told = record.of_decision(name, claim, claim.decide(rows), rows) | origin
     record.write(name, told)
     return record.read(name) or told
 
@@ -107,21 +113,24 @@ def _checked(
 def cost_of(sweeps: Path, trained: dict[str, Results]) -> dict[str, float]:
     """Run-steps of all experiments, donors included, and CPU-seconds of all starts."""
     steps = sum(int(results.runs["last_step"].sum()) for results in trained.values())
-    return {"run_steps": steps, "cpu_s": round(_cpu_seconds(sweeps), 1)}
+    return {"run_steps": steps, "cpu_s": round(_origin(sweeps)["cpu_s"], 1)}
 
 
 @contextlib.contextmanager
-def _counted(sweeps: Path) -> Iterator[None]:
-    """Add the CPU-seconds of what is done here to those of earlier starts."""
+def _counted(name: str, sweeps: Path) -> Iterator[None]:
+    """Note the commit that begins, and add the CPU-seconds of what is done here to earlier ones."""
+    known = _origin(sweeps) or {"git": record.checkout(name), "cpu_s": 0.0}
+    make_folder(sweeps)
+    write_json(sweeps / ORIGIN, known)
     begun = time.process_time()
     try:
         yield
     finally:
-        if sweeps.is_dir():
-            total = _cpu_seconds(sweeps) + time.process_time() - begun
-            write_json(sweeps / "cpu.json", {"cpu_s": total})
+        known["cpu_s"] += time.process_time() - begun
+        write_json(sweeps / ORIGIN, known)
 
 
-def _cpu_seconds(sweeps: Path) -> float:
-    path = sweeps / "cpu.json"
-    return float(json.loads(path.read_text(encoding="utf-8"))["cpu_s"]) if path.exists() else 0.0
+def _origin(sweeps: Path) -> dict[str, Any]:
+    """What has trained these sweeps, and for how long; empty before it has begun."""
+    path = sweeps / ORIGIN
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
