@@ -310,6 +310,14 @@ def test_bad_words_get_one_sentence(checkout, capsys, words, named):
     assert not files.RESULTS.exists()
 
 
+def test_every_claim_says_how_it_was_checked_against_its_source(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    kinds = {"text", "excerpts", "notes", "code", "abstract", "memory"}
+    told = files.sources()
+    assert sorted(told) == NAMES
+    assert all(set(one["checked"]) <= kinds and one["says"].strip() for one in told.values())
+
+
 def test_outside_of_a_checkout_there_are_no_claims(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert command.main(["atlas"]) == 2

@@ -1,6 +1,7 @@
 """Where claims, their results and their verdicts lie.
 
-`experiments/atlas/NAME.py` is a claim. `results/atlas/NAME/` has `verdict.json`, `table.csv` (what
+`experiments/atlas/NAME.py` is a claim, and `sources.toml` beside it says how far each was checked
+against its source. `results/atlas/NAME/` has `verdict.json`, `table.csv` (what
 the verdict was computed from) and `figure.png`, and in `sweeps/` the results folders, which are not
 kept in the repository. Both are looked for below the current folder.
 """
@@ -8,7 +9,9 @@ kept in the repository. Both are looked for below the current folder.
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from pathlib import Path
+from typing import Any
 
 from grokjax import experiment_file
 from grokjax.atlas.claim import Claim
@@ -19,6 +22,7 @@ from grokjax.config.synonyms import suggestion
 CLAIMS = Path("experiments/atlas")
 RESULTS = Path("results/atlas")
 PAGE = Path("docs/atlas.md")
+SOURCES = "sources.toml"
 VERDICT, TABLE, FIGURE, SWEEPS = "verdict.json", "table.csv", "figure.png", "sweeps"
 
 
@@ -60,6 +64,12 @@ def read(name: str) -> Claim:
             f"claim={shown(claim)}: {path_of(name)} must define `claim = grokjax.atlas.Claim(...)`."
         )
     return claim
+
+
+def sources() -> dict[str, dict[str, Any]]:
+    """Claim → how it was `checked` against its source, and what the check `says`."""
+    path = CLAIMS / SOURCES
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def hash_of(name: str) -> str:

@@ -20,6 +20,12 @@ runs that have not grokked count as censored, and what lies between confirming a
 that makes everything early. It says whether a sentence holds in general enough to be seen there,
 and does not judge a paper's own experiments. Fifty intervals at 95 % miss two or three truths.
 
+The sentences were written from abstracts, from memory, and from what is commonly said. Each source
+was then looked up, and what a sentence changes or leaves out stands below it, after *the source,
+read again* and how that was read: in the paper's *text*, in *excerpts* or *notes* of others, in its
+*code*, in its *abstract*, or in *memory* alone. "Ours" says that no paper that was read states it.
+A verdict is on the sentence as it stands here.
+
 `python -m grokjax.atlas` lists the claims and what is stale, `python -m grokjax.atlas run NAME`
 trains and decides one again, and `python -m grokjax.atlas page` writes this page. A click on the
 head of a column sorts by it.
@@ -121,6 +127,7 @@ def _section(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
     lines = [
         f'<h2 id="{name}">{html.escape(claim.sentence)}</h2>',
         f"*Source.* {claim.source}",
+        *_source_read_again(name),
         f"*Setting.* {claim.setting}",
         f"*Confirmed if* {claim.confirms} *Contradicted if* {claim.refutes}",
     ]
@@ -147,6 +154,15 @@ def _section(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
         f"[its data]({_link(of / files.TABLE)}), [the record]({_link(of / files.VERDICT)})."
     )
     return "\n\n".join(lines) + "\n"
+
+
+def _source_read_again(name: str) -> list[str]:
+    """How the claim was checked against its source, and what came of it."""
+    found = files.sources().get(name)
+    if not found:
+        return []
+    says = " ".join(found["says"].split())
+    return [f"*The source, read again* ({', '.join(found['checked'])}). {says}"]
 
 
 def _link(path: os.PathLike[str]) -> str:
