@@ -26,6 +26,7 @@ def describe(summary: Summary, metric: str = "t_grok") -> str:
     texts: dict[str, Callable[[], str]] = {
         "the table of cells": partial(_cells_text, summary, metric),
         "the text of the zone": partial(_zone_text, summary),
+        "the text of the refinement": partial(_refinement_text, summary),
     }
     for axis in summary.laws:
         texts[f"the text of the law of {axis}"] = partial(_law_text, summary, axis)
@@ -56,6 +57,7 @@ def markdown(summary: Summary, metric: str = "t_grok") -> str:
         text = table(cells, summary.x, summary.y, metric, summary.waiting)
         lines += ["```", text, "```", ""]
     said = [repr(summary.zone)[1:-1] if summary.zone else no_zone(summary)]
+    said += [text] if (text := _refinement_text(summary)) else []
     said += [repr(law)[1:-1] for law in summary.laws.values()]
     said += row_groups.headlines(results)
     said += [f"*Warning*: {text}" for text in summary.warnings]
@@ -156,6 +158,15 @@ def table(
     note = f"grokked/runs and median {metric}; > marks cells censored at their budgets"
     note += ", … those of which no run has ended yet" * (waiting is not None and len(waiting) > 0)
     return f"{wide.to_string()}\n{note}"
+
+
+def _refinement_text(summary: Summary) -> str:
+    """How many runs were put where the boundary is least certain, and why no more were."""
+    rounds = summary.results.manifest.get("rounds", [])
+    n = sum(len(one["cells"]) for one in rounds)
+    made = [f"refined by {n} runs in {sum(bool(one['cells']) for one in rounds)} rounds"] * bool(n)
+    reason = rounds[-1].get("reason") if rounds else None
+    return ", ".join([*made, *([f"no further round: {reason}"] if reason else [])])
 
 
 def _zone_text(summary: Summary) -> str:

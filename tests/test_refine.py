@@ -16,9 +16,11 @@ from grokjax import ConfigError, Experiment, Refine, Thresholds, grid
 from grokjax.analysis import onset, synthetic
 from grokjax.analysis.boundary import boundary
 from grokjax.analysis.refine import choose, lattice
+from grokjax.analysis.summary import summarise
 from grokjax.engine import plan, rounds
 from grokjax.results.load import Results
 from grokjax.results.schema import onset_columns
+from grokjax.summary_text import describe, markdown
 
 DENSE = Path(__file__).parents[1] / "results" / "recorded" / "wd_vs_frac"
 COARSE = {"weight_decay": [0.1, 0.25, 0.63, 1.6, 4.0], "train_fraction": [0.3, 0.4, 0.5, 0.6, 0.7]}
@@ -167,6 +169,9 @@ def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(
     made = whole.manifest["rounds"]
     assert [len(of_round["cells"]) for of_round in made] == [3, 2, 0]
     assert made[-1]["reason"] == "the runs are spent"
+    how = "refined by 5 runs in 2 rounds, no further round: the runs are spent"
+    for text in (describe, markdown):
+        assert how in text(summarise(whole))
     assert len(whole.runs) == 24 + 5
     assert whole.finished
     assert {0.1, 2.5} <= set(whole.axes["weight_decay"])
@@ -207,6 +212,8 @@ def test_a_grid_without_a_boundary_is_not_refined_and_says_why(refined, tmp_path
     found = rounds.next_round(refined, refined.refine, [], results)
     assert found.cells == ()
     assert "0 of 24 runs grokked" in found.reason
+    results.manifest["rounds"] = [found.to_json()]
+    assert "no further round: 0 of 24 runs grokked" in describe(summarise(results))
 
 
 @pytest.mark.parametrize(
