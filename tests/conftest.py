@@ -37,13 +37,13 @@ QUICK_PROCESS = {
 
 
 MOST_MAPS = 20_000
-ONE_OF = 3
+ONE_OF = 5
 """Of the tests that are drawn."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of the tests marked `drawn`, which take some seconds each, a third runs at a commit."""
+    """Of the tests marked `drawn`, which take some seconds each, a fifth runs at a commit."""
     for item in items:
         if item.get_closest_marker("drawn") and place(item.nodeid) % ONE_OF:
             item.add_marker(pytest.mark.slow)

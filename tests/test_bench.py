@@ -50,6 +50,7 @@ def test_plain_jax_trains_the_same_network(small):
     assert losses[3] < losses[0]
 
 
+@pytest.mark.drawn
 @pytest.mark.usefixtures("one_thread")
 def test_pytorch_trains_the_same_network_eager_and_vmapped(small):
     from benchmarks.peers import torch_steps

@@ -83,6 +83,7 @@ def test_reinforce_is_the_policy_gradient_on_average(samples):
     np.testing.assert_array_equal(recorded, losses.per_target(exact, logits, targets))
 
 
+@pytest.mark.drawn
 def test_a_random_loss_draws_anew_at_every_update_and_is_recorded_as_its_expectation():
     run = dataclasses.replace(
         vocabulary.BASE, loss=guessed(), dtype="float32", log_every=1, optimizer=grokjax.SGD()

@@ -296,6 +296,7 @@ def test_parts_lists_and_tables_need_no_flags(workplace, fields):
     assert parsed == dataclasses.replace(written, train_fraction=0.4)
 
 
+@pytest.mark.drawn
 def test_an_experiment_file_is_run_once_and_results_never(tmp_path, monkeypatch):
     import grokjax
 

@@ -40,6 +40,7 @@ def quick(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
+@pytest.mark.drawn
 def test_own_parts_reach_workers(tmp_path, quick, capsys):
     path, folder = tmp_path / "mine.py", tmp_path / "out"
     path.write_text(FILE.replace("STEPS", "100"))

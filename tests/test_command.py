@@ -83,11 +83,13 @@ def test_training_goes_on_when_its_reader_has_gone(folder, flags):
     assert not (folder / "results" / "two" / ".work").exists()
 
 
+@pytest.mark.drawn
 def test_figures_are_written_when_the_reader_has_gone(results):
     assert first_line_of(results, "grokjax.phase", "sweep")[1:] == (0, "")
     assert (results / "sweep" / "report.html").exists()
 
 
+@pytest.mark.drawn
 @full
 @pytest.mark.parametrize("arguments", [["grokjax.sweep", "two.py"], ["grokjax.phase", "--help"]])
 def test_a_full_device_is_one_sentence_and_stops_nothing(folder, arguments):

@@ -165,6 +165,7 @@ def softmax_regression(rows, classes, dtype=jnp.float32):
     return lambda w: -jnp.mean(jax.nn.log_softmax(w)[jnp.arange(rows), labels])
 
 
+@pytest.mark.drawn
 def test_softmax_regression_at_zero_has_its_eigenvalues_and_trace():
     rows, classes = 6, 5
     product = vectors.hvp(softmax_regression(rows, classes), jnp.zeros((rows, classes)))
@@ -188,6 +189,7 @@ def test_the_density_of_softmax_regression_has_both_eigenvalues_with_their_multi
     assert abs(high.mean() - (classes - 1) / classes) < 4 * error < 0.05
 
 
+@pytest.mark.drawn
 def test_least_squares_has_the_eigenvalues_of_its_inputs():
     with jax.enable_x64(True):
         rng = np.random.default_rng(1)
@@ -273,6 +275,7 @@ def test_float32_finds_what_float64_finds_and_none_of_it_twice():
     np.testing.assert_allclose(found.basis @ found.basis.T, np.eye(60), atol=2e-6)
 
 
+@pytest.mark.drawn
 def test_side_by_side_equals_alone():
     matrices = jnp.stack([symmetric(np.arange(40.0) * s, seed=s) for s in (1, 2, 3)])
 
@@ -366,6 +369,7 @@ def test_a_bulk_of_zeros_has_an_edge_all_the_same():
 # Oracles
 
 
+@pytest.mark.drawn
 def test_lanczos_and_the_trace_agree_with_matfree():
     pytest.importorskip("matfree")
     from matfree import decomp, stochtrace

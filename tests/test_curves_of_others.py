@@ -58,6 +58,7 @@ def quick_figures(monkeypatch):
     monkeypatch.setattr(style, "save", save)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("source", ["wandb", "tensorboard", "loop.jsonl"])
 def test_curves_of_others_end_in_figures(source, tmp_path, quick_figures, capsys):
     out = tmp_path / "map"

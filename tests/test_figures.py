@@ -198,6 +198,7 @@ def test_many_runs_have_the_curves_of_some(summary, monkeypatch):
     assert "of the 60 runs" in page["curves_note"]
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("name", "figures"),
     [

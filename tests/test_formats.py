@@ -133,6 +133,7 @@ def test_every_form_agrees_in_pytorch_or_is_refused(word):
     assert form_agrees(torch_logits, word) or word.split(": ")[-1] not in IN_TORCH | BESIDE
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("word", FORMS)
 def test_every_form_agrees_by_the_names_of_transformer_lens_or_is_refused(word):
     assert form_agrees(lens_logits, word) or word.split(": ")[-1] not in IN_LENS | BESIDE
@@ -217,6 +218,7 @@ TOGETHER = [
 OPTIONS = {str(options): options for options in SINGLES + TOGETHER}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("at", OPTIONS)
 def test_every_option_by_the_names_of_transformer_lens(at):
     assert agrees(lens_logits, *of_options(at)) == in_lens(OPTIONS[at])

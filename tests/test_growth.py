@@ -80,6 +80,7 @@ def assert_equal_folders(folder, other):
     assert kept(folder, "final").keys() == kept(other, "final").keys()
 
 
+@pytest.mark.drawn
 def test_600_and_600_updates_are_1200(base, short, at_once, tmp_path):
     folder = tmp_path / "sweep"
     shutil.copytree(short, folder)
@@ -193,6 +194,7 @@ def test_instruments_go_on_as_well(base, tmp_path):
     pd.testing.assert_frame_equal(*tables, check_exact=True)
 
 
+@pytest.mark.drawn
 def test_a_grid_and_its_budget_grow_together(base, tmp_path):
     few = swept(base, seed=[0, 1], train_fraction=[0.5])
     many = dataclasses.replace(

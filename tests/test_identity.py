@@ -191,6 +191,7 @@ def as_of_schema_3(experiment, folder):
     manifest.write(folder, old | {"schema_version": 3})
 
 
+@pytest.mark.drawn
 def test_a_finished_folder_of_schema_3_grows_under_its_old_ids(tmp_path):
     task = ModularArithmetic("add", p=5, format="a b")
     small = Experiment(

@@ -124,6 +124,7 @@ def copy(tmp_path_factory):
     return folder
 
 
+@pytest.mark.drawn
 def test_what_is_added_takes_few_files_and_works_together(copy):
     # With an example, a test of the formula and the vocabulary's table that makes five.
     assert changed(copy, OPTIMIZER) <= 5 - 3

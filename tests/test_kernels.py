@@ -74,6 +74,7 @@ def normalised(kind, x, gain, shift):
 NORMS = {None: None, "layer": layer_norm, "rms": rms_norm}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(("activation", "norm"), sampled(itertools.product(ACTIVATIONS, NORMS), 3))
 def test_an_mlp_block_is_the_plain_one(activation, norm):
     """With rows in whole blocks or not, biases or none, factors or none, all in turn."""

@@ -39,6 +39,7 @@ def easy(tiny):
     )
 
 
+@pytest.mark.drawn
 def test_runs_end_where_they_have_settled_and_not_a_bit_changes(easy, small_segments):
     whole = grokjax.run(swept(easy, seed=range(6), settle_steps=[None]), lanes=2)
     ended = grokjax.run(swept(easy, seed=range(6), settle_steps=[150]), lanes=2)

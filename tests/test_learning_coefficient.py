@@ -28,6 +28,7 @@ def with_step_bias(n_beta, localization, step_size):
     return np.sum(n_beta * CURVATURES / pull / (1 - step_size * pull / 4)) / 2
 
 
+@pytest.mark.drawn
 def test_a_quadratic_has_half_its_dimensions_with_the_known_bias_of_steps():
     options = {"n_beta": 100.0, "localization": 1.0, "step_size": 1e-3}
     wanted = with_step_bias(**options)
@@ -137,6 +138,7 @@ def test_reduced_rank_regression_of_rank_zero_has_the_coefficient_of_aoyagi(m, h
     np.testing.assert_allclose(found.mean, wanted, rtol=0.4)
 
 
+@pytest.mark.drawn
 def test_a_slope_left_by_weight_decay_is_taken_off_where_it_is_asked_for():
     """Of a quadratic the centred loss is the same quadratic, with its minimum at w*."""
     minimum = jnp.linspace(0.1, 1, 20)
@@ -157,6 +159,7 @@ def test_a_slope_left_by_weight_decay_is_taken_off_where_it_is_asked_for():
     assert measure().mean < -10
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     "loss",
     [
@@ -197,6 +200,7 @@ def test_a_single_chain_has_no_spread_and_one_that_has_not_settled_a_trend():
     assert found.trend > found.mean > 0  # from nothing to twice its mean
 
 
+@pytest.mark.drawn
 def test_float32_estimates_what_float64_does():
     """Draws of a key differ between dtypes, so means are compared."""
     options = {"n_beta": 100.0, "localization": 1.0, "step_size": 1e-3}
@@ -212,6 +216,7 @@ def test_float32_estimates_what_float64_does():
     assert abs(single - double) < 4 * np.hypot(error, other)
 
 
+@pytest.mark.drawn
 def test_side_by_side_equals_alone():
     keys = jax.random.split(jax.random.key(8), 3)
     centres = jnp.stack([jnp.full(20, s) for s in (0.0, 1.0, 2.0)])

@@ -101,7 +101,7 @@ TELLING = ("model: mlp", "model: transformer", "model: transformer uniform", "lo
 
 # Without the loop between log points, which repeats the update that stands alone.
 @pytest.mark.parametrize("log_every", [1, pytest.param(10, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("word", sampled(WORDS, 6, ALWAYS))
+@pytest.mark.parametrize("word", sampled(WORDS, 10, ALWAYS))
 def test_a_word_is_lowered_for_accelerators(word, log_every):
     check(lowered(in_dtypes(WORDS[word], "float32", log_every=log_every), "cuda", "tpu"))
 

@@ -112,6 +112,7 @@ def test_margins_of_logits_made_by_hand(keys, margin):
     assert float(found.min()) == pytest.approx(margin, abs=1e-5)
 
 
+@pytest.mark.drawn
 def test_characters_and_frequencies_agree_on_a_cyclic_group():
     logits = cosine_logits(3) + jax.random.normal(jax.random.key(0), (113 * 113, 113))
     observed = observed_with(ADD, logits, train=np.arange(0, 113 * 113, 3))
@@ -147,6 +148,7 @@ def test_ranks_of_an_embedding_of_five_frequencies():
     assert spectra.spectral_entropy(squares, 128) == pytest.approx(0.474561, abs=1e-4)
 
 
+@pytest.mark.drawn
 def test_conventions_of_ranks_are_told_apart():
     found = spectra.ranks(jnp.asarray([4.0, 4, 1, 1]))
     assert found["effective"] == pytest.approx(3.779763, abs=1e-5)
@@ -280,6 +282,7 @@ def test_a_loss_far_below_epsilon_is_exact():
     assert naive == 0  # what it is compared with
 
 
+@pytest.mark.drawn
 def test_numerics_of_a_network_that_has_collapsed():
     logits, labels = cosine_logits(40), tasks.build(ADD).targets
     observed = observed_with(ADD, logits, params={"w": jnp.ones(3)})

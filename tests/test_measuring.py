@@ -322,6 +322,7 @@ def test_a_users_instrument_of_the_table(base):
     )
 
 
+@pytest.mark.drawn
 def test_weights_of_another_program(base, trained, tmp_path):
     run_id = trained.runs["run_id"].iloc[0]
     arrays = snapshots.read(trained.find_snapshot(run_id, "end"))

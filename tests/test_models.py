@@ -224,6 +224,7 @@ def test_init_scale_leaves_the_gains_of_norms_at_one(tiny):
     np.testing.assert_array_equal(params["final_norm"]["scale"], 1)
 
 
+@pytest.mark.drawn
 def test_float64_starts_from_the_same_network_as_float32(tiny):
     single = to_numpy(fast_init(spec_of(tiny))(hparams(tiny)).params)
     double = in_float64(tiny)

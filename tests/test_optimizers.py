@@ -86,6 +86,7 @@ def test_adamw(settings, warmup):
     agrees(found, by_formula(lambda w, g, step: adamw.step(w, g)))
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_traced_float32_numbers_cost_no_more_accuracy_than_constants(settings):
     """Compared with optax's own AdamW, whose betas are Python floats."""

@@ -91,6 +91,7 @@ def test_a_loss_and_a_task_are_those_that_they_write_out():
     assert (theirs.vocabulary, theirs.n_classes) == (ours.vocabulary, ours.n_classes)
 
 
+@pytest.mark.drawn
 def test_a_modifier_that_clips_bounds_what_descends():
     sgd = grokjax.SGD(learning_rate=1.0)
     modified = dataclasses.replace(BASE, optimizer=sgd, modifiers=(clipped(bound=1e-3),))
@@ -174,6 +175,7 @@ def test_a_name_and_a_source_are_part_of_the_identity(tmp_path):
         assert not {run.run_id for run in read(tmp_path / "mine.py")[0].runs()} & set(first)
 
 
+@pytest.mark.drawn
 def test_the_source_is_kept_with_the_results_and_another_is_refused(tmp_path):
     (tmp_path / "mine.py").write_text(FILE)
     results = grokjax.run(read(tmp_path / "mine.py")[0], tmp_path / "out")

@@ -161,6 +161,7 @@ def table(results):
     return results.runs.drop(columns="wall_s")
 
 
+@pytest.mark.drawn
 def test_a_refined_sweep_grows_by_rounds_and_a_stop_changes_no_bit(
     refined, small_segments, tmp_path, monkeypatch
 ):

@@ -116,6 +116,7 @@ def test_sharpness_of_a_minimum_is_that_of_its_largest_curvature():
     assert measure(steps=0) < one
 
 
+@pytest.mark.drawn
 def test_adaptive_sharpness_is_that_of_a_network_whatever_the_scale_of_its_layers():
     x, y = jax.random.normal(KEY, (20, 3)), jnp.arange(20.0) / 20
 

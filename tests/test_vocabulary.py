@@ -77,7 +77,7 @@ def losses_of(step, numbers, rows, state, steps):
     return state, np.moveaxis(np.array(seen), 0, -1)
 
 
-@pytest.mark.parametrize("word", sampled(WORDS, 6, ALWAYS))
+@pytest.mark.parametrize("word", sampled(WORDS, 10, ALWAYS))
 def test_a_word_of_the_vocabulary(word):
     experiment = WORDS[word].resolved()
     spec = spec_of(experiment)
@@ -118,7 +118,7 @@ GRADIENTS = [
 ]
 
 
-@pytest.mark.parametrize("word", sampled(GRADIENTS, 6, ALWAYS))
+@pytest.mark.parametrize("word", sampled(GRADIENTS, 10, ALWAYS))
 def test_the_gradient_is_that_of_the_loss(word):
     """Along a random direction, against a central difference in float64."""
     experiment = WORDS[word].resolved()

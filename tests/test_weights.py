@@ -127,6 +127,7 @@ def test_every_axis_of_a_parameter_has_a_word(swept):
     assert (table["axes"].str.split(", ").map(len) == table["shape"].map(len)).all()
 
 
+@pytest.mark.drawn
 def test_a_saved_network_is_read_and_measured_as_what_it_is(swept, tmp_path):
     experiment, results = swept
     network = results.network(results.runs["run_id"][1], 80)

@@ -278,6 +278,7 @@ OWNERS = (
 )
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_every_field_given_to_a_wrong_class_names_whose_it_is(cls):
     owners = (*OWNERS, *(other.__name__ for other in CLASSES))
