@@ -82,6 +82,9 @@ def test_wilson_is_scipys():
     for i, (k, n) in enumerate([(0, 5), (3, 10), (5, 5)]):
         expected = stats.binomtest(k, n).proportion_ci(method="wilson")
         assert (low[i], high[i]) == pytest.approx((expected.low, expected.high))
+    for n in range(1, 100):
+        assert survival.wilson(np.array(0), np.array(n))[0] == 0
+        assert survival.wilson(np.array(n), np.array(n))[1] == 1
 
 
 def test_the_spread_of_a_cell_counts_its_censored_runs():

@@ -200,7 +200,9 @@ def wilson(successes: np.ndarray, n: np.ndarray, level: float = LEVEL) -> tuple[
     share = np.asarray(successes, float) / n
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+    # Rounding would leave 1e-17 where the limit is exactly 0, or 1.
+    low, high = np.where(share <= 0, 0.0, centre - half), np.where(share >= 1, 1.0, centre + half)
+    return np.clip(low, 0, 1), np.clip(high, 0, 1)
 
 
 def _first_time(sample: Sample, reached: np.ndarray) -> np.ndarray:
