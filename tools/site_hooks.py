@@ -66,6 +66,7 @@ UNIT = re.compile(
 """Spaces inside of a number: before its unit, after ±, and between the limits of an interval."""
 INDEX = re.compile(r"_\{([^{}]*)\}")
 POWER = re.compile(r"\^(?:\{([^{}]*)\}|(\([^()]*\)|\w+))")
+TITLE = re.compile(r"(<h1[^>]*>)([^<]*)")
 TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
 ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
 CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.DOTALL)
@@ -129,7 +130,10 @@ def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files
             parts[at] = POWER.sub(lambda m: f"<sup>{m[1] or m[2].strip('()')}</sup>", part)
         elif len(inside) == 1 and inside[0].startswith("<code"):
             parts[at] = HYPHENED.sub(_on_one_line, part)
-    return TABLE.sub(_readable, "".join(parts))
+    content = TITLE.sub(
+        lambda title: f"{title[1]}{title[2].replace('/', '/<wbr>')}", "".join(parts)
+    )
+    return TABLE.sub(_readable, content)
 
 
 def _on_one_line(word: re.Match[str]) -> str:
