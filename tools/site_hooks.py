@@ -5,18 +5,24 @@
   that its last line gives below it.
 - `<!-- help of sweep -->` is replaced with what `grokjax sweep --help` prints.
 - `docs/a_day.py` becomes the page of the notebook.
+- Tables of text can be read on a phone, lines do not break inside of an option or before its %,
+  and sums and powers have their indices where they belong.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import html
 import io
+import itertools
 import os
 import posixpath
 import re
 import subprocess
 import sys
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +55,23 @@ BLOCK = re.compile(
 )
 HELP = re.compile(r"^<!-- help of (?P<command>[\w ]+) -->$", re.MULTILINE)
 DOTS_AN_INCH = 160
+HELP_COLUMNS = 92
+
+TAG = re.compile(r"(<[^>]+>)")
+KEPT = re.compile(r"<(/?)(?:pre|code|script|style|svg)\b")
+HYPHENED = re.compile(r"[\w.()\[\]='+]*[-…][\w.()\[\]='+…-]*")
+UNIT = re.compile(
+    r"(?<=\d) (?=(?:%|×(?! ?\d)|(?:ms|s|MB|GB|MiB|GiB)\b))|(?<=±) (?=\d)|(?<=\d,) (?=[-−\d.…]+\])"
+)
+"""Spaces inside of a number: before its unit, after ±, and between the limits of an interval."""
+INDEX = re.compile(r"_\{([^{}]*)\}")
+POWER = re.compile(r"\^(?:\{([^{}]*)\}|(\([^()]*\)|\w+))")
+TITLE = re.compile(r"(<h1[^>]*>)([^<]*)")
+TABLE = re.compile(r"<table>.*?</table>", re.DOTALL)
+ROW = re.compile(r"<tr>.*?</tr>", re.DOTALL)
+CELL = re.compile(r"<(t[hd])\b([^>]*)>(.*?)</\1>", re.DOTALL)
+LONG = 24
+"""Characters of a cell that is text rather than a number or a name."""
 
 origins: dict[str, str] = {}
 """Page of the site → the file of the repository that it is made of, where that is not in docs/."""
@@ -93,6 +116,63 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return "".join([*parts, LINK.sub(led, markdown[last:])])
 
 
+def on_page_content(content: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Keep together what belongs together, and make tables of text readable on a phone."""
+    parts = TAG.split(content)
+    inside: list[str] = []
+    for at, part in enumerate(parts):
+        if kept := KEPT.match(part):
+            inside = inside[:-1] if kept[1] else [*inside, part]
+        elif part.startswith("<"):
+            continue
+        elif not inside:
+            part = INDEX.sub(r"<sub>\1</sub>", UNIT.sub("\N{NO-BREAK SPACE}", part))
+            parts[at] = POWER.sub(lambda m: f"<sup>{m[1] or m[2].strip('()')}</sup>", part)
+        elif len(inside) == 1 and inside[0].startswith("<code"):
+            parts[at] = HYPHENED.sub(_on_one_line, part)
+    content = TITLE.sub(
+        lambda title: f"{title[1]}{title[2].replace('/', '/<wbr>')}", "".join(parts)
+    )
+    return TABLE.sub(_readable, content)
+
+
+def _on_one_line(word: re.Match[str]) -> str:
+    """A part of code that a hyphen or an ellipsis is in; long ones may break, a sign cannot."""
+    return f"<span>{word[0]}</span>" if 1 < len(word[0]) <= 32 else word[0]
+
+
+def _readable(match: re.Match[str]) -> str:
+    """A table with the heads of its columns in its cells, if a phone should show rows as lists."""
+    table = match[0].replace(r"\|", "|")  # Python-Markdown leaves the escape in code
+    rows = [[_text(cell[2]) for cell in CELL.findall(row)] for row in ROW.findall(table)]
+    if len(rows) < 2:
+        return table
+    heads, columns = rows[0], list(zip(*rows[1:], strict=True))
+    texts = [max(map(len, column)) > LONG for column in columns]
+    name = max(len(word) for cell in columns[0] for word in cell.split() or [""])
+    stacked = {2: all(texts) and name >= LONG, 3: any(texts[1:])}.get(len(heads), sum(texts) > 1)
+
+    def cell_of(cell: re.Match[str], head: str) -> str:
+        labelled = stacked and head and len(heads) > 2
+        more = f' data-head="{html.escape(head)}"' if labelled else ""
+        if not stacked and len(_text(cell[3])) > LONG and len(heads) > 2:
+            more = " data-long"
+        return f"<{cell[1]}{cell[2]}{more}>{cell[3]}</{cell[1]}>"
+
+    def row_of(row: re.Match[str]) -> str:
+        labels = iter(["", *heads[1:]])
+        return CELL.sub(lambda cell: cell_of(cell, next(labels)), row[0])
+
+    head, body = table.split("</thead>")
+    return f"{head.replace('<table>', '<table data-stacked>') if stacked else head}</thead>" + (
+        ROW.sub(row_of, body)
+    )
+
+
+def _text(cell: str) -> str:
+    return html.unescape(TAG.sub("", cell)).strip()
+
+
 def _with_figures(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Run the blocks of a page one after another, and show the figures of those that are marked."""
     names: dict[str, Any] = {}
@@ -111,7 +191,8 @@ def _with_figures(markdown: str, page: Page, config: MkDocsConfig, files: Files)
             value = eval(compile(ast.Expression(last.value), where, "eval"), names)
         at = f"figures/{name}.png"
         files.append(File.generated(config, at, content=_picture(value)))
-        return f"{match['fence']}\n\n![{match['about']}]({_relative(at, page.file.src_uri)})"
+        link = _relative(at, page.file.src_uri)
+        return f"{match['fence']}\n\n[![{match['about']}]({link})]({link})"
 
     return BLOCK.sub(run, markdown)
 
@@ -182,7 +263,7 @@ def _help(command: str) -> str:
     run = subprocess.run(
         [sys.executable, "-m", "grokjax", *command.split(), "--help"],
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "96", "NO_COLOR": "1", "TERM": "dumb"},
+        env={**os.environ, "COLUMNS": str(HELP_COLUMNS), "NO_COLOR": "1", "TERM": "dumb"},
         capture_output=True,
         text=True,
         check=True,
@@ -194,7 +275,21 @@ def _help(command: str) -> str:
         heading = re.match(r"╭─ (.*?) ─+╮", line)
         text = f"\n{heading[1]}:" if heading else re.sub(r"^│ |\s*│$", "", line)
         lines.append(text.rstrip() if heading or not line.startswith("│") else f"  {text.rstrip()}")
-    return "\n".join(lines).strip()
+    return "\n".join(_wrapped(lines)).strip()
+
+
+def _wrapped(lines: list[str]) -> Iterator[str]:
+    """Lines of help as paragraphs: its texts come with the line ends of their source."""
+    for indent, group in itertools.groupby(lines, lambda line: len(line) - len(line.lstrip())):
+        if indent < 6:
+            yield from group
+        else:
+            space = " " * indent
+            text = " ".join(line.strip() for line in group)
+            yield from textwrap.wrap(
+                text, HELP_COLUMNS - 2, initial_indent=space, subsequent_indent=space,
+                break_on_hyphens=False,
+            )  # fmt: skip
 
 
 def _notebook_page() -> str:

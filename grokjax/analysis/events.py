@@ -123,12 +123,12 @@ def labels(
 ) -> Columns:
     """`partial`, `early` and `double_descent`: yes or no for each run.
 
-    partial: it has not grokked, and over the last `plateau_share` of its log points test
+    - partial: it has not grokked, and over the last `plateau_share` of its log points test
       accuracy varies by at most `plateau_spread` around a median that is more than
       `above_chance` above chance (semi-grokking).
-    early: test accuracy is more than `above_chance` above chance when the run memorises:
+    - early: test accuracy is more than `above_chance` above chance when the run memorises:
       ordinary generalisation, benign overfitting, or a symmetry of the table.
-    double_descent: test loss, smoothed over `smooth_steps`, falls from its first value by a
+    - double_descent: test loss, smoothed over `smooth_steps`, falls from its first value by a
       factor `descent_ratio`, rises by that factor and falls by it again.
     """
     points, length = np.arange(test.shape[1]), curves.length[:, None]
