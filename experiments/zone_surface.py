@@ -7,8 +7,9 @@ Cost:         ten seconds; it reads the table of the atlas's claim `zone_over_ra
               that claim's own command trains.
 Expectation:  `results/zone_surface.pdf`: a panel for each learning rate, with the share of runs in
               each cell that grok by 2,000 updates, where a logistic model over all three says that
-              half of them do by 1,000 and by 2,000, and 95 % bands over seeds; and the decay of the
-              lower edge at 60 % of the table against the rate, at four budgets.
+              half of them do by 1,000 and by 2,000, and 95 % bands over seeds; and both edges at
+              65 % of the table against the rate, whose exponents it prints: near -1 to -1.4 for
+              the lower edge, and -0.2 to -0.3 for the upper one.
 
 The model is the claim's: quadratic in the logarithms of decay and rate and in the fraction. One
 fit over all rates lets each rate's cells inform the others, and gives the surface in between.
@@ -18,6 +19,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -28,10 +30,14 @@ from grokjax.atlas import table
 from grokjax.figures import style
 
 claim = runpy.run_path(str(Path(__file__).parent / "atlas" / "zone_over_rates.py"))
-features, rates, budget, edge_at = (claim[name] for name in ("features", "RATES", "BUDGET", "AT"))
+features, rates, budget = (claim[name] for name in ("features", "RATES", "BUDGET"))
 COLOURS = {budget // 2: style.TEST, budget: style.TRAIN}
+MARKS = {"lower": ("o", "-"), "upper": ("s", "--")}
+DARK = mpl.colormaps[style.PROBABILITY_MAP](1.0)
 SHOWN = (0.08, 12.0)
 """Of decay × rate / 0.01."""
+AT = 0.65
+"""Share of the table where edges are read off: by 1,000 updates each rate has a zone there."""
 
 
 class Surface:
@@ -55,16 +61,22 @@ class Surface:
         error = (x @ self.draws.T).std(axis=-1) * stats.t.ppf(0.975, self.degrees)
         return x @ self.fit.coefficients / error
 
-    def lower_edge(self, rate):
-        """Decay of the lower edge at `edge_at` of the table: itself, and both ends of its band."""
-        decay = np.geomspace(*SHOWN, 600) * 1e-2 / rate
-        found = self.certainty(decay, np.full(600, edge_at), np.full(600, rate))
-        return [first(decay, found >= level) for level in (0, -1, 1)]
+    def edges(self, coefficients):
+        """Lowest and highest decay inside at `AT`, `[B, rates]` each; NaN where none is."""
+        lowest, highest = [], []
+        for rate in rates:
+            decay = np.geomspace(*SHOWN, 600) * 1e-2 / rate
+            inside = features(decay, np.full(600, AT), np.full(600, rate)) @ coefficients.T >= 0
+            there = inside.any(axis=0)
+            lowest.append(np.where(there, decay[inside.argmax(axis=0)], np.nan))
+            highest.append(np.where(there, decay[::-1][inside[::-1].argmax(axis=0)], np.nan))
+        return np.stack(lowest, axis=-1), np.stack(highest, axis=-1)
 
 
-def first(decay, inside):
-    """The least decay inside; NaN where none is, or the least that is shown already is."""
-    return decay[inside.argmax()] if inside.any() and not inside[0] else np.nan
+def exponent(edges):
+    """Slope of log edge over log rate, `[B]`."""
+    x = np.log(rates) - np.log(rates).mean()
+    return (np.log(edges) * x).sum(axis=-1) / (x**2).sum()
 
 
 def panel(ax, runs, rate, surfaces):
@@ -87,6 +99,34 @@ def panel(ax, runs, rate, surfaces):
     ax.set(xscale="log", title=f"learning rate {rate:g}", ylim=(0.36, 0.74))
 
 
+def summarised(ax, surfaces):
+    """Both edges against the rate, with 95 % of the resamples; the exponents are printed."""
+    for by, surface in surfaces.items():
+        found = surface.edges(surface.fit.coefficients[None])
+        resampled = surface.edges(surface.draws)
+        for (name, (mark, dash)), edge, drawn in zip(MARKS.items(), found, resampled, strict=True):
+            low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
+            at = np.array(rates) * (1.04 if by == budget else 0.96)
+            error = np.maximum(0, [edge[0] - low, high - edge[0]])
+            ax.errorbar(
+                at, edge[0], error, color=COLOURS[by], marker=mark, ls=dash, ms=3.5, lw=1,
+                elinewidth=0.7,
+            )  # fmt: skip
+            slopes = exponent(drawn)
+            known = np.isfinite(slopes)
+            low, high = np.percentile(slopes[known], [2.5, 97.5])
+            print(
+                f"{name} edge at {100 * AT:.0f} % by {by:,} updates: decay "
+                f"{', '.join(f'{v:.2g}' for v in edge[0])} at rates {', '.join(map(str, rates))}; "
+                f"∝ rate^{exponent(edge)[0]:.2f} [{low:.2f}, {high:.2f}] "
+                f"({known.mean():.0%} of the resamples have an edge at every rate)"
+            )
+    ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="weight decay")
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
+    ax.set_title(f"edges at {100 * AT:.0f} % of the table")
+
+
 def main(source, path):
     runs = table.read(Path(source))
     surfaces = {by: Surface(runs, by) for by in COLOURS}
@@ -100,28 +140,20 @@ def main(source, path):
             ax.set_ylabel("train fraction")
         for ax in axes[1, :2]:
             ax.set_xlabel("weight decay")
-        edges, ax = {}, axes[0, 2]
-        for by, (colour, dash) in zip((500, 1000, 1500, 2000), style.SERIES, strict=False):
-            surface = Surface(runs, by)
-            edges[by] = np.array([surface.lower_edge(rate) for rate in rates])
-            middle, low, high = edges[by].T
-            shift = 1 + 0.03 * (by / 500 - 2.5)
-            ax.errorbar(
-                np.array(rates) * shift, middle, [middle - low, high - middle], color=colour,
-                ls=dash, marker="o", ms=3, lw=1, elinewidth=0.7, label=f"{by:,} updates",
-            )  # fmt: skip
-        inverse = edges[2000][0, 0] * rates[0] / np.array(rates)
-        ax.plot(rates, inverse, color="0.6", lw=0.7, zorder=0, label="∝ 1 / learning rate")
-        ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="weight decay")
-        ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
-        ax.minorticks_off()
-        ax.set_title(f"lower edge at {100 * edge_at:.0f} % of the table")
+        summarised(axes[0, 2], surfaces)
         axes[1, 2].axis("off")
-        handles = ax.get_legend_handles_labels()[0]
-        first_legend = axes[1, 2].legend(handles=handles, loc="upper left", title="lower edge by")
-        axes[1, 2].add_artist(first_legend)
         lines = [Line2D([], [], color=COLOURS[by], label=f"by {by:,} updates") for by in COLOURS]
-        axes[1, 2].legend(handles=lines, loc="lower left", title="half of the runs grok")
+        marks = [
+            Line2D([], [], color="0.3", marker=mark, ls=dash, ms=4, label=f"{name} edge")
+            for name, (mark, dash) in MARKS.items()
+        ]
+        shares = [
+            Line2D([], [], color=colour, marker="o", ls="", mec="0.3", mew=0.5, label=text)
+            for colour, text in (("white", "none groks"), (DARK, "all grok by 2,000"))
+        ]
+        axes[1, 2].legend(
+            handles=[*lines, *marks, *shares], loc="upper left", title="half of the runs grok"
+        )
     figure.savefig(path, dpi=150)
 
 

@@ -166,3 +166,14 @@ def test_what_is_recorded_has_the_parts_that_it_names(folder):
     results = grokjax.load(folder)
     assert len(results.runs) > 0
     assert set(results.curves["run_id"]) | set(results.measures["run_id"]) <= {*results.runs.run_id}
+
+
+def test_an_older_sweep_without_its_curves_keeps_the_times_that_it_stored():
+    """As `precision` of this repository, of schema 1: it has no column `partial`."""
+    results = grokjax.load(RECORDED / "precision")
+    table = onset.table(results)
+    assert table["t_grok"].notna().sum() == 105
+    pd.testing.assert_series_equal(table["t_grok"], results.runs["t_grok"])
+    assert table["partial"].isna().all()
+    with pytest.raises(ConfigError, match=r"thresholds: the curves of .*precision are not there"):
+        results.with_thresholds(grokked=0.99)

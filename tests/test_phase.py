@@ -188,3 +188,28 @@ def test_the_median_curve_keeps_a_run_that_has_settled():
     medians = [line.get_ydata() for line in strong if len(line.get_ydata()) == 19]
     assert len(medians) == 2
     assert all((median == 1.0).all() for median in medians)
+
+
+def test_a_folder_of_sweeps_names_those_inside(tmp_path, capsys):
+    for name in ("one", "two"):
+        synthetic_results(tmp_path / "all" / name, [0.3, 1.0], [0.5, 0.7])
+    assert phase.main([str(tmp_path / "all")]) == 2
+    said = capsys.readouterr().err
+    assert "sweeps lie inside" in said and "all/one" in said and "all/two" in said
+    assert not (tmp_path / "results").exists()
+
+
+def test_numbers_that_an_optimiser_brings_along_are_no_axis_of_the_map(tmp_path):
+    """Two optimisers by three rates: b2 differs as their defaults do, and no cell pools runs."""
+    folder = synthetic_results(tmp_path / "s", [0.1, 1.0, 10.0], [0.5, 0.7])
+    results = grokjax.load(folder)
+    runs = results.runs.rename(columns={"train_fraction": "b2"})
+    runs["optimizer"] = runs["b2"].map({0.5: "AdamW", 0.7: "Adamax"})
+    vars(results)["runs"] = runs
+    axes = {"optimizer": ["AdamW", "Adamax"], "optimizer.weight_decay": [0.1, 1.0, 10.0]}
+    results.manifest["axes"] = axes | {"optimizer.b2": [0.5, 0.7], "seed": [0, 1, 2]}
+    found = phase.summarise(results)
+    assert (found.x, found.y) == ("weight_decay", "optimizer")
+    assert not [text for text in found.warnings if "pools" in text]
+    pooled = phase.summarise(results, "weight_decay", "seed")
+    assert any("pools runs that differ in optimizer" in text for text in pooled.warnings)

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from grokjax.analysis import events
 from grokjax.analysis.curves import Curves, crossing, extreme, first, in_chunks, last, pick, smooth
-from grokjax.config import Thresholds
+from grokjax.config import ConfigError, Thresholds
 from grokjax.results.load import Results
 from grokjax.results.schema import nullable, onset_columns
 
@@ -46,12 +46,27 @@ def table(results: Results, thresholds: Thresholds | None = None) -> pd.DataFram
 
     They are in it as the sweep stored them, unless its grokjax was an older one or other
     thresholds are asked for: then they are computed from the curves, some thousand runs at a
-    time (`curves.in_chunks` says what that costs).
+    time (`curves.in_chunks` says what that costs). Where an older sweep has lost its curves, what
+    it stored stays and later columns are missing.
+
+    Raises:
+      ConfigError: other thresholds are asked for, and there are no curves.
     """
     asked = thresholds or results.thresholds
     columns = onset_columns(asked)
-    if asked == results.thresholds and set(columns) <= set(results.runs.columns):
+    as_stored = asked == results.thresholds
+    if as_stored and set(columns) <= set(results.runs.columns):
         return results.runs
+    if not results.n_curve_rows and (results.runs["status"] != "failed").any():
+        if not as_stored:
+            raise ConfigError(
+                f"thresholds: the curves of {results.path} are not there, and times by other "
+                "thresholds are read off these; restore its folder curves/."
+            )
+        none = typed(pd.DataFrame(columns=["run_id", *columns]), asked)
+        return results.runs.merge(
+            none.drop(columns=set(columns) & set(results.runs)), on="run_id", how="left"
+        )
     runs = results.runs.drop(columns=[name for name in columns if name in results.runs])
     ended = runs[runs["status"] != "failed"].set_index("run_id")["chance"]
     found = []

@@ -7,14 +7,13 @@ import functools
 import html
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from grokjax.analysis import law_checks, laws, onset, row_checks
 from grokjax.analysis.boundary import Boundary, at_budgets
 from grokjax.analysis.cells import RESULTS, cells, check_columns, finished
+from grokjax.analysis.checks import CHECKS
 from grokjax.analysis.errors import NotEnoughRunsError
 from grokjax.analysis.laws import Law
 from grokjax.analysis.scales import Scale
@@ -24,13 +23,8 @@ from grokjax.results.load import Results
 
 PREFERRED = ("weight_decay", "train_fraction")
 """Columns that a map is drawn over when they vary and nothing else is asked for."""
-FEW_SEEDS = 5
 FILLED = 0.4
 """Share of the cells of x × y that must hold runs to make a map."""
-MOVING = 0.1
-"""Growth of the zone over the second half of the budget from which on it is still moving."""
-RESOLVED = 3
-"""Log points that a transition should span."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -205,19 +199,31 @@ class Summary:
 def summarise(results: Results, x: str | None = None, y: str | None = None) -> Summary:
     """The summary over two columns; left out, those of the sweep's axes that vary.
 
+    Numbers come before words, and numbers that a word brings along (the b2 of an optimiser) last.
+
     Raises:
       ConfigError: there is no such column.
     """
     runs = finished(onset.table(results))
     row_checks.check_tested(results.runs)
     varying = list(_varying(results, runs))
-    chosen = [name for name in PREFERRED if name in varying]
-    chosen += [name for name in varying if name not in chosen and name not in (x, y)]
-    rest = [name for name in (*chosen, *PREFERRED) if name not in (x, y)]
+    words = [name for name in results.axes if name in runs and name not in (*varying, *SEEDS)]
+    words = [name for name in words if runs[name].nunique() > 1]
+    along = [n for n in varying if any(_follows(runs, n, word) for word in words)]
+    alone = [name for name in varying if name not in along] or along
+    chosen = [name for name in PREFERRED if name in alone]
+    chosen += [name for name in alone if name not in chosen and name not in (x, y)]
+    chosen += words
+    rest = [name for name in (*chosen, *PREFERRED, *along) if name not in (x, y)]
     x = x or rest.pop(0)
     y = y or next(name for name in rest if name != x)
     check_columns(runs, [x, y])
     return Summary(results, runs, x, y)
+
+
+def _follows(runs: pd.DataFrame, name: str, word: str) -> bool:
+    """Whether a column has one value for each of another one's."""
+    return bool((runs.groupby(word)[name].nunique(dropna=False) <= 1).all())
 
 
 def _varying(results: Results, runs: pd.DataFrame) -> dict[str, int]:
@@ -225,126 +231,3 @@ def _varying(results: Results, runs: pd.DataFrame) -> dict[str, int]:
     counts = {name: int(runs[name].nunique()) for name in names}
     numeric = [name for name in names if Scale.of(runs[name]).kind != "ordinal"]
     return {name: counts[name] for name in numeric if counts[name] > 1}
-
-
-def _damaged(summary: Summary) -> str | None:
-    return "; ".join(gap.rstrip(".") for gap in summary.results.gaps) or None
-
-
-def _unfinished(summary: Summary) -> str | None:
-    said = summary.results.how_much_is_in
-    if not said:
-        return None
-    return (
-        f"not finished: {said}; those that are in ended first, so that shares and times so far "
-        "lean towards the quick ones"
-    )
-
-
-def _few_seeds(summary: Summary) -> str | None:
-    n = summary.cells()["n"]
-    if n.median() >= FEW_SEEDS:
-        return None
-    half = 100 * 0.98 / np.sqrt(n.median())
-    return (
-        f"too few seeds: {n.median():.0f} runs in the usual cell, so that a share of one half is "
-        f"known to ± {half:.0f} %; {FEW_SEEDS} are the least for a map"
-    )
-
-
-def _moving(summary: Summary) -> str | None:
-    growth = summary.budgets["growth"].iloc[-1] if len(summary.budgets) > 1 else 0.0
-    if not MOVING < growth < np.inf:
-        return None
-    before, whole = summary.budgets["budget"].iloc[-2:]
-    return (
-        f"budget too short: between {before:.0f} and {whole:.0f} updates the zone grew by "
-        f"{growth:.0%}, so that cells beyond its lower edge are not yet, and perhaps not never; "
-        "the same sweep with larger --steps goes on with the runs that their budget ended"
-    )
-
-
-def _sparse_log(summary: Summary) -> str | None:
-    runs = summary.runs[summary.runs["transition_width"].notna()]
-    if "log_every" not in runs or runs.empty:
-        return None
-    share = (runs["transition_width"] < RESOLVED * runs["log_every"]).mean()
-    if share < 0.1:
-        return None
-    return (
-        f"log too sparse: {share:.0%} of the transitions take less than {RESOLVED} log points, so "
-        "that widths and slopes are those of the log; lower log_every"
-    )
-
-
-def _collapses(summary: Summary) -> str | None:
-    grokked = summary.runs[summary.runs["t_grok"].notna()]
-    lost = grokked["t_collapse"].notna()
-    if not lost.any():
-        return None
-    for_good = int((~grokked.loc[lost, "recovered"].astype(bool)).sum())
-    return (
-        f"grokking did not last: {lost.sum()} of {len(grokked)} runs that grokked collapsed "
-        f"later, {for_good} of them to the end; t_grok_sustained is a crossing that lasts"
-    )
-
-
-def _settled(summary: Summary) -> str | None:
-    if "stop_reason" not in summary.runs:
-        return None
-    settled = int((summary.runs["stop_reason"] == "settled").sum())
-    if not settled:
-        return None
-    return (
-        f"late collapse unseen: {settled} runs ended soon after they had settled; train with "
-        "settle_steps=None to see what becomes of them"
-    )
-
-
-def _at_start(summary: Summary) -> str | None:
-    n = int((summary.runs["t_grok"] == 0).sum())
-    if not n:
-        return None
-    return (
-        f"grokked at step 0: {n} runs were above the threshold before any update; a time of 0 has "
-        "no logarithm, so that laws leave them out"
-    )
-
-
-def _bad_fit(summary: Summary) -> str | None:
-    if summary.boundary is None or summary.boundary.p_fit >= 0.05:
-        return None
-    return (
-        f"the boundary fits badly (p = {summary.boundary.p_fit:.3f}): the map has more structure "
-        "than a cubic surface, or runs of a cell depend on each other"
-    )
-
-
-def _left_out(summary: Summary) -> str | None:
-    n = summary.boundary.n_left_out if summary.boundary else 0
-    return f"{n} runs have no place on the axes of the boundary and are not in it" if n else None
-
-
-def _placeless(summary: Summary) -> str | None:
-    missing = summary.runs[[summary.x, summary.y]].isna()
-    n = int(missing.any(axis=1).sum())
-    names = " or ".join(missing.columns[missing.any()])
-    return f"{n} runs have no value of {names} and no place on the map" if n else None
-
-
-def _pooled(summary: Summary) -> str | None:
-    pooled = [n for n in summary.results.axes if n not in (summary.x, summary.y, *SEEDS)]
-    pooled = [n for n in pooled if n in summary.runs and summary.runs[n].nunique() > 1]
-    return f"each cell pools runs that differ in {', '.join(pooled)}" if pooled else None
-
-
-def _failed(summary: Summary) -> str | None:
-    n = int((summary.results.runs["status"] == "failed").sum())
-    return f"{n} runs failed and are left out; see the column `error` of the runs" if n else None
-
-
-CHECKS: tuple[Any, ...] = (
-    _damaged, _unfinished, _failed, row_checks.untested_runs, row_checks.of_the_table,
-    _few_seeds, _moving, _sparse_log, _collapses, _settled, _at_start, _bad_fit,
-    _left_out, _placeless, _pooled,
-)  # fmt: skip

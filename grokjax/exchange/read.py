@@ -30,6 +30,9 @@ from grokjax.results.load import Results, load
 from grokjax.results.manifest import NAME
 from grokjax.results.reading import WORK
 
+MOST_NAMED = 5
+"""Folders that a refusal names."""
+
 
 def read_curves(
     *sources: Source,
@@ -84,6 +87,8 @@ def read_curves(
     remedy = "it is an accuracy, give a share between 0 and 1"
     require(chance is None or 0 <= chance < 1, "chance", chance, remedy)
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
+    for path in filter(None, map(sources_.path_of, sources)):
+        _refuse_sweeps_inside(path)
     thresholds = thresholds or Thresholds()
     told = [_told(source) for source in sources]
     place = None if out is None else Path(out)
@@ -149,6 +154,14 @@ def is_results(path: Path) -> bool:
         return not path.suffix  # a file of curves whose name is mistyped is no folder of a sweep
     ours = any((path / name).exists() for name in (NAME, WORK)) or parts.on_disk(path, "curves")
     return bool(ours) or not (path.is_file() or any(inner.is_file() for inner in path.rglob("*")))
+
+
+def _refuse_sweeps_inside(path: Path) -> None:
+    """A folder of results folders is none itself, and their tables are no strangers' curves."""
+    inside = sorted(str(found.parent) for found in path.glob(f"*/{NAME}")) if path.is_dir() else []
+    if inside:
+        named = ", ".join(inside[:MOST_NAMED]) + ", …" * (len(inside) > MOST_NAMED)
+        raise ConfigError(f"{path}: sweeps lie inside, give one or several of them: {named}.")
 
 
 def default_folder(path: Path) -> Path:
