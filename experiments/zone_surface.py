@@ -154,7 +154,7 @@ def main(source, path):
         axes[1, 2].legend(
             handles=[*lines, *marks, *shares], loc="upper left", title="half of the runs grok"
         )
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=130, metadata={"Software": None} if path.endswith("png") else None)
 
 
 if __name__ == "__main__":

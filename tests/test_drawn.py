@@ -3,6 +3,7 @@
 import inspect
 import itertools
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -253,6 +254,20 @@ def test_the_papers_figure_has_panels_and_one_legend_side_by_side(tmp_path, monk
     (legend,) = figure.findobj(Legend)
     words = {text.get_text() for text in legend.get_texts()}
     assert {"grokking", "95 % band", "train", "test"} <= words
+
+
+@pytest.mark.drawn
+def test_the_surface_of_the_zone_is_drawn_and_its_exponents_said(tmp_path, monkeypatch, capsys):
+    source = ROOT / "results" / "atlas" / "zone_over_rates" / "table.csv"
+    path = tmp_path / "surface.png"
+    monkeypatch.setattr(sys, "argv", ["zone_surface.py", str(source), str(path)])
+    runpy.run_path(str(ROOT / "experiments" / "zone_surface.py"), run_name="__main__")
+    assert imread(path).shape[1] == pytest.approx(130 * style.PAGE, abs=1)
+    said = capsys.readouterr().out
+    assert said.count("upper edge") == said.count("lower edge") == 2
+    page = (ROOT / "docs" / "zone-over-rates.md").read_text(encoding="utf-8")
+    for exponent in re.findall(r"rate\^-(\d\.\d\d)", said):
+        assert f"−{exponent} [" in page
 
 
 PYPLOT = """
