@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grokjax.atlas import files, record
-from grokjax.atlas.claim import VERDICTS, Claim
+from grokjax.atlas.claim import HERE_ONLY, VERDICTS, Claim
 
 HEAD = """# The atlas: what is said of grokking, measured
 
@@ -28,7 +28,8 @@ A verdict is on the sentence as it stands here.
 
 `python -m grokjax.atlas` lists the claims and what is stale, `python -m grokjax.atlas run NAME`
 trains and decides one again, and `python -m grokjax.atlas page` writes this page. A click on the
-head of a column sorts by it.
+head of a column sorts by it. What one of them has found, the zone over decay, fraction and learning
+rate, has [a page of its own](zone-over-rates.md).
 """
 SCRIPT = """<script>
 document.querySelectorAll("table.atlas th").forEach((head, at) => {
@@ -70,9 +71,11 @@ def write(claims: Mapping[str, Claim]) -> str:
 
 def summary(told: list[dict[str, Any]], n: int) -> str:
     """How many claims have which verdict, and what all have cost."""
-    counts = ", ".join(f"{sum(one['verdict'] == v for one in told)} {v} …" if v == VERDICTS[1]
-                       else f"{sum(one['verdict'] == v for one in told)} "
-                           f"{v}" for v in VERDICTS)  # fmt: skip
+    names = {HERE_ONLY: "confirmed here only under a condition"}
+    counts = ", ".join(
+        f"{sum(one['verdict'] == verdict for one in told)} {names.get(verdict, verdict)}"
+        for verdict in VERDICTS
+    )
     steps = sum(one["cost"].get("run_steps", 0) for one in told)
     minutes = sum(one["cost"].get("cpu_s", 0.0) for one in told) / 60
     return (
@@ -91,10 +94,11 @@ def _row(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
     else:
         low, high = told["seeds_a_cell"]
         effect = "" if told["effect"] is None else f"{told['effect']:g}"
-        steps = str(told["cost"].get("run_steps", told["run_steps"]))
+        steps = told["cost"].get("run_steps", told["run_steps"])
         seeds = str(low) if low == high else f"{low}–{high}"
-        values = [record.verdict_text(told), record.effect_text(told), claim.unit, seeds, steps]
-        keys = [str(VERDICTS.index(told["verdict"])), effect, claim.unit, str(low), steps]
+        shown = (record.verdict_text(told), record.effect_text(told), claim.unit, seeds)
+        values = [*shown, f"{steps:,}"]
+        keys = [str(VERDICTS.index(told["verdict"])), effect, claim.unit, str(low), str(steps)]
     pairs = [(link, claim.sentence), *zip(map(cell, values), keys, strict=True)]
     pairs.append((cell(claim.topic), claim.topic))
     cells = "".join(f'<td data-key="{cell(key)}">{value}</td>' for value, key in pairs)
@@ -148,7 +152,7 @@ def _section(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
         lines.append(f"![runs of {name} by cell]({_link(of / files.FIGURE)})")
     lines.append(
         f"{told['runs']} runs in {told['cells']} cells, "
-        f"{told['cost'].get('run_steps', told['run_steps'])} updates{cost}; "
+        f"{told['cost'].get('run_steps', told['run_steps']):,} updates{cost}; "
         f"decided {told['decided'][:10]}. [The claim and its "
         f"experiment]({_link(files.path_of(name))}), "
         f"[its data]({_link(of / files.TABLE)}), [the record]({_link(of / files.VERDICT)})."
