@@ -202,6 +202,7 @@ def test_powers_modulo_p_are_of_any_size(p, x, y, big):
         ("x ^ 2", r"'x \^ 2': write \*\* for \^\.$"),
         ("x^2 + 3y % p", r": write \*\* for \^ and 3\*y for 3y\.$"),
         ("(2x + 2(x - y)) % p", r": write 2\*x for 2x and 2\*\( for 2\(\.$"),
+        ("(x^2 + 3y)(4z) + 5x", r": write \*\* for \^, 3\*y for 3y and 4\*z for 4z\.$"),
         ("2(x + y) % p", r": write 2\*\( for 2\(\.$"),
         ("3q +", "cannot be read"),
         ("q + 1", "q is no name here"),

@@ -42,6 +42,8 @@ WHAT_IT_IS = {
 }
 COEFFICIENT = re.compile(r"(?<![\w.])(\d+)(\(|[A-Za-z]\w*)")
 """A number right before a name or a bracket, as mathematics writes products."""
+MOST_HINTS = 3
+"""As many are read in a sentence; the rest goes likewise."""
 ROW_NAMES = ("p", "answer", "operation", "group", "set")
 """What a formula of a table's rows may use beside operands."""
 BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
@@ -160,7 +162,8 @@ def _as_python(text: str, names: tuple[str, ...]) -> str:
     for number, factor in COEFFICIENT.findall(text):
         if factor == "(" or place(factor) is not None or factor in names:
             hints.append(f"{number}*{factor} for {number}{factor}")
-    return f"write {' and '.join(dict.fromkeys(hints))}" if hints else ""
+    few = list(dict.fromkeys(hints))[:MOST_HINTS]
+    return f"write {', '.join(few[:-1])}{' and ' * bool(few[1:])}{few[-1]}" if few else ""
 
 
 def _why_not(node: ast.AST) -> str | None:
