@@ -50,7 +50,12 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(config, name)
     except AttributeError:
-        raise AttributeError(f"module 'grokjax' has no attribute {name!r}") from None
+        from difflib import get_close_matches
+
+        spelt = {known.lower(): known for known in __dir__()}
+        near = get_close_matches(name.lower(), spelt, 1)
+        meant = f", did you mean {spelt[near[0]]!r}?" if near else ""
+        raise AttributeError(f"module 'grokjax' has no attribute {name!r}{meant}") from None
 
 
 def __dir__() -> list[str]:

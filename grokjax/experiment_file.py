@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import sys
 import traceback
 import types
@@ -83,9 +84,23 @@ def explain(error: BaseException) -> str:
     """One sentence on what a file raised that is no refusal of ours."""
     try:
         lines = str(error).strip().splitlines()
+        if isinstance(error, ImportError) and error.name == "grokjax":
+            lines = [_not_ours(lines[0])]
     except Exception:  # of a class of the file's own
         lines = []
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}."
+    said = lines[0] if lines else "no message"
+    return f"{type(error).__name__}: {said}{'' if said.endswith('?') else '.'}"
+
+
+def _not_ours(said: str) -> str:
+    """What is wrong about a name that was to be imported; Python's own words leave that out."""
+    import grokjax
+
+    imported = re.match(r"cannot import name '(\w+)'", said)
+    try:
+        return said if imported is None else str(getattr(grokjax, imported[1]))
+    except AttributeError as error:
+        return str(error)
 
 
 def of_option(path: Path | None) -> Experiment | None:

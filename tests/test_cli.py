@@ -140,6 +140,8 @@ BAD_FILES = {
     "no experiment": ("experiment=None", "x = 1"),
     "wrong experiment": ("experiment=3", "experiment = 3"),
     "syntax": ("line 5", "experiment = ("),
+    "misspelt import": ("did you mean 'AdamW'?", "from grokjax import Adamw"),
+    "misspelt name": ("did you mean 'AdamW'?", "import grokjax; grokjax.Adamw"),
     "exception": ("ZeroDivisionError", "experiment = 1 / 0"),
 }  # fmt: skip
 

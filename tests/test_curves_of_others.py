@@ -453,7 +453,7 @@ def test_what_a_command_line_says_of_curves(tmp_path, quick_figures, capsys):
     assert phase.main([str(tmp_path / "curvs.csv"), *out]) == 2
     assert "no such file" in capsys.readouterr().err
     assert phase.main([str(tmp_path / "nothing"), *out]) == 2
-    assert "no sweep.json" in capsys.readouterr().err
+    assert "there is no such folder" in capsys.readouterr().err
 
 
 def test_nothing_is_made_up_of_runs_that_we_did_not_train():

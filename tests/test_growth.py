@@ -210,9 +210,11 @@ def test_what_is_no_growth_is_refused_and_nothing_changes(base, short):
     before = snapshot(short)
     smaller_grid = swept(base.replaced(steps=LONG), seed=[0], train_fraction=[0.5])
     for experiment, words in (
-        (with_budget(base, SHORT - 100), "steps: 600 → 500"),
-        (with_budget(base, LONG, settle_steps=50), "settle_steps: 100 → 50"),
-        (with_budget(base, LONG, log_every=20), "log_every: 10 → 20"),
+        (with_budget(base, SHORT - 100), r"\(steps: 600 → 500\); go on with --steps 600,"),
+        (with_budget(base, SHORT - 100, settle_steps=50), "with --settle-steps 100 --steps 600,"),
+        (with_budget(base, LONG, settle_steps=50), "settle_steps: 100 → 50; .*--settle-steps 100,"),
+        (with_budget(base, LONG, log_every=20), "log_every: 10 → 20.*--overwrite"),
+        (with_budget(base, SHORT - 100, log_every=20), "log_every: 10 → 20.*--overwrite"),
         (smaller_grid, "11 runs in .* are not in the grid"),
     ):
         with pytest.raises(ConfigError, match=words):

@@ -53,6 +53,23 @@ def test_joined_folders_have_the_runs_of_both(folders):
     assert both.curve_columns == one.curve_columns
 
 
+def test_curves_of_no_run_are_refused_and_those_of_one_to_come_are_none(folders, tmp_path):
+    folder = rewritten(folders[0], tmp_path / "sweep", lambda runs, manifest: (runs, manifest))
+    for asked in ("nobody", ["nobody", grokjax.load(folder).runs["run_id"][0]]):
+        with pytest.raises(ConfigError, match="run_id='nobody': there is no such run in"):
+            grokjax.load(folder).curves_of(asked, ["step"])
+    in_memory = grokjax.load(folder)
+    assert len(in_memory.curves) and not len(in_memory.curves_of([]))
+    with pytest.raises(ConfigError, match="there is no such run"):
+        in_memory.curves_of("nobody")
+    (folder / ".work").mkdir()
+    assert grokjax.load(folder).curves_of("nobody").empty  # it has not said what it trains
+    (folder / ".work" / "plan.json").write_text('[{"run_id": "to come", "program": "a"}]')
+    assert grokjax.load(folder).curves_of("to come").empty
+    with pytest.raises(ConfigError, match="there is no such run"):
+        grokjax.load(folder).curves_of("nobody")
+
+
 def test_a_run_that_two_folders_have_counts_once(folders):
     twice = grokjax.load(folders[0], folders[0], folders[1])
     assert not twice.runs["run_id"].duplicated().any()

@@ -363,7 +363,7 @@ def test_similarity_of_seeds_and_layers(trained):
 @pytest.mark.parametrize(
     "names, sentence",
     [
-        ({}, "embed/weight is missing, say which array"),
+        ({}, "embed/weight, unembed/weight are missing, say which arrays"),
         ({"embed/weight": "nowhere"}, "has no array 'nowhere', it has embed"),
         ({"embed/weight": {"name": "embed", "turn": 1}}, "turn is not known, say name, rows"),
     ],

@@ -153,7 +153,9 @@ def test_figures_of_equal_tables_are_equal_files(tmp_path):
         (["{}", "--x", "train_fraction", "--y", "train_fraction"], "train_fraction"),
         (["{}", "--out", "{}/sweep.json"], "sweep.json"),
         (["{}", "{}"], "--out"),
-        (["nowhere"], "nowhere"),
+        (["nowhere"], "nowhere: there is no such folder"),
+        (["mine.py"], "reads a results folder or curves; an experiment file is run by"),
+        (["{}/.."], "it is a folder of 1 results folders, give those that are meant"),
     ],
 )
 def test_bad_arguments_get_a_sentence_and_status_2(tmp_path, capsys, arguments, named):

@@ -129,3 +129,13 @@ def test_shares_of_variance_are_those_that_went_in():
 def test_seeds_and_splits_that_do_not_cross_are_refused():
     with pytest.raises(ConfigError, match="split_seed"):
         cells.variance_shares(crossed(0.3, 0.1, 0.2, n=4).iloc[:-1])
+
+
+def test_a_table_that_is_not_that_of_runs_is_told_what_it_lacks():
+    table = pd.DataFrame({"t_grok": [100.0], "last_step": [200]})
+    with pytest.raises(ConfigError, match="no column status or steps, which t_grok is read with"):
+        survival.censored_times(table, "t_grok")
+    with pytest.raises(ConfigError, match="no column t_mem or"):
+        survival.censored_times(table.assign(grok_gap=1.0), "grok_gap")
+    with pytest.raises(ConfigError, match="metric='grok': no time, choose from t_grok,"):
+        survival.censored_times(table, "grok")

@@ -77,6 +77,14 @@ CONSTRUCTORS = {
         "hidden_sizes: give layers and mlp_width, fields of the model.",
     ),
     "misspelt": (lambda: Transformer(witdh=8), "witdh: did you mean width, a field of the model?"),
+    "a letter less than a field, and a field of another part": (
+        lambda: Experiment(step=9),
+        "step: did you mean steps, a field of the experiment, or start=StartFrom(step=9)?",
+    ),
+    "a letter more": (
+        lambda: StartFrom(steps=9),
+        "steps: did you mean step, a field of StartFrom, or Experiment(steps=9)?",
+    ),
     "a field of a part": (
         lambda: Experiment(weight_decay=1.0),
         "weight_decay is a field of the optimiser: write optimizer=AdamW(weight_decay=1.0).",
@@ -179,6 +187,7 @@ AXES = {
     "optimizer.momentum": f"optimizer.{MOMENTUM}, and the optimiser is AdamW.",
     "weight_decoy": "did you mean weight_decay, a field of the optimiser?",
     "modifiers.0.factor": "there are 0 modifiers, counted from 0",
+    "seeds": "seeds: did you mean seed, a field of the experiment?",
     "xyzzy": "python -m grokjax.sweep FILE --help",
 }
 
@@ -234,6 +243,7 @@ FLAGS = {
     "--betas 0.9": "give --optimizer.b1 and --optimizer.b2, fields of the optimiser.",
     "--epochs 10": EPOCHS.replace("steps", "--steps"),
     "--momentum 0.9": f"--{MOMENTUM}, and the optimiser is AdamW.",
+    "--step 3000": "--step: did you mean --steps, a field of the experiment?",
     "--device cuda": DEVICE,
     "--optimizer sgd": "it is chosen in FILE, flags are for its fields",
     "--dryrun": "did you mean --dry-run, an option of the command?",

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 
 from grokjax.analysis.times import TIMES
+from grokjax.config import ConfigError
+from grokjax.config.coercion import require
 
 LEVEL = 0.95
 """What intervals hold the truth with, where nothing else is asked for."""
@@ -30,13 +32,23 @@ def censored_times(
     budget: its end is no accident of the observation. A gap starts when a run memorises, so
     runs that never did tell nothing about it and are left out.
     `interpolated` reads t_grok between log points.
+
+    Raises:
+      ConfigError: it is no metric, or the table lacks a column.
     """
+    require(metric in TIMES, "metric", metric, f"no time, choose from {', '.join(TIMES)}")
     origin = TIMES[metric]
+    column = "t_grok_interpolated" if interpolated and metric == "t_grok" else metric
+    needed = [column, *([origin] if origin else []), "status", "steps", "last_step"]
+    if missing := [name for name in needed if name not in runs]:
+        raise ConfigError(
+            f"runs: there is no column {' or '.join(missing)}, which {metric} is read with; give "
+            "the runs table of results."
+        )
     if origin is not None:
         runs = runs[runs[origin].notna()]
     start = runs[origin].astype("float64") if origin else 0.0
     followed = runs["last_step"].where(runs["status"] != "diverged", runs["steps"])
-    column = "t_grok_interpolated" if interpolated and metric == "t_grok" else metric
     times = runs[column].astype("float64")
     return times.fillna(followed.astype("float64") - start).to_numpy(), times.notna().to_numpy()
 

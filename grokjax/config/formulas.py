@@ -39,8 +39,11 @@ WHAT_IT_IS = {
     ast.Attribute: "it asks for an attribute",
     ast.Subscript: "it asks for an item",
     ast.Lambda: "it makes a function",
-    ast.BitXor: "^ is no power, write **",
 }
+COEFFICIENT = re.compile(r"(?<![\w.])(\d+)(\(|[A-Za-z]\w*)")
+"""A number right before a name or a bracket, as mathematics writes products."""
+MOST_HINTS = 3
+"""As many are read in a sentence; the rest goes likewise."""
 ROW_NAMES = ("p", "answer", "operation", "group", "set")
 """What a formula of a table's rows may use beside operands."""
 BINARY = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
@@ -128,11 +131,18 @@ def read(text: str, field: str = "formula", names: tuple[str, ...] = ("p",)) -> 
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
+        if hints := _as_python(text, names):
+            raise ConfigError(f"{field}={text!r}: {hints}.") from None
         raise ConfigError(f"{field}={text!r}: it cannot be read as a formula, {ALLOWED}.") from None
     functions = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
     used, operands = set(), 0
     for part in ast.walk(node):
         if why := _why_not(part):
+            of_mathematics = isinstance(part, ast.BitXor) or (
+                isinstance(part, ast.Call) and isinstance(part.func, ast.Constant)
+            )
+            if of_mathematics and (hints := _as_python(text, names)):
+                raise ConfigError(f"{field}={text!r}: {hints}.")
             raise ConfigError(f"{field}={text!r}: {why}; {ALLOWED}.")
         if not isinstance(part, ast.Name) or id(part) in functions:
             continue
@@ -144,6 +154,16 @@ def read(text: str, field: str = "formula", names: tuple[str, ...] = ("p",)) -> 
             near = suggestion(part.id, [*names, "x", "y", "z"]).rstrip(".")
             raise ConfigError(f"{field}={text!r}: {part.id} is no name here, {near}.")
     return Formula(text, field, node, frozenset(used), operands)
+
+
+def _as_python(text: str, names: tuple[str, ...]) -> str:
+    """How powers and products are to be written that are written as in mathematics, if any are."""
+    hints = ["** for ^"] if "^" in text else []
+    for number, factor in COEFFICIENT.findall(text):
+        if factor == "(" or place(factor) is not None or factor in names:
+            hints.append(f"{number}*{factor} for {number}{factor}")
+    few = list(dict.fromkeys(hints))[:MOST_HINTS]
+    return f"write {', '.join(few[:-1])}{' and ' * bool(few[1:])}{few[-1]}" if few else ""
 
 
 def _why_not(node: ast.AST) -> str | None:

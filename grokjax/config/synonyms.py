@@ -98,6 +98,8 @@ ELSEWHERE = {
     "grokjax.run(experiment, FOLDER)",
 }
 """Words that are no field anywhere → the remedy."""
+A_LETTER = 0.88
+"""Likeness of names of which one has a letter more: `step` and `steps`, `seeds` and `seed`."""
 MOST_NAMES = 8
 """As many names are read in a sentence."""
 
@@ -149,13 +151,14 @@ def explain(name: str, *tiers: Sequence[Known], whole: str = "") -> str:
     """
     for tier in tiers:
         if meant := _meant(name, tier):
-            return _sentence(name, meant)
+            # A letter too few of a name of these is a likelier slip than the field of another part.
+            near = [] if tier is tiers[0] else _near(name, tiers[0], A_LETTER)
+            return _sentence(name, near, meant[0]) if near else _sentence(name, meant)
     if _plain(name) in _ELSEWHERE:
         return f"{name}: {_ELSEWHERE[_plain(name)]}."
     for tier, likeness in zip(tiers, (0.7, 0.8), strict=False):
-        words = {_plain(known.shown) for known in tier}
-        if near := difflib.get_close_matches(_plain(name), words, 1, likeness):
-            return _sentence(name, [known for known in tier if _plain(known.shown) == near[0]])
+        if near := _near(name, tier, likeness):
+            return _sentence(name, near)
     names = list(dict.fromkeys(known.shown for known in tiers[0]))
     listed = " are" if len(names) <= MOST_NAMES else " nearest are"
     if len(names) > MOST_NAMES:
@@ -216,7 +219,15 @@ def _meant(name: str, tier: Sequence[Known]) -> list[Known]:
     return []
 
 
-def _sentence(name: str, meant: list[Known]) -> str:
+def _near(name: str, tier: Sequence[Known], likeness: float) -> list[Known]:
+    """Those that are spelt most like the name, if they are so like it."""
+    words = {_plain(known.shown) for known in tier}
+    near = difflib.get_close_matches(_plain(name), words, 1, likeness)
+    return [known for known in tier if _plain(known.shown) in near]
+
+
+def _sentence(name: str, meant: list[Known], other: Known | None = None) -> str:
+    """What may be meant by a name; `other` has it as it is written, and is not here."""
     first = meant[0]
     same_owner = [known for known in meant if known.owner == first.owner]
     names = list(dict.fromkeys(known.shown for known in same_owner))[:MOST_NAMES]
@@ -228,4 +239,5 @@ def _sentence(name: str, meant: list[Known]) -> str:
     if plural and _plain(name) in _TOGETHER:
         return f"{name}: give {' and '.join(names)}, {of}."
     remark = next((f" ({text})" for part, text in REMARKS.items() if part in _plain(name)), "")
-    return f"{name}: did you mean {' or '.join(names)}, {of}{example}{remark}?"
+    instead = f", or {other.example}" if other and other.example else ""
+    return f"{name}: did you mean {' or '.join(names)}, {of}{example}{remark}{instead}?"

@@ -17,6 +17,8 @@ from grokjax.engine.plan import Run
 from grokjax.formats import files
 from grokjax.training.spec import spec_of
 
+MOST_MISSING = 10
+"""Names that are listed in a sentence."""
 HOW = ("name", "rows", "transpose", "shape")
 """What an entry of the names may say."""
 
@@ -37,10 +39,10 @@ def read(
     """
     arrays, _ = files.read(path)
     names = {name: name for name in wanted_shapes(experiment)} if names is None else names
-    params = {}
-    for name, shape in wanted_shapes(experiment).items():
+    params, wanted = {}, wanted_shapes(experiment)
+    for name, shape in wanted.items():
         if name not in names:
-            raise ConfigError(f"names: {name} is missing, say which array of {path} it is.")
+            continue
         array = _made_ours(path, arrays, name, names[name])
         if array.shape != shape:
             raise ConfigError(
@@ -48,6 +50,13 @@ def read(
                 f"{shape}; give `transpose` or `shape`, or an experiment of that network."
             )
         params[name] = array
+    if missing := [name for name in wanted if name not in names]:
+        listed = ", ".join(missing[:MOST_MISSING])
+        listed += f" and {len(missing) - MOST_MISSING} more" * (len(missing) > MOST_MISSING)
+        remedy = f"are missing, say which arrays of {path} they are"
+        if len(missing) == 1:
+            remedy = f"is missing, say which array of {path} it is"
+        raise ConfigError(f"names: {listed} {remedy}.")
     if unknown := sorted(names.keys() - params.keys()):
         raise ConfigError(
             f"names: {', '.join(unknown)} is no parameter of this network, whose parameters are "

@@ -161,7 +161,7 @@ class Results:
           columns: beside `run_id`, of `curve_columns`; None: all.
 
         Raises:
-          ConfigError: the curves have no such column.
+          ConfigError: the curves have no such column, or there is no such run.
         """
         run_ids = [run_ids] if isinstance(run_ids, str) else run_ids
         names = None if columns is None else ["run_id", *columns]
@@ -169,13 +169,17 @@ class Results:
         if gone := [name for name in names or () if known and name not in known]:
             raise ConfigError(f"columns={gone[0]!r}: choose of those of curves, {', '.join(known)}.")
         if "curves" in vars(self):  # read already, and perhaps the folder is gone
-            rows = self.curves[self.curves["run_id"].isin(run_ids)]
-            return rows if names is None else rows[names]
-        if not self.parts_of("curves") or not len(run_ids):
-            return pd.DataFrame(columns=["run_id", *(columns or ["step"])])
-        found = [tables.read(part, "curves", names, run_ids) for part in self.parts_of("curves")]
-        table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
-        return table.drop_duplicates(["run_id", "step"]) if self.others else table
+            table = self.curves[self.curves["run_id"].isin(run_ids)]
+            table = table if names is None else table[names]
+        elif not (parts := self.parts_of("curves")) or not len(run_ids):
+            table = pd.DataFrame(columns=["run_id", *(columns or ["step"])])
+        else:
+            found = [tables.read(part, "curves", names, run_ids) for part in parts]
+            table = pd.concat(found, ignore_index=True) if len(found) > 1 else found[0]
+            table = table.drop_duplicates(["run_id", "step"]) if self.others else table
+        if without := {*run_ids} - {*table["run_id"].unique()}:
+            tables.check_known(self, without)
+        return table
 
     @functools.cached_property
     def snapshots(self) -> pd.DataFrame:

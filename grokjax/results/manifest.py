@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,11 @@ def git_state(folder: Path) -> Checkout | None:
         return None
 
 
+def _size(budget: int | None) -> float:
+    """A budget as one compares it: steps that a run need not be calm for are some that never come."""
+    return float("inf") if budget is None else budget
+
+
 def smaller_budget(old: Described, experiment: Experiment) -> dict[str, Any] | None:
     """What `BUDGET` was in a folder, where an experiment has no less of it and more of some.
 
@@ -172,11 +177,28 @@ def smaller_budget(old: Described, experiment: Experiment) -> dict[str, Any] | N
     if set(BUDGET) & {*old["axes"], *experiment.axes()}:
         return None
     before = {path: old["base"][path] for path in BUDGET if path in old["base"]}
-    pairs = [(before[path], getattr(experiment, path)) for path in before]
-    # No number of steps that a run has to be calm for is one that never comes.
-    sizes = [[float("inf") if value is None else value for value in pair] for pair in pairs]
+    sizes = [(_size(was), _size(getattr(experiment, path))) for path, was in before.items()]
     grows = any(now > was for was, now in sizes) and all(now >= was for was, now in sizes)
     return before if grows else None
+
+
+def _larger_budget(
+    old: Described, experiment: Experiment, differing: Collection[str]
+) -> dict[str, Any] | None:
+    """What a folder has of the budget that an experiment has less of, where that is all.
+
+    None where something else differs too, or where this would not make the two fit together.
+    """
+    if not set(differing) <= old["base"].keys() & set(BUDGET):
+        return None
+    before = {path: old["base"][path] for path in differing}
+    larger = {
+        path: was
+        for path, was in before.items()
+        if _size(was) > _size(getattr(experiment, path))
+    }
+    rest_grows = larger and smaller_budget(old, experiment.replaced(**larger))
+    return larger if rest_grows or larger == before else None
 
 
 def check_same_base(
@@ -204,19 +226,25 @@ def check_same_base(
     axes, told = set(old["axes"]) | set(new["axes"]), identity(experiment)
     if smaller_budget(old, experiment):
         axes |= set(BUDGET)
-    differing = []
+    differing = {}
     for path in sorted((set(old["base"]) | set(new["base"])) - axes):
         before, now = (base.get(path) for base in (old["base"], new["base"]))
         if before != now and (path in old["base"] or path in told or path not in new["base"]):
-            differing.append(f"{path}: {before!r} → {now!r}")
+            differing[path] = f"{path}: {before!r} → {now!r}"
     if differing:
+        said = "; ".join(differing.values())
+        if larger := _larger_budget(old, experiment, differing):
+            flags = " ".join(f"--{p.replace('_', '-')} {value}" for p, value in larger.items())
+            raise ConfigError(
+                f"{folder}: the runs there have a larger budget ({said}); go on with {flags}, or "
+                "choose another --out."
+            )
         remedy = "choose another --out, or replace them with --overwrite"
-        if any(line.startswith("thresholds.") for line in differing):
+        if any(path.startswith("thresholds.") for path in differing):
             remedy += "; to look at them by other thresholds needs no training, see "
             remedy += "`python -m grokjax.phase --help` and `Results.with_thresholds`"
         raise ConfigError(
-            f"{folder}: the results there have another base configuration "
-            f"({'; '.join(differing)}); {remedy}."
+            f"{folder}: the results there have another base configuration ({said}); {remedy}."
         )
 
 

@@ -69,5 +69,7 @@ def manifest_of(folder: Path) -> Manifest:
     """The manifest of a results folder, which must have one."""
     found = manifest.read(folder)
     if found is None:
+        if not folder.exists():
+            raise ConfigError(f"{folder}: there is no such folder, give one that a sweep has written.")
         raise ConfigError(f"{folder}: no sweep.json, give the folder that a sweep has written.")
     return found

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grokjax.config import Thresholds
+from grokjax.config import ConfigError, Thresholds
 from grokjax.results.files import read_metadata, read_table, to_frame
 from grokjax.results.outside import refuse, unreadable
-from grokjax.results.reading import table_parts
+from grokjax.results.reading import WORK, table_parts
 from grokjax.results.schema import CURVES, MEASURES, onset_columns
+
+if TYPE_CHECKING:
+    from grokjax.results.load import Results
 
 KEYS = {
     "runs": ["run_id"],
@@ -40,6 +43,28 @@ KNOWN = {
 }
 PANDAS = {"runs": {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}}
 """Types of whole numbers and flags where they may be missing."""
+
+
+def check_known(results: Results, run_ids: Collection[str]) -> None:
+    """Refuse an id that no run has, be it one that is still to be trained.
+
+    Args:
+      results: that are asked.
+      run_ids: of which they have no curves.
+
+    Raises:
+      ConfigError: no run is called so.
+    """
+    known = {*results.runs["run_id"]}
+    if any((folder / WORK).exists() for folder in (results.path, *results.others)):
+        if results.others or results.planned is None:
+            return  # what else is to be trained is not known
+        known |= {*results.planned["run_id"]}
+    if strangers := sorted(map(str, {*run_ids} - known)):
+        raise ConfigError(
+            f"run_id={strangers[0]!r}: there is no such run in {results.path}, give one of "
+            "results.runs['run_id']."
+        )
 
 
 def whole(folder: Path, name: str) -> pd.DataFrame:
