@@ -183,9 +183,6 @@ def _opened(given: argparse.Namespace, arguments: Sequence[str]) -> Results:
     from grokjax.results.load import load
 
     ours = [read.is_results(path) for path in given.results]
-    for path, is_ours in zip(given.results, ours, strict=True):
-        if not is_ours:
-            _check_may_be_curves(path)
     said = {name: getattr(given, name) for name in CURVES_OPTIONS}
     if all(ours):
         if told := [name for name, value in said.items() if value is not None]:
@@ -205,23 +202,6 @@ def _opened(given: argparse.Namespace, arguments: Sequence[str]) -> Results:
     columns = _pairs(said.pop("columns") or [])
     line = shlex.join(["python", "-m", "grokjax.phase", *arguments])
     return read.read_curves(*given.results, columns=columns, out=given.out, command=line, **said)
-
-
-def _check_may_be_curves(path: Path) -> None:
-    """Refuse what is given instead of the results that were meant, rather than look for curves."""
-    from grokjax.config import ConfigError
-    from grokjax.results.manifest import NAME
-
-    if path.suffix == ".py" and not path.is_dir():
-        raise ConfigError(
-            f"{path}: phase reads a results folder or curves; an experiment file is run by "
-            f"`python -m grokjax.sweep {path}`, which writes such a folder."
-        )
-    if path.is_dir() and (sweeps := sorted(path.glob(f"*/{NAME}"))):
-        raise ConfigError(
-            f"{path}: it is a folder of {len(sweeps)} results folders, give those that are meant, "
-            f"as in {sweeps[0].parent}."
-        )
 
 
 def _pairs(words: Sequence[str]) -> dict[str, str]:

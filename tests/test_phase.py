@@ -154,7 +154,7 @@ def test_figures_of_equal_tables_are_equal_files(tmp_path):
         (["{}", "--out", "{}/sweep.json"], "sweep.json"),
         (["{}", "{}"], "--out"),
         (["nowhere"], "nowhere: there is no such folder"),
-        (["mine.py"], "reads a results folder or curves; an experiment file is run by"),
+        (["mine.py"], "give a results folder or curves; an experiment file is run by"),
         (["{}/.."], "it is a folder of 1 results folders, give those that are meant"),
     ],
 )
@@ -190,15 +190,6 @@ def test_the_median_curve_keeps_a_run_that_has_settled():
     medians = [line.get_ydata() for line in strong if len(line.get_ydata()) == 19]
     assert len(medians) == 2
     assert all((median == 1.0).all() for median in medians)
-
-
-def test_a_folder_of_sweeps_names_those_inside(tmp_path, capsys):
-    for name in ("one", "two"):
-        synthetic_results(tmp_path / "all" / name, [0.3, 1.0], [0.5, 0.7])
-    assert phase.main([str(tmp_path / "all")]) == 2
-    said = capsys.readouterr().err
-    assert "sweeps lie inside" in said and "all/one" in said and "all/two" in said
-    assert not (tmp_path / "results").exists()
 
 
 def test_numbers_that_an_optimiser_brings_along_are_no_axis_of_the_map(tmp_path):

@@ -30,9 +30,6 @@ from grokjax.results.load import Results, load
 from grokjax.results.manifest import NAME
 from grokjax.results.reading import WORK
 
-MOST_NAMED = 5
-"""Folders that a refusal names."""
-
 
 def read_curves(
     *sources: Source,
@@ -88,7 +85,7 @@ def read_curves(
     require(chance is None or 0 <= chance < 1, "chance", chance, remedy)
     require(bool(sources), "sources", sources, "give a file, a folder or a table of curves")
     for path in filter(None, map(sources_.path_of, sources)):
-        _refuse_sweeps_inside(path)
+        _refuse_ours(path)
     thresholds = thresholds or Thresholds()
     told = [_told(source) for source in sources]
     place = None if out is None else Path(out)
@@ -156,12 +153,18 @@ def is_results(path: Path) -> bool:
     return bool(ours) or not (path.is_file() or any(inner.is_file() for inner in path.rglob("*")))
 
 
-def _refuse_sweeps_inside(path: Path) -> None:
-    """A folder of results folders is none itself, and their tables are no strangers' curves."""
-    inside = sorted(str(found.parent) for found in path.glob(f"*/{NAME}")) if path.is_dir() else []
-    if inside:
-        named = ", ".join(inside[:MOST_NAMED]) + ", …" * (len(inside) > MOST_NAMED)
-        raise ConfigError(f"{path}: sweeps lie inside, give one or several of them: {named}.")
+def _refuse_ours(path: Path) -> None:
+    """Refuse what is given instead of the results that were meant, rather than look for curves."""
+    if path.suffix == ".py" and not path.is_dir():
+        raise ConfigError(
+            f"{path}: give a results folder or curves; an experiment file is run by "
+            f"`python -m grokjax.sweep {path}`, which writes such a folder."
+        )
+    if path.is_dir() and (sweeps := sorted(path.glob(f"*/{NAME}"))):
+        raise ConfigError(
+            f"{path}: it is a folder of {len(sweeps)} results folders, give those that are meant, "
+            f"as in {sweeps[0].parent}."
+        )
 
 
 def default_folder(path: Path) -> Path:
