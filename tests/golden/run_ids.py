@@ -30,7 +30,10 @@ def ids():
     }
     experiments = {}
     for path in sorted(EXPERIMENTS.rglob("*.py")):
-        if path.stem in ("tour", "paper_figure", "verdicts") or path.parent.name == "atlas":
+        if (
+            path.stem in ("tour", "paper_figure", "zone_surface", "verdicts")
+            or path.parent.name == "atlas"
+        ):
             continue
         experiment = experiment_file.read(path)[0]
         if not own(experiment):
