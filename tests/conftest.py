@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from hypothesis import settings
 from samples import place
 
 import grokjax
@@ -23,6 +24,9 @@ jax.config.update("jax_num_cpu_devices", 1)
 jax.config.update("jax_disable_most_optimizations", True)
 # A shape that grows an axis in silence is a mistake until the code says that it is not.
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# A deadline of 200 ms an example fails where other processes have the cores.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 # Tracing makes millions of objects that stay; looking for cycles among all of them as often as
 # Python does by default takes a sixth of the tests' time.
 gc.set_threshold(50_000, 10, 10)
