@@ -307,6 +307,7 @@ ATTENTION_KERNELS = {"attention_forward", "attention_backward"}
 BIDIRECTIONAL = {"causal": False, "readout": "mean", "norm": "pre", "biases": True}
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("text", "options", "attends"),
     [

@@ -238,6 +238,7 @@ def test_gradients_can_be_differentiated_once_more(tiny):
         np.testing.assert_allclose(a, (b - c) / 2e-6, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("tiles", [pytest.param(2, marks=pytest.mark.slow), 3, 8])
 def test_tiles_change_nothing_but_rounding(tiny, tiles):
     experiment = in_float64(tiny)

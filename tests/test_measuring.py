@@ -114,6 +114,7 @@ def test_asking_for_measures_changes_no_bit(base, trained, tmp_path):
         assert all((left[name] == right[name]).all() for name in left)
 
 
+@pytest.mark.drawn
 def test_the_table_is_measured_at_step_0_and_at_spaced_steps(trained):
     steps = trained.measures.groupby("instrument")["step"].unique()
     assert list(steps["norms"]) == list(range(0, 124, 4))

@@ -103,6 +103,7 @@ def test_the_gallery_of_measures(measured):
     assert len(cells["cells"]) == 4 and (cells["cells"]["n"] == 2).all()
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", ["norms.all.norm", "final_test_loss", "t_mem"])
 def test_any_number_over_a_map(measured, name):
     drawn = measured.plot(f"map_{name}")
