@@ -4,7 +4,7 @@ Question:     at which weight decays and train fractions does a one-layer transf
               grok addition mod 97 within 5,000 updates: is its zone that of small networks?
 Command:      python -m grokjax.sweep experiments/wd_vs_frac_p97.py
 Cost:         20 runs of a coarse grid and 12 more near its boundary, of at most 5,000 updates of
-              35 to 65 ms on one CPU core: 123,000 updates, an hour and three quarters of one core.
+              21 to 44 ms on one CPU core: 123,000 updates, 1 h 46 min of a core beside others.
 Expectation:  a lower edge that falls with the fraction, as a budget does: t_grok is about 10,000 at
               decay 1, rate 0.001 and 30 % for mod 113, halves at twice the rate, and falls as decay
               to the power -0.6 to -1.1. An upper edge where training accuracy fails, near decay 4

@@ -266,8 +266,9 @@ def test_the_surface_of_the_zone_is_drawn_and_its_exponents_said(tmp_path, monke
     said = capsys.readouterr().out
     assert said.count("upper edge") == said.count("lower edge") == 2
     page = (ROOT / "docs" / "zone-over-rates.md").read_text(encoding="utf-8")
-    for exponent in re.findall(r"rate\^-(\d\.\d\d)", said):
-        assert f"−{exponent} [" in page
+    exponents = re.findall(r"rate\^-(\d\.\d\d)", said)
+    assert len(exponents) == 4
+    assert all(f"−{exponent} [" in page for exponent in exponents)
 
 
 PYPLOT = """

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sweep_folder
+from golden.run_ids import has_an_experiment
 
 import grokjax
 from grokjax import experiment_file
@@ -16,13 +17,7 @@ from grokjax.results import snapshots
 from grokjax.training.spec import spec_of
 
 ROOT = Path(__file__).parents[1]
-FILES = [
-    path
-    for path in sorted((ROOT / "experiments").rglob("*.py"))
-    if path.stem
-    not in ("tour", "paper_figure", "zone_surface", "verdicts")  # they read results, and have tests
-    and path.parent.name != "atlas"  # claims, which test_atlas reads
-]
+FILES = [path for path in sorted((ROOT / "experiments").rglob("*.py")) if has_an_experiment(path)]
 
 
 SLOW = ("transfer", "swiglu_rope_division")

@@ -51,6 +51,7 @@ COLUMNS = ("claim", "verdict", "effect, 95 %", "unit", "seeds a cell", "run-step
 def write(claims: Mapping[str, Claim]) -> str:
     """Write the page; what it says of how many claims."""
     told = {name: record.read(name) for name in claims}
+    sources = files.sources()
     order = sorted(claims, key=lambda name: (claims[name].topic, name))
     rows = "\n".join(_row(name, claims[name], told[name]) for name in order)
     head = "".join(f"<th>{name}</th>" for name in COLUMNS)
@@ -61,7 +62,7 @@ def write(claims: Mapping[str, Claim]) -> str:
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n",
         SCRIPT,
         _surprises(told),
-        *(_section(name, claims[name], told[name]) for name in order),
+        *(_section(name, claims[name], told[name], sources.get(name)) for name in order),
     ]
     from grokjax.results.files import write_text
 
@@ -126,12 +127,14 @@ def _checks(told: dict[str, Any]) -> str:
     return f" *Checked* ({'; '.join(each)})." if each else ""
 
 
-def _section(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
+def _section(
+    name: str, claim: Claim, told: dict[str, Any] | None, source: dict[str, Any] | None
+) -> str:
     """What was claimed, what decides it, what came out, and where to look."""
     lines = [
         f'<h2 id="{name}">{html.escape(claim.sentence)}</h2>',
         f"*Source.* {claim.source}",
-        *_source_read_again(name),
+        *([_source_read_again(source)] if source else []),
         f"*Setting.* {claim.setting}",
         f"*Confirmed if* {claim.confirms} *Contradicted if* {claim.refutes}",
     ]
@@ -160,13 +163,10 @@ def _section(name: str, claim: Claim, told: dict[str, Any] | None) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _source_read_again(name: str) -> list[str]:
+def _source_read_again(source: dict[str, Any]) -> str:
     """How the claim was checked against its source, and what came of it."""
-    found = files.sources().get(name)
-    if not found:
-        return []
-    says = " ".join(found["says"].split())
-    return [f"*The source, read again* ({', '.join(found['checked'])}). {says}"]
+    says = " ".join(source["says"].split())
+    return f"*The source, read again* ({', '.join(source['checked'])}). {says}"
 
 
 def _link(path: os.PathLike[str]) -> str:

@@ -64,19 +64,6 @@ def of_decision(name: str, claim: Claim, decision: Decision, table: pd.DataFrame
     }
 
 
-def checkout(name: str) -> dict[str, Any] | None:
-    """The commit, and whether the package or the claim differ from it; None outside of git."""
-    try:
-        changed = _git("status", "--porcelain", "--", "grokjax", str(files.path_of(name)))
-        return {"sha": _git("rev-parse", "HEAD").strip(), "dirty": bool(changed.strip())}
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
-def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
-
-
 def numbers(decision: Decision) -> dict[str, Any]:
     """Effect and interval; a limit that is open is null, as JSON has no infinity."""
     effect = decision.effect
@@ -109,6 +96,10 @@ def stale(name: str, told: dict[str, Any] | None) -> str:
     if git["dirty"]:
         return f"trained by code that was not committed, after {git['sha'][:7]}"
     return commits_since(git["sha"])
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
 
 
 @functools.cache

@@ -17,6 +17,8 @@ from grokjax.atlas.claim import Claim
 from grokjax.config import ConfigError
 from grokjax.results.files import make_folder, write_json
 from grokjax.results.load import Results, load
+from grokjax.results.manifest import git_state
+from grokjax.results.shapes import Checkout
 
 ORIGIN = "origin.json"
 """In a folder of sweeps: the commit that began them, and the CPU-seconds of all starts."""
@@ -119,7 +121,7 @@ def cost_of(sweeps: Path, trained: dict[str, Results]) -> dict[str, float]:
 @contextlib.contextmanager
 def _counted(name: str, sweeps: Path) -> Iterator[None]:
     """Note the commit that begins, and add the CPU-seconds of what is done here to earlier ones."""
-    known = _origin(sweeps) or {"git": record.checkout(name), "cpu_s": 0.0}
+    known = _origin(sweeps) or {"git": _checkout(name), "cpu_s": 0.0}
     make_folder(sweeps)
     write_json(sweeps / ORIGIN, known)
     begun = time.process_time()
@@ -128,6 +130,11 @@ def _counted(name: str, sweeps: Path) -> Iterator[None]:
     finally:
         known["cpu_s"] += time.process_time() - begun
         write_json(sweeps / ORIGIN, known)
+
+
+def _checkout(name: str) -> Checkout | None:
+    """The commit, and whether the package or the claim differ from it; None outside of git."""
+    return git_state(Path(), "grokjax", str(files.path_of(name)))
 
 
 def _origin(sweeps: Path) -> dict[str, Any]:

@@ -151,15 +151,15 @@ def provenance(device: str, matmul_precision: str, command: str) -> Provenance:
     }
 
 
-def git_state(folder: Path) -> Checkout | None:
-    """Commit and dirty flag of the checkout that holds `folder`, if it is one."""
+def git_state(folder: Path, *paths: str) -> Checkout | None:
+    """Commit of the checkout that holds `folder`, if it is one, and whether `paths` (all) differ."""
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--", *paths))}
     except (OSError, subprocess.CalledProcessError):
         return None
 

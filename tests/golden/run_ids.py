@@ -18,6 +18,12 @@ FILE = Path(__file__).with_suffix(".json")
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 
+def has_an_experiment(path):
+    """Whether a file is one of one experiment: others read results, and claims have several."""
+    reading = ("tour", "paper_figure", "zone_surface", "verdicts")
+    return path.stem not in reading and path.parent.name != "atlas"
+
+
 def own(experiment):
     """Whether it has words from elsewhere, whose ids go with their source."""
     return any(source.checksum(type(part)) for part in parts(experiment).values())
@@ -30,10 +36,7 @@ def ids():
     }
     experiments = {}
     for path in sorted(EXPERIMENTS.rglob("*.py")):
-        if (
-            path.stem in ("tour", "paper_figure", "zone_surface", "verdicts")
-            or path.parent.name == "atlas"
-        ):
+        if not has_an_experiment(path):
             continue
         experiment = experiment_file.read(path)[0]
         if not own(experiment):
