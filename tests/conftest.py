@@ -46,6 +46,13 @@ ONE_OF = 5
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """What Hypothesis draws is a commit's too: who tests it sees what CI will see."""
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(place("hypothesis"))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Of the tests marked `drawn`, which take some seconds each, a fifth runs at a commit."""
     for item in items:

@@ -115,6 +115,33 @@ def test_a_scan_shows_every_run_and_its_censored_ones_open(summary):
     assert sum(len(line.get_xdata()) for line in open_) == runs["t_grok"].isna().sum() > 0
 
 
+def test_a_scan_shows_runs_that_have_no_place_on_its_scale_beside_the_others(summary):
+    row = summary.runs[summary.runs["train_fraction"] == 0.5]
+    levels = sorted(row["weight_decay"].unique())
+    beside = [row[row["weight_decay"] == levels[0]].assign(weight_decay=at) for at in (0.0, np.nan)]
+    runs = pd.concat([row, *beside], ignore_index=True)
+    axis = trends.scan(runs, "weight_decay").ax_
+    assert axis.get_xscale() == "log"
+    names = [text.get_text() for text in axis.get_xticklabels()]
+    assert (names[0], names[-1]) == ("0", "none")
+    places = dict(zip(names, axis.get_xticks(), strict=True))
+    assert 0 < places["0"] < levels[0] < levels[-1] < places["none"]
+    dots = np.concatenate([line.get_xdata() for line in axis.lines if line.get_marker() in "o^"])
+    assert (dots == places["0"]).sum() == (dots == places["none"]).sum() > 0
+    joined = [line for line in axis.lines if line.get_linestyle() == "-"]
+    assert all({*line.get_xdata()} == {*levels} for line in joined)
+
+
+def test_a_scan_whose_only_positive_times_have_no_batch_size_has_a_log_scale(summary):
+    """Runs without a batch size were not drawn, and the rest had no place on the scale."""
+    row = summary.runs[summary.runs["train_fraction"] == 0.5].head(6)
+    times = {"t_grok": [0, 0, 0, 0, 400, 600], "t_mem": [0, 0, 0, 0, 100, 100]}
+    runs = row.assign(batch_size=[5, 5, 10, 10, None, None], last_step=2000, **times)
+    axis = trends.scan(runs, "batch_size").ax_
+    assert axis.get_yscale() == "log"
+    assert [text.get_text() for text in axis.get_xticklabels()] == ["5", "10", "none"]
+
+
 def crossed(folder):
     """Four seeds with four splits in one cell."""
     results = grokjax.load(synthetic_results(folder / "plain", [1.0], [0.7], seeds=16))

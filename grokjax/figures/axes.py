@@ -54,9 +54,9 @@ def level_text(level: object) -> str:
     return f"{level:g}" if plain else str(level)
 
 
-def log_where_positive(axis: Axes, which: str, values: object) -> None:
-    """A log scale on the `which` axis, "x" or "y", unless it would have nothing to show."""
-    if (np.asarray(values, float) > 0).any():
+def log_where_positive(axis: Axes, which: str) -> None:
+    """A log scale on the `which` axis, "x" or "y", unless nothing drawn so far is positive."""
+    if np.isfinite(getattr(axis.dataLim, f"minpos{which}")):
         getattr(axis, f"set_{which}scale")("log")
 
 
@@ -104,6 +104,50 @@ class CellAxis:
         getattr(axis, f"set_{which}ticks")(self.positions[::every], labels[::every])
         getattr(axis, f"set_{which}ticks")([], minor=True)
         getattr(axis, f"set_{which}label")(label(self.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class LevelAxis:
+    """Where the levels of one field lie: on its scale, or beside it where that has no place."""
+
+    scale: Scale
+    positions: dict[Any, float]
+    """Level → place; None is the absence of one."""
+
+    @classmethod
+    def of(cls, column: pd.Series) -> LevelAxis:
+        """Words in their order; 0 of a log scale before the others, absent ones after them."""
+        scale = Scale.of(column)
+        places = range(len(scale.levels)) if scale.kind == "ordinal" else scale.levels
+        at = scale.forward(places)
+        on = at[np.isfinite(at)]
+        low, high = (on.min(), on.max()) if len(on) else (0.0, 0.0)
+        gap = (high - low) / max(len(on) - 1, 1) or 1.0
+        before, after = scale.back([low - gap, high + gap])
+        positions: dict[Any, float] = {
+            level: float(place) if known else before
+            for level, place, known in zip(scale.levels, places, np.isfinite(at), strict=True)
+        }
+        return cls(scale, positions | ({None: after} if column.isna().any() else {}))
+
+    def place(self, values: pd.Series) -> np.ndarray:
+        """Where values of the column lie."""
+        return np.array([self.positions[None if pd.isna(v) else v] for v in values], float)
+
+    def on_scale(self, values: pd.Series) -> np.ndarray:
+        """Which values lie on the scale itself."""
+        zero = (values == 0) & (self.scale.kind == "log")
+        return ~(values.isna() | zero).to_numpy(bool, na_value=False)
+
+    def apply(self, axis: Axes) -> None:
+        """Set scale and ticks of the x axis."""
+        if self.scale.kind == "log":
+            axis.set_xscale("log")
+        shown = self.scale.levels[:: -(-len(self.scale.levels) // MOST_TICKS)]
+        shown += [None] * (None in self.positions)
+        names = ["none" if level is None else level_text(level) for level in shown]
+        axis.set_xticks([self.positions[level] for level in shown], names)
+        axis.set_xticks([], minor=True)
 
 
 def _even(values: np.ndarray) -> bool:

@@ -228,9 +228,9 @@ def _draw(axes: Any, rows: pd.DataFrame) -> pd.DataFrame:
             medians[name] = table.ffill().median(axis=1)
             axis.plot(table.index, table, color=colour, ls=dashes, lw=0.5, alpha=0.3)
             axis.plot(table.index, medians[name], color=colour, ls=dashes)
-        log_where_positive(axis, "x", rows["step"])
+        log_where_positive(axis, "x")
     for axis in axes[1:]:
-        log_where_positive(axis, "y", later[[f"{split}_loss" for split in SPLITS]])
+        log_where_positive(axis, "y")
     return pd.DataFrame(medians).rename_axis("step").reset_index()
 
 

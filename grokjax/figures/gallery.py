@@ -134,7 +134,7 @@ def _scans(shown: Shown) -> Drawings:
     summary, drawings = shown.summary, Drawings()
     for axis in summary.varying:
         part = _at_base(summary, [name for name in summary.conditions if name != axis])
-        if part[axis].nunique() > 1:
+        if part[axis].nunique(dropna=False) > 1:
             drawings[f"scan_{axis}"] = partial(trends.scan, part, axis)
     return drawings
 

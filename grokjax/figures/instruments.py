@@ -14,7 +14,7 @@ from matplotlib.patches import Patch
 
 from grokjax.analysis.trajectory import Trajectory
 from grokjax.figures import style
-from grokjax.figures.axes import round_numbers, steps, symbol
+from grokjax.figures.axes import log_where_positive, round_numbers, steps, symbol
 from grokjax.figures.curves import SMALLEST_LOSS
 from grokjax.figures.drawn import Drawn
 from grokjax.figures.place import one_panel, several_panels
@@ -143,7 +143,7 @@ def measures_plot(
                 axis.plot(line["step"], line[name], color="white", lw=2.4)
                 axis.plot(line["step"], line[name], color=COLOURS[phase], lw=1.4)
             axis.set_title(name.replace("_", " "), loc="left")
-            axis.set_xscale("log")
+            log_where_positive(axis, "x")
         for axis in place.axes[-1]:
             axis.set_xlabel("step")
         for axis in place.axes.flat[len(chosen) :]:

@@ -52,7 +52,7 @@ def group_curves(
             handles.append(Line2D([], [], color=colour, ls=dashes, label=group))
         for axis, split in zip(place.axes, ("train", "test"), strict=True):
             axis.set(ylabel=f"{split} accuracy", ylim=(-0.03, 1.03))
-            log_where_positive(axis, "x", shown["step"])
+            log_where_positive(axis, "x")
         place.axes[-1].set_xlabel("step")
         few = handles if len(groups) <= len(style.SERIES) else [handles[0], handles[-1]]
         return place.drawn(f"accuracy of {len(groups)} groups of rows", {"curves": curves}, few)
@@ -89,7 +89,7 @@ def group_times(
         axis.plot(at[~reached], time[~reached], "^", color=style.TEST, mfc="none", ms=4)
         middle = np.arange(len(found))
         axis.hlines(found["median"], middle - 0.35, middle + 0.35, color="black", lw=1.4)
-        log_where_positive(axis, "y", time)
+        log_where_positive(axis, "y")
         step = -(-len(found) // (2 * MOST_TICKS))
         axis.set_xticks(middle[::step], found["row_group"][::step], rotation=30, ha="right")
         axis.set(ylabel=f"${metric[0]}_{{\\mathrm{{{metric[2:].replace('_', ' ')}}}}}$ (steps)")

@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 
 from grokjax.analysis.cells import cells, finished
 from grokjax.analysis.laws import Law, usable
-from grokjax.analysis.scales import Scale
 from grokjax.analysis.survival import censored_times
 from grokjax.figures import style
-from grokjax.figures.axes import MOST_TICKS, label, level_text, log_where_positive, symbol
+from grokjax.figures.axes import LevelAxis, label, level_text, log_where_positive, symbol
 from grokjax.figures.drawn import Drawn
 from grokjax.figures.place import one_panel, several_panels
 
@@ -53,7 +52,7 @@ def law_plot(runs: pd.DataFrame, law: Law, *, ax: Axes | None = None, legend: bo
             drawn = axis.plot(line[law.axis], line["median"], color=colour, ls=dashes, label=name)
             handles += drawn if other else []
         axis.set(xscale="log", yscale="log", xlabel=label(law.axis))
-        _ticks(axis, Scale.of(known[law.axis]))
+        LevelAxis.of(known[law.axis]).apply(axis)
         axis.set_ylabel("$t_{\\mathrm{grok}}$ (steps)")
         handles.append(_triangle("median beyond the budget"))
         b = law.parameters.loc["b"]
@@ -64,6 +63,8 @@ def law_plot(runs: pd.DataFrame, law: Law, *, ax: Axes | None = None, legend: bo
 
 def scan(runs: pd.DataFrame, column: str, *, ax: Axes | None = None, legend: bool = True) -> Drawn:
     """t_mem and t_grok against one field: every run a dot, medians joined, censored runs open.
+
+    Runs without a value, and those with 0 on a log scale, lie beside the others.
 
     Args:
       runs: the runs table, or those of its rows that are alike but for the field and seeds.
@@ -85,15 +86,19 @@ def scan(runs: pd.DataFrame, column: str, *, ax: Axes | None = None, legend: boo
     handles: list[Any] = []
     with one_panel(ax, legend, 2.5) as place:
         axis = place.axes
+        levels = LevelAxis.of(kept[column])
         for (metric, colour, marker), dots, line in zip(TIMES, times, medians, strict=True):
             met, late = dots[dots["reached"]], dots[~dots["reached"]]
-            axis.plot(met[column], met["time"], marker, color=colour, ms=3, alpha=0.45, mew=0)
-            axis.plot(late[column], late["time"], "^", color=colour, mfc="none", ms=4.5)
-            text = symbol(metric)
-            handles += axis.plot(line[column], line["median"], "-", color=colour, label=text)
-        _scaled(axis, kept[column])
+            at, beyond = levels.place(met[column]), levels.place(late[column])
+            axis.plot(at, met["time"], marker, color=colour, ms=3, alpha=0.45, mew=0)
+            axis.plot(beyond, late["time"], "^", color=colour, mfc="none", ms=4.5)
+            at, on = levels.place(line[column]), levels.on_scale(line[column])
+            median = line["median"]
+            handles += axis.plot(at[on], median[on], "-", color=colour, label=symbol(metric))
+            axis.plot(at[~on], median[~on], "_", color=colour, ms=9, mew=1.5)
+        levels.apply(axis)
         data = {"runs": _stacked(times), "medians": _stacked(medians)}
-        log_where_positive(axis, "y", data["runs"]["time"])
+        log_where_positive(axis, "y")
         axis.set(xlabel=label(column), ylabel="steps")
         handles.append(_triangle("not by its last step"))
         name = f"scan of {column} over {len(kept)} runs"
@@ -191,16 +196,3 @@ def _fitted_range(runs: pd.DataFrame, law: Law, level: Any) -> tuple[float, floa
     # A level may be the absence of a value, which equals nothing.
     x = runs[law.axis][within.isna() if pd.isna(level) else within == level]
     return float(x.min()), float(x.max())
-
-
-def _scaled(axis: Axes, column: pd.Series) -> None:
-    scale = Scale.of(column)
-    if scale.kind == "log":
-        axis.set_xscale("log")
-    _ticks(axis, scale)
-
-
-def _ticks(axis: Axes, scale: Scale) -> None:
-    shown = scale.levels[:: -(-len(scale.levels) // MOST_TICKS)]
-    axis.set_xticks(shown, [level_text(level) for level in shown])
-    axis.set_xticks([], minor=True)
