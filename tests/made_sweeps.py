@@ -35,7 +35,7 @@ AXES = {
     "train_fraction": [[0.4, 0.6], [0.3, 0.4, 0.5, 0.9], [0.5]],
     "label_noise": [[0.0, 0.1], [0.0, 0.01, 0.1, 1.0]],
     "steps": [[BUDGET, BUDGET // 2], [BUDGET // 4, BUDGET // 2, BUDGET]],
-    "batch_size": [[None, 10], [None, 5, 10]],
+    "batch_size": [[None, 8], [None, 5, 8]],
     "model.dropout": [[None, 0.1], [0.1, 0.2, None]],
     "task.p": [[5, 7], [5, 7, 11]],
     "dtype": [["float32", "float64"]],

@@ -58,10 +58,6 @@ def variants():
     return [dict(zip(names, values, strict=True)) for values in products] + others
 
 
-REPEATED = {1, 2, 4, 7}
-"""Of the product: the others have every pair of readout, mask and number of layers."""
-
-
 def loss_and_gradient(spec, layout, rows):
     """A function of parameters: the mean loss of some rows, and its gradient as one vector."""
     targets = jnp.asarray(tasks.build(spec.task).targets)[rows]
@@ -83,12 +79,10 @@ def quick(spec, layout, rows):
     return jax.jit(loss_and_gradient(spec, layout, rows), compiler_options=QUICKLY)
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("options", "text"),
-    [
-        pytest.param(options, FORMATS[i % 3], marks=[pytest.mark.slow] * (i in REPEATED))
-        for i, options in enumerate(variants())
-    ],
+    [(options, FORMATS[i % 3]) for i, options in enumerate(variants())],
     ids=str,
 )
 def test_values_and_gradients_equal_the_plain_ones(tiny, options, text):

@@ -18,11 +18,10 @@ def test_the_notebook_is_that_of_its_script():
     assert not any(cell.get("outputs") for cell in written.cells)
 
 
-@pytest.fixture(scope="module")
-def executed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("notebook")
+@pytest.fixture
+def executed(tmp_path):
     read = nbformat.read(DOCS / "a_day.ipynb", as_version=4)
-    NotebookClient(read, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(read, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     return read
 
 
@@ -33,19 +32,13 @@ def outputs(executed, word):
 
 
 @pytest.mark.drawn
-def test_a_bar_is_updated_in_its_place_and_results_show_themselves(executed):
+def test_a_bar_is_updated_in_its_place_and_everything_shows_itself_once(executed):
     bar, shown = outputs(executed, 'grokjax.run(experiment, "a_day")')
     assert "8 finished" in bar["data"]["text/html"]
     assert "8 runs" in shown["data"]["text/html"]
-
-
-def test_figures_show_themselves_once(executed):
     for word in ('plot("curves")', 'plot("t_grok")', "page.savefig"):
         pictures = [o for o in outputs(executed, word) if "image/png" in o["data"]]
         assert len(pictures) == 1
-
-
-def test_nothing_is_said_on_standard_error(executed):
     streams = [o for c in executed.cells for o in c.get("outputs", []) if o.output_type == "stream"]
     assert [o.text for o in streams if o.name == "stderr"] == []
     assert "300.0" in json.dumps(outputs(executed, "results.cells()")[0]["data"])
