@@ -53,7 +53,7 @@ def main(cluster, folder):
                 left.discard(ended.handle)
         return [found[handle] for handle in handles]
 
-    seen["told"] = endings(engine.submit(ray_driver.told, [job(f"told{n}") for n in range(3)]))
+    seen["told"] = endings(engine.submit(ray_driver.told, [job(f"told{n}") for n in range(9)]))
     seen["raises"] = endings(engine.submit(ray_driver.raises, [job("raises")]))
     seen["dies"] = endings(engine.submit(ray_driver.dies, [job("dies")]))
     sleeping = engine.submit(ray_driver.sleeps, [job(f"sleeps{n}") for n in range(9)])

@@ -11,7 +11,7 @@ from crashes import Killed, assert_same_rows, small, snapshot, swept
 from workers import Here, Lost, cluster, run
 
 import grokjax
-from grokjax.cluster import attempt, crew, drive, loop, signature, words
+from grokjax.cluster import attempt, crew, drive, loop, shards, signature, words
 from grokjax.cluster.depot import Depot, Folder, open_depot
 from grokjax.config import ConfigError
 from grokjax.config.cluster import WorkersError
@@ -163,6 +163,41 @@ def test_two_workers_at_one_shard_leave_it_once(experiment, alone, tmp_path, mon
     assert_same_rows(tmp_path / "sweep", alone)
 
 
+@pytest.mark.parametrize("checks", [True, False])
+def test_a_worker_that_outlives_the_sweep_leaves_nothing_behind(
+    experiment, alone, tmp_path, monkeypatch, checks
+):
+    """It was cut off; a folder with `.work` would be one whose sweep is not finished."""
+    stop, jobs = threading.Event(), []
+
+    def cut_off(job):
+        if job.shard:
+            jobs.append(job)
+            stop.set()
+            raise Lost("no word of it")
+
+    engine = Here(1, before=cut_off)
+    assert not run(experiment, tmp_path / "sweep", engine, stop=stop).finished
+    open_depot(drive.url_of(tmp_path / "sweep")).remove(shards.STOP)
+    committed = attempt.Attempt._committed
+
+    def outlived(self, tick, note):
+        monkeypatch.setattr(attempt.Attempt, "_committed", committed)
+        assert run(experiment, tmp_path / "sweep").finished
+        committed(self, tick, note)
+
+    monkeypatch.setattr(attempt.Attempt, "_committed", outlived)
+    if checks:
+        attempt.run(dataclasses.replace(jobs[0], attempt="late"))
+    else:  # the sweep ends between its look and what it puts
+        monkeypatch.setattr(attempt.Attempt, "_wanted", lambda self: True)
+        with pytest.raises(FileNotFoundError):
+            attempt.run(dataclasses.replace(jobs[0], attempt="late"))
+    assert_same_rows(tmp_path / "sweep", alone)
+    names = [{p.name for p in folder.iterdir()} for folder in (tmp_path / "sweep", alone)]
+    assert names[0] == names[1]
+
+
 class Frozen(Lost):
     """The worker of an attempt says no more, and nobody hears of its end."""
 
@@ -206,8 +241,8 @@ def test_a_worker_that_takes_far_too_long_does_not_hold_up_the_sweep(
     given = cluster(shard_minutes=10.0)
     assert run(experiment, tmp_path / "sweep", engine, cluster=given).finished
     assert_same_rows(tmp_path / "sweep", alone)
-    shards = [job.shard for job in engine.jobs if job.shard]
-    assert len(shards) == len(set(shards)) + 1  # one of them was given out twice
+    trained = [job.shard for job in engine.jobs if job.shard]
+    assert len(trained) == len(set(trained)) + 1  # one of them was given out twice
     assert set(engine.frozen) <= set(engine.cancelled)
 
 

@@ -1,6 +1,7 @@
 """What is put into a depot is found whole or not at all, on bad days and by many at once."""
 
 import hashlib
+import os
 
 import pytest
 from flaky import Clock, Flaky
@@ -11,6 +12,7 @@ from grokjax.cluster import bundles, depot, shards
 from grokjax.cluster.bundles import DamagedError, Sender
 from grokjax.cluster.depot import Depot, Folder, open_depot
 from grokjax.config import ConfigError
+from grokjax.results.files import remove_folder
 
 
 @pytest.fixture
@@ -100,6 +102,7 @@ def test_what_comes_late_is_waited_for(clock):
 def test_damage_is_noticed(tmp_path, kind, clock):
     url = str(tmp_path / "depot") if kind == "folder" else f"memory://{tmp_path.name}"
     store = open_depot(url, patience=0.0)
+    store.make()
     bundles.unpack(state(2), tmp_path / "sweep")
     paths = [tmp_path / "sweep" / path for path in state(2)]
     sender = Sender(store, "shards/s/a", tmp_path / "sweep", {})
@@ -127,6 +130,33 @@ def test_no_listing_writes_outside_of_its_folder(tmp_path, path):
     with pytest.raises(DamagedError):
         bundles.unpack({path: b"x"}, tmp_path / "sweep")
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", ["a.json", "shards/s/a/done.json"])
+def test_nothing_is_put_where_the_depot_was_removed(tmp_path, name):
+    store = open_depot(str(tmp_path / "depot"))
+    store.make()
+    store.put_json(name, 1)
+    assert store.still_has(name)
+    store.remove("")
+    assert not store.still_has(name)
+    with pytest.raises(FileNotFoundError):
+        store.put_json(name, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_others_write_into_is_removed(tmp_path, monkeypatch):
+    folder, rmdir, late = tmp_path / "shards", os.rmdir, [1, 2, 3]
+
+    def busy(path, **options):
+        if late:
+            (folder / "s" / str(late.pop())).touch()
+        rmdir(path, **options)
+
+    (folder / "s").mkdir(parents=True)
+    monkeypatch.setattr(os, "rmdir", busy)
+    remove_folder(folder)
+    assert (late, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_half_a_listing_is_none(tmp_path):

@@ -116,7 +116,9 @@ class Attempt:
             if out_of_memory(error):
                 self._depot.put_json(f"{self._home}/memory.json", {"error": str(error)[:1000]})
             raise
-        if results.finished:
+        if not self._wanted():
+            self._stop.clear()
+        elif results.finished:
             self._put_results()
             self._stop.clear()
         else:
@@ -166,8 +168,12 @@ class Attempt:
             self._depot.put_json(f"{self._home}/status.json", told)
         names = self._depot.names(f"shards/{self._shard.name}")
         finished = shards.marked(names, "done.json")
-        if finished or self._depot.look(shards.STOP) is not None:
+        if finished or self._depot.look(shards.STOP) is not None or not self._wanted():
             self._stop.set()
+
+    def _wanted(self) -> bool:
+        """Whether the shard is not joined yet: what is put for one that is stays for ever."""
+        return self._depot.still_has(f"shards/{self._shard.name}.json")
 
     def _committed(self, tick: int, note: dict[str, Any]) -> None:
         """Put a commit into the depot, if the last one is old enough."""
@@ -176,6 +182,9 @@ class Attempt:
         rate = self._shard.push_bytes_per_second
         interval = max(self._shard.push_seconds, worth, self._push_bytes / rate if rate else 0.0)
         if since < interval and not self._stop.is_set():
+            return
+        if not self._wanted():
+            self._stop.set()
             return
         began, before = time.monotonic(), self._sender.sent
         tables = [

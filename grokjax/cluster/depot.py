@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from grokjax.config import ConfigError
+from grokjax.results.files import remove_folder
 
 T = TypeVar("T")
 
@@ -33,8 +33,15 @@ FIRST_PAUSE = 0.2
 class Place(Protocol):
     """Where objects lie. Errors are `OSError`; a missing object is `FileNotFoundError`."""
 
+    def make(self) -> None:
+        """Have the place, where it is one that has to be made."""
+
     def put(self, name: str, content: bytes) -> None:
-        """Store an object, in the place of one of the same name."""
+        """Store an object, in the place of one of the same name.
+
+        Raises:
+          FileNotFoundError: the place has been removed, and is not made again by late objects.
+        """
 
     def get(self, name: str) -> bytes:
         """An object."""
@@ -57,8 +64,16 @@ class Depot:
     def __init__(self, place: Place, patience: float = PATIENCE) -> None:
         self._place, self.patience = place, patience
 
+    def make(self) -> None:
+        """Have a place for objects; its driver does."""
+        _tried(self._place.make)
+
     def put(self, name: str, content: bytes) -> None:
-        """Store an object under a name that no other process writes."""
+        """Store an object under a name that no other process writes.
+
+        Raises:
+          FileNotFoundError: the depot has been removed.
+        """
         _tried(lambda: self._place.put(name, content))
 
     def put_json(self, name: str, value: Any) -> None:
@@ -83,6 +98,14 @@ class Depot:
             return json.loads(_tried(lambda: self._place.get(name)))
         except (FileNotFoundError, ValueError):
             return None
+
+    def still_has(self, name: str) -> bool:
+        """Whether an object that has been seen was not removed since."""
+        try:
+            _tried(lambda: self._place.get(name))
+        except FileNotFoundError:
+            return False
+        return True
 
     def names(self, under: str = "") -> list[str]:
         """Names of the objects below a name, in order, as far as they are seen yet."""
@@ -120,9 +143,12 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
+    def make(self) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+
     def put(self, name: str, content: bytes) -> None:
         path = self._root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make(path.parent)
         with path.open("wb") as file:
             file.write(content)
             file.flush()
@@ -141,9 +167,15 @@ class Folder:
     def remove(self, under: str) -> None:
         path = self._root / under
         if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
+            remove_folder(path)
         else:
             path.unlink(missing_ok=True)
+
+    def _make(self, folder: Path) -> None:
+        """A folder below the root, and not the root: who has removed it needs nothing more."""
+        if folder != self._root and not folder.is_dir():
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
 
 
 class Bucket:
@@ -159,6 +191,9 @@ class Bucket:
             raise ConfigError(f"depot={url!r}: {library}; install it, or give a folder.") from None
         except ValueError as error:
             raise ConfigError(f"depot={url!r}: {error}, give a folder or s3://…, gs://….") from None
+
+    def make(self) -> None:
+        pass  # a bucket has no folders
 
     def put(self, name: str, content: bytes) -> None:
         with _of_a_file_system():

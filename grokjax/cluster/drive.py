@@ -57,6 +57,7 @@ class Driver:
         # Of all rounds: what an earlier one has left in the depot must not be taken for an answer.
         self._names = (f"{self._token}-{number:05d}" for number in itertools.count(1))
         self._depots: dict[Path, tuple[str, Depot]] = {}
+        """Of grids that are not finished."""
         if engine is None:
             assert self._options.cluster is not None
             check_installed(self._options.cluster)
@@ -74,11 +75,8 @@ class Driver:
     ) -> None:
         if self._engine is not None and not self._given:
             self._engine.close()
-        for folder, (_, depot) in self._depots.items():
-            if (folder / WORK).exists():
-                depot.remove(DRIVER)
-            else:
-                depot.remove("")  # the sweep is finished
+        for _, depot in self._depots.values():
+            depot.remove(DRIVER)
 
     def train(
         self, experiment: Experiment, trained: Sequence[Round], folder: Path, options: RunOptions
@@ -117,6 +115,9 @@ class Driver:
         if finished:
             loop.finish()
             results_folder.drop_checkpoints(folder)
+            # All of it: a worker that was cut off would else leave what nobody joins.
+            depot.remove("")
+            del self._depots[folder]
         return finished
 
     def _programs(
@@ -158,6 +159,7 @@ class Driver:
             )
         depot = open_depot(url)
         try:
+            depot.make()
             if not self._options.takeover:
                 check_alone(depot, folder)
             depot.put_json("depot.json", {"folder": str(folder.resolve())})

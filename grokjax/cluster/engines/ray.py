@@ -1,6 +1,7 @@
 """Ray Core as an engine: on this machine for one sweep, or a cluster that runs already.
 
-A job is a Ray task in a process that is used once. Ray places tasks and says how they ended; it
+A job is a Ray task, in a process that has imported everything for the one before where there is no
+GPU whose memory it would keep. Ray places tasks and says how they ended; it
 retries nothing and keeps no result, and jobs end with their driver. Its libraries beyond tasks
 (Tune, Train, Data, Client, the dashboard) are not used.
 
@@ -31,6 +32,8 @@ ACCELERATOR = "ray.io/accelerator-type"
 """The label that Ray gives to nodes with accelerators, such as H100."""
 STARTS = 4
 """Of Ray on this machine: its raylet gives others 15 s to come up, too little on a busy one."""
+MOST_CALLS = 16
+"""Jobs of a process without GPUs: each start takes 4 to 5 CPU seconds, and programs are kept."""
 OBJECTS = 80 << 20
 """Bytes of the object store, about Ray's least: what jobs hand on lies in files."""
 
@@ -75,7 +78,7 @@ class RayEngine:
         return self._ray.remote(
             num_cpus=job.cores,
             num_gpus=job.gpus,
-            max_calls=1,  # a process for each
+            max_calls=1 if job.gpus else MOST_CALLS,
             max_retries=0,  # the driver decides, by what is in the depot
             label_selector={ACCELERATOR: job.kind} if job.kind else None,
         )(function)
