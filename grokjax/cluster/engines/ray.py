@@ -1,9 +1,9 @@
 """Ray Core as an engine: on this machine for one sweep, or a cluster that runs already.
 
-A job is a Ray task, in a process that has imported everything for the one before where there is no
-GPU whose memory it would keep. Ray places tasks and says how they ended; it
-retries nothing and keeps no result, and jobs end with their driver. Its libraries beyond tasks
-(Tune, Train, Data, Client, the dashboard) are not used.
+A job is a Ray task: on a cluster in a process that is used once, on this machine in one that has
+imported everything for a job before it, where there is no GPU whose memory it would keep. Ray
+places tasks and says how they ended; it retries nothing and keeps no result, and jobs end with
+their driver. Its libraries beyond tasks (Tune, Train, Data, Client, the dashboard) are not used.
 
 Whoever reaches the ports of a Ray cluster runs code as its user (CVE-2023-48022), so a token is
 asked for everywhere. On this machine it is drawn for the sweep, and Ray listens on the loopback
@@ -33,7 +33,7 @@ ACCELERATOR = "ray.io/accelerator-type"
 STARTS = 4
 """Of Ray on this machine: its raylet gives others 15 s to come up, too little on a busy one."""
 MOST_CALLS = 16
-"""Jobs of a process without GPUs: each start takes 4 to 5 CPU seconds, and programs are kept."""
+"""Jobs of a process of this machine: each start takes 4 to 5 CPU seconds, and programs are kept."""
 OBJECTS = 80 << 20
 """Bytes of the object store, about Ray's least: what jobs hand on lies in files."""
 
@@ -78,7 +78,7 @@ class RayEngine:
         return self._ray.remote(
             num_cpus=job.cores,
             num_gpus=job.gpus,
-            max_calls=1 if job.gpus else MOST_CALLS,
+            max_calls=MOST_CALLS if self._scratch and not job.gpus else 1,
             max_retries=0,  # the driver decides, by what is in the depot
             label_selector={ACCELERATOR: job.kind} if job.kind else None,
         )(function)
