@@ -168,14 +168,7 @@ def _measure_weights(
     experiment: Experiment | None,
     instruments: Asked,
 ) -> int:
-    from grokjax.config import ConfigError
-
-    names = None
-    if given.names is not None:
-        try:
-            names = json.loads(given.names.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"names={str(given.names)!r}: {error}, give a JSON file.") from None
+    names = None if given.names is None else _names(given.names)
     table = weights(given.results, experiment, instruments, names)
     if given.out is None:
         print(table.to_string(index=False))
@@ -184,6 +177,18 @@ def _measure_weights(
     else:
         table.to_parquet(given.out, index=False)
     return 0
+
+
+def _names(path: Path) -> Any:
+    """What a file of JSON says that weights are called."""
+    from grokjax.config import ConfigError
+
+    try:
+        if path.is_file():  # and no device, which might never end
+            return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"names={str(path)!r}: {error}, give a JSON file.") from None
+    raise ConfigError(f"names={str(path)!r}: there is no such file, give a JSON file.")
 
 
 def _instruments(asked: list[str] | None, experiment: Experiment | None) -> Asked:

@@ -402,6 +402,13 @@ def test_bad_words_on_the_command_line(words, sentence, copied, capsys):
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("names", ["/dev/full", "missing.json"])
+def test_names_that_are_no_file(tmp_path, capsys, names):
+    """A device without an end filled the memory."""
+    assert measure.main([str(tmp_path / "w.npz"), "--names", names]) == 2
+    assert capsys.readouterr().err.endswith("there is no such file, give a JSON file.\n")
+
+
 def test_the_command_line_measures_and_says_so(copied, tmp_path, capsys):
     words = ["--instruments", "spectra", "commutator:pairs=2", "--steps", "end"]
     assert measure.main([str(copied), *words]) == 0
