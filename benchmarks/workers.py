@@ -4,7 +4,8 @@
     python -m grokjax.sweep benchmarks/workers.py --out /tmp/workers --cluster local
 
 The seconds of both, on a machine that does nothing else, stand in docs/clusters.md; with
-`--steps 2100` those of a tenth of it, of which most is what does not depend on the length.
+`--steps 15000` and `--steps 1500` those of shorter ones, whose workers cost what does not depend
+on the length.
 """
 
 from grokjax import AdamW, Experiment, ModularArithmetic, Transformer, grid

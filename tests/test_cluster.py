@@ -404,12 +404,18 @@ def test_another_number_of_cores_is_refused(experiment, tmp_path):
 
 
 @pytest.mark.drawn
-def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch):
+@pytest.mark.parametrize("started", [False, True])
+def test_rounds_are_trained_one_after_another(tmp_path, monkeypatch, started):
     """The tables of a round decide about the next; here what is decided is given."""
     experiment = dataclasses.replace(
         swept(small(), weight_decay=[0.1, 1.0], train_fraction=[0.4, 0.6]),
         refine=grokjax.Refine(runs=2, rounds=2),
     )
+    if started:  # by one network, which every round needs
+        donor = dataclasses.replace(small(), snapshots=grokjax.SnapshotSchedule(at=(20,)))
+        grokjax.run(donor, tmp_path / "donor", lanes=1, progress=False)
+        start = grokjax.StartFrom(str(tmp_path / "donor"), step=20, match=())
+        experiment = dataclasses.replace(experiment, start=start)
     seen = []
 
     def given(experiment, refine, rounds, results):

@@ -1,9 +1,10 @@
 """The depot: what workers leave for each other and for the driver, in a folder or a bucket.
 
-Only four things are asked of it: put a whole object, get it, list names, remove. Nothing is locked
-or renamed, and no two processes write one name, so that a shared file system or an object store
-may show writes late, and listings later still. What is listed but not there yet is waited for;
-what counts is named, with its hash, in a listing that is put after it.
+Its driver makes it, and nobody else. Four things more are asked of it: put a whole object, get it,
+list names, remove. Nothing is locked or renamed, and no two processes write one name, so that a
+shared file system or an object store may show writes late, and listings later still. What is listed
+but not there yet is waited for; what counts is named, with its hash, in a listing that is put after
+it.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from grokjax.config import ConfigError
-from grokjax.results.files import remove_folder
 
 T = TypeVar("T")
 
@@ -166,10 +167,11 @@ class Folder:
 
     def remove(self, under: str) -> None:
         path = self._root / under
-        if path.is_dir():
-            remove_folder(path)
-        else:
+        if not path.is_dir():
             path.unlink(missing_ok=True)
+        for _ in range(TRIES):  # a late worker may be putting something there
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
     def _make(self, folder: Path) -> None:
         """A folder below the root, and not the root: who has removed it needs nothing more."""

@@ -120,13 +120,14 @@ class LevelAxis:
         scale = Scale.of(column)
         places = range(len(scale.levels)) if scale.kind == "ordinal" else scale.levels
         at = scale.forward(places)
-        on = at[np.isfinite(at)]
+        on_scale = np.isfinite(at)
+        on = at[on_scale]
         low, high = (on.min(), on.max()) if len(on) else (0.0, 0.0)
         gap = (high - low) / max(len(on) - 1, 1) or 1.0
         before, after = scale.back([low - gap, high + gap])
         positions: dict[Any, float] = {
             level: float(place) if known else before
-            for level, place, known in zip(scale.levels, places, np.isfinite(at), strict=True)
+            for level, place, known in zip(scale.levels, places, on_scale, strict=True)
         }
         return cls(scale, positions | ({None: after} if column.isna().any() else {}))
 

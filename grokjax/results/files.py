@@ -9,7 +9,6 @@ Tables carry a checksum a page, which every reader here verifies.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
 import json
@@ -27,10 +26,6 @@ import pyarrow.parquet as pq
 
 from grokjax.config import ConfigError
 from grokjax.results.outside import check_fits, refuse, regular, unreadable
-
-
-REMOVALS = 5
-"""Attempts at removing a folder that others are using."""
 
 
 class Temporary:
@@ -77,18 +72,6 @@ def make_folder(folder: Path) -> None:
         make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder in which a late worker may still write and remove."""
-    for _ in range(REMOVALS - 1):
-        try:
-            shutil.rmtree(folder)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT):
-                raise
-    shutil.rmtree(folder)
 
 
 def sync_folder(folder: Path) -> None:

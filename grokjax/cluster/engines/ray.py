@@ -33,7 +33,8 @@ ACCELERATOR = "ray.io/accelerator-type"
 STARTS = 4
 """Of Ray on this machine: its raylet gives others 15 s to come up, too little on a busy one."""
 MOST_CALLS = 16
-"""Jobs of a process of this machine: each start takes 4 to 5 CPU seconds, and programs are kept."""
+"""Jobs of a process of this machine: each start takes 4 to 5 CPU seconds, and programs are kept.
+With shared processes a frozen node of a cluster held up the jobs of the others."""
 OBJECTS = 80 << 20
 """Bytes of the object store, about Ray's least: what jobs hand on lies in files."""
 
